@@ -1,0 +1,64 @@
+import * as z from 'zod/mini';
+import { contract } from '../http/contract.ts';
+import { identityInfo } from '../pds/api.ts';
+
+const name = z.string().check(z.maxLength(255));
+
+/** The payload of Telegram's login widget, as it arrives: https://core.telegram.org/widgets/login */
+export const widgetPayload = z.strictObject({
+  id: z.int().check(z.positive()),
+  first_name: z.optional(name),
+  last_name: z.optional(name),
+  username: z.optional(name),
+  photo_url: z.optional(z.string().check(z.maxLength(2048))),
+  auth_date: z.int().check(z.positive()),
+  hash: z.string().check(z.regex(/^[0-9a-f]{64}$/, 'must be 64 hex characters')),
+});
+
+const member = z.object({
+  id: z.string(),
+  username: z.nullable(z.string()),
+  first_name: z.nullable(z.string()),
+  last_name: z.nullable(z.string()),
+  photo_url: z.nullable(z.string()),
+  role: z.enum(['member', 'admin']),
+});
+const session = z.object({ member, expires_at: z.iso.datetime(), pds: identityInfo });
+
+export const loginWidget = contract({
+  operationId: 'loginWidget',
+  summary: 'Log in with the payload of the Telegram login widget; sets the session cookie',
+  method: 'POST',
+  path: '/api/auth/telegram/widget',
+  access: 'public',
+  host: 'app',
+  body: widgetPayload,
+  data: session,
+  errors: [
+    'LOGIN_SIGNATURE_INVALID',
+    'LOGIN_EXPIRED',
+    'LOGIN_FROM_THE_FUTURE',
+    'LOGIN_REPLAYED',
+    'RATE_LIMITED',
+  ],
+});
+
+export const getSession = contract({
+  operationId: 'getSession',
+  summary: 'Who is logged in, and the state of his identity',
+  method: 'GET',
+  path: '/api/auth/session',
+  access: 'member',
+  host: 'app',
+  data: session,
+});
+
+export const logout = contract({
+  operationId: 'logout',
+  summary: 'End this session',
+  method: 'POST',
+  path: '/api/auth/logout',
+  access: 'member',
+  host: 'app',
+  data: z.object({ logged_out: z.boolean() }),
+});

@@ -1,0 +1,139 @@
+import * as z from 'zod/mini';
+import { AppError } from './app-error.ts';
+import { readSecret } from './secret.ts';
+
+const url = z
+  .string()
+  .check(
+    z.refine(
+      (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol),
+      'must be an http(s) URL',
+    ),
+  );
+const origin = url.check(
+  z.refine((value) => new URL(value).origin === value, 'must be an origin, without path or trailing slash'),
+);
+const hostname = z
+  .string()
+  .check(
+    z.regex(
+      /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$/,
+      'must be a lower-case host name',
+    ),
+  );
+const flag = z.pipe(
+  z.enum(['true', 'false'], 'must be true or false'),
+  z.transform((value) => value === 'true'),
+);
+const telegramIds = z.pipe(
+  z.string().check(z.regex(/^\d{1,20}(,\d{1,20})*$/, 'must be Telegram ids separated by commas')),
+  z.transform((value): readonly string[] => value.split(',')),
+);
+const key32 = z
+  .string()
+  .check(
+    z.refine(
+      (value) => /^[A-Za-z0-9+/]{43}=$/.test(value),
+      'must be 32 bytes in base64: head -c 32 /dev/urandom | base64',
+    ),
+  );
+
+/**
+ * Every setting there is: how it is read, what it defaults to, and whether it is a secret. A secret may be given
+ * as `<NAME>_SECRET_ARN` instead; then its value is read from Secrets Manager, once, at start.
+ */
+export const SETTINGS = {
+  PDS_ENVIRONMENT: {
+    schema: z.string().check(z.regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be a short lower-case name')),
+  },
+  PDS_PROVISIONING_ENABLED: { schema: flag, default: 'true' },
+  PDS_MODE: {
+    schema: z.enum(['local', 'remote', 'hybrid'], 'must be local, remote or hybrid'),
+    default: 'local',
+  },
+  PDS_DID_METHOD: { schema: z.enum(['web', 'plc'], 'must be web or plc'), default: 'web' },
+  PDS_HANDLE_STRATEGY: {
+    schema: z.enum(['username', 'generated'], 'must be username or generated'),
+    default: 'username',
+  },
+  PDS_TIMES: {
+    schema: z.enum(['production', 'local', 'test'], 'must be production, local or test'),
+    default: 'production',
+  },
+  PDS_DOMAIN: { schema: hostname },
+  PDS_EMAIL_DOMAIN: { schema: hostname },
+  PDS_APP_ORIGIN: { schema: origin },
+  PDS_LOCAL_ENDPOINT: { schema: z.optional(origin) },
+  PDS_REMOTE_PROVIDER: { schema: z.optional(origin) },
+  PDS_PLC_URL: { schema: z.optional(origin) },
+  PDS_ADMIN_DID: { schema: z.optional(z.string().check(z.regex(/^did:[a-z]+:.+$/, 'must be a DID'))) },
+  PDS_ADMIN_PASSWORD: { schema: z.optional(z.string().check(z.minLength(8))), secret: true },
+  PDS_RATE_LIMIT_BYPASS_KEY: { schema: z.optional(z.string()), secret: true },
+  PDS_KMS_KEY_ID: { schema: z.optional(z.string()) },
+  PDS_ENCRYPTION_KEY: { schema: z.optional(key32), secret: true },
+  PDS_ORIGIN_SECRET: { schema: z.optional(z.string().check(z.minLength(32))), secret: true },
+  SESSION_SECRET: {
+    schema: z.string().check(z.minLength(32, 'must have at least 32 characters')),
+    secret: true,
+  },
+  DATABASE_URL: {
+    schema: z
+      .string()
+      .check(z.refine((value) => /^postgres(ql)?:\/\//.test(value), 'must be a postgres:// URL')),
+    secret: true,
+  },
+  TELEGRAM_BOT_TOKEN: {
+    schema: z.string().check(z.regex(/^\d+:[A-Za-z0-9_-]{20,}$/, 'must look like 123456:ABC…')),
+    secret: true,
+  },
+  TELEGRAM_BOT_USERNAME: { schema: z.string() },
+  ADMIN_TELEGRAM_IDS: { schema: z.optional(telegramIds) },
+  PROVISIONING_QUEUE_URL: { schema: url },
+} as const satisfies Record<string, { schema: z.ZodMiniType; default?: string; secret?: boolean }>;
+
+export type SettingName = keyof typeof SETTINGS;
+export type Settings<Name extends SettingName = SettingName> = {
+  [N in Name]: z.output<(typeof SETTINGS)[N]['schema']>;
+};
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads the named settings from the environment, secrets also from Secrets Manager.
+ * All problems come together in one `AppError('SETTINGS_INVALID')` that names the settings and never their values.
+ */
+export async function readSettings<Name extends SettingName>(
+  names: readonly Name[],
+  env: Environment = process.env,
+  secret: (arn: string) => Promise<string> = readSecret,
+): Promise<Settings<Name>> {
+  const problems: string[] = [];
+  const entries = await Promise.all(
+    names.map(async (name) => {
+      const setting: { schema: z.ZodMiniType; default?: string; secret?: boolean } = SETTINGS[name];
+      const arn = setting.secret ? env[`${name}_SECRET_ARN`] : undefined;
+      try {
+        const raw = env[name] || (arn ? await secret(arn) : undefined) || setting.default;
+        const result = setting.schema.safeParse(name === 'DATABASE_URL' && raw ? databaseUrl(raw) : raw);
+        if (result.success) return [name, result.data];
+        problems.push(`${name}: ${raw === undefined ? 'is missing' : result.error.issues[0]?.message}`);
+      } catch (error) {
+        problems.push(
+          `${name}: ${arn} cannot be read (${error instanceof Error ? error.name : 'unknown error'})`,
+        );
+      }
+      return [name, undefined];
+    }),
+  );
+  if (problems.length > 0) {
+    throw new AppError('SETTINGS_INVALID', `Settings are missing or wrong. ${problems.sort().join('; ')}`);
+  }
+  return Object.fromEntries(entries);
+}
+
+/** RDS keeps its credentials as JSON; everything else here is a URL. */
+function databaseUrl(value: string): string {
+  if (!value.startsWith('{')) return value;
+  const { username, password, host, port, dbname } = JSON.parse(value);
+  const credentials = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`;
+  return `postgres://${credentials}@${host}:${port}/${dbname}`;
+}

@@ -1,0 +1,37 @@
+import type * as z from 'zod/mini';
+
+/** Who may call a route. The `route()` wrapper enforces it; a test walks every contract. */
+export type Access = 'public' | 'member' | 'admin';
+/** Which kind of host answers: the app's own origin, or a member's name under PDS_DOMAIN. */
+export type HostKind = 'app' | 'member';
+
+/**
+ * The contract of one HTTP route. The same value gives CDK its route, OpenAPI its path and the handler its types.
+ * `data` is what the envelope's `data` holds; `raw` routes (well-known documents, pages) answer without an envelope.
+ */
+export type Contract<
+  Query extends z.ZodMiniType = z.ZodMiniType,
+  Body extends z.ZodMiniType = z.ZodMiniType,
+  Data extends z.ZodMiniType = z.ZodMiniType,
+> = {
+  /** camelCase; in kebab-case it is the name of the function's file. */
+  readonly operationId: string;
+  readonly summary: string;
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: `/${string}`;
+  readonly access: Access;
+  readonly host: HostKind;
+  readonly query?: Query;
+  /** Absent: the route takes no body, and one that is sent is refused. */
+  readonly body?: Body;
+  readonly data?: Data;
+  /** The answer also holds `pagination {limit, offset, total}`. */
+  readonly paginated?: boolean;
+  /** Error codes of this route beside those that any route of its access may answer. */
+  readonly errors?: readonly string[];
+};
+
+/** Declares a contract, keeping its exact types. */
+export function contract<const C extends Contract>(value: C): C {
+  return value;
+}

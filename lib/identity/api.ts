@@ -1,0 +1,23 @@
+import { contract } from '../http/contract.ts';
+
+/** did:web resolution: https://w3c-ccg.github.io/did-method-web/#read-resolve. Answers the bare document. */
+export const didJson = contract({
+  operationId: 'didJson',
+  summary: "The DID document of the member whose DID's host this is",
+  method: 'GET',
+  path: '/.well-known/did.json',
+  access: 'public',
+  host: 'member',
+  errors: ['HOST_UNKNOWN'],
+});
+
+/** Handle resolution over HTTPS: https://atproto.com/specs/handle#https-well-known-method. Answers the bare DID. */
+export const atprotoDid = contract({
+  operationId: 'atprotoDid',
+  summary: 'The DID of the member whose handle this host is',
+  method: 'GET',
+  path: '/.well-known/atproto-did',
+  access: 'public',
+  host: 'member',
+  errors: ['HOST_UNKNOWN'],
+});

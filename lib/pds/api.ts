@@ -1,0 +1,156 @@
+import * as z from 'zod/mini';
+import { contract } from '../http/contract.ts';
+
+const timestamp = z.iso.datetime();
+/** `?limit=`: a whole number from 1 to 100; anything else is refused, not bent. */
+const limit = (byDefault: number) =>
+  z._default(
+    z.pipe(
+      z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be a whole number from 1 to 100')),
+      z.transform(Number),
+    ),
+    byDefault,
+  );
+const offset = z._default(
+  z.pipe(z.string().check(z.regex(/^\d{1,9}$/, 'must be a whole number from 0')), z.transform(Number)),
+  0,
+);
+
+const identityStatus = z.enum(['pending', 'active', 'error', 'revoked', 'disabled']);
+const verificationStatus = z.enum(['accessible', 'inaccessible', 'unknown']);
+/** Where the saga stands: the last step that is done and stored. */
+const provisioningStep = z.enum([
+  'requested',
+  'reserved',
+  'account_created',
+  'identity_published',
+  'activated',
+  'secured',
+]);
+
+/** A member's identity as its owner sees it. Handles are shown as `@name.domain`; null until they are reserved. */
+export const identityInfo = z.object({
+  pnptv_uuid: z.uuid(),
+  pds_handle: z.nullable(z.string()),
+  pds_did: z.nullable(z.string()),
+  pds_endpoint: z.nullable(z.string()),
+  status: identityStatus,
+  verification_status: verificationStatus,
+  created_at: timestamp,
+  provisioning_step: provisioningStep,
+  error: z.nullable(z.object({ code: z.string(), message: z.string() })),
+});
+
+export const info = contract({
+  operationId: 'info',
+  summary: "The member's identity",
+  method: 'GET',
+  path: '/api/pds/info',
+  access: 'member',
+  host: 'app',
+  data: identityInfo,
+});
+
+export const retryProvision = contract({
+  operationId: 'retryProvision',
+  summary: 'Try again what failed; answers at once with the current state',
+  method: 'POST',
+  path: '/api/pds/retry-provision',
+  access: 'member',
+  host: 'app',
+  data: z.pick(identityInfo, { pnptv_uuid: true, pds_handle: true, pds_did: true, status: true }),
+  errors: ['RATE_LIMITED'],
+});
+
+export const health = contract({
+  operationId: 'health',
+  summary: 'Check now whether the identity works: probes in parallel, at most 3 seconds',
+  method: 'GET',
+  path: '/api/pds/health',
+  access: 'member',
+  host: 'app',
+  data: z.object({
+    has_pds: z.boolean(),
+    pds_handle: z.nullable(z.string()),
+    pds_did: z.nullable(z.string()),
+    status: identityStatus,
+    verification_status: verificationStatus,
+    accessible: z.boolean(),
+    last_verified_at: z.nullable(timestamp),
+  }),
+  errors: ['RATE_LIMITED'],
+});
+
+export const provisioningLog = contract({
+  operationId: 'provisioningLog',
+  summary: "The member's own audit log, newest first",
+  method: 'GET',
+  path: '/api/pds/provisioning-log',
+  access: 'member',
+  host: 'app',
+  query: z.strictObject({ limit: limit(50), offset }),
+  data: z.array(
+    z.object({
+      id: z.number(),
+      action: z.string(),
+      status: z.enum(['success', 'failed', 'pending']),
+      details: z.nullable(z.record(z.string(), z.unknown())),
+      error_message: z.nullable(z.string()),
+      created_at: timestamp,
+    }),
+  ),
+  paginated: true,
+});
+
+export const healthChecks = contract({
+  operationId: 'healthChecks',
+  summary: 'The newest health checks',
+  method: 'GET',
+  path: '/api/pds/health-checks',
+  access: 'member',
+  host: 'app',
+  query: z.strictObject({ limit: limit(20) }),
+  data: z.array(
+    z.object({
+      id: z.number(),
+      check_type: z.enum(['connectivity', 'endpoint_reachable', 'at_protocol', 'credentials']),
+      status: z.enum(['success', 'failed', 'timeout']),
+      response_time_ms: z.nullable(z.number()),
+      details: z.nullable(z.record(z.string(), z.unknown())),
+      created_at: timestamp,
+    }),
+  ),
+});
+
+export const createBackup = contract({
+  operationId: 'createBackup',
+  summary: 'Back up the sealed credentials; the backup is kept for 30 days',
+  method: 'POST',
+  path: '/api/pds/create-backup',
+  access: 'member',
+  host: 'app',
+  data: z.object({ backup_id: z.number(), created_at: timestamp, expires_at: timestamp }),
+  errors: ['IDENTITY_NOT_READY', 'RATE_LIMITED'],
+});
+
+export const provision = contract({
+  operationId: 'provision',
+  summary: 'Provision a member by hand: waits up to 25 seconds and then says what is',
+  method: 'POST',
+  path: '/api/pds/provision',
+  access: 'admin',
+  host: 'app',
+  body: z.strictObject({ userId: z.string().check(z.regex(/^\d{1,20}$/, 'must be a Telegram id')) }),
+  data: z.extend(identityInfo, { duration_ms: z.number() }),
+  errors: ['MEMBER_NOT_FOUND'],
+});
+
+export const healthz = contract({
+  operationId: 'healthz',
+  summary: 'Whether the service and its database answer',
+  method: 'GET',
+  path: '/api/healthz',
+  access: 'public',
+  host: 'app',
+  data: z.object({ status: z.enum(['ok']) }),
+});

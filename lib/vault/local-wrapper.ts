@@ -1,0 +1,74 @@
+import { hkdfSync, randomBytes } from 'node:crypto';
+import { AppError } from '../app-error.ts';
+import { KEY_BYTES } from './aes-gcm.ts';
+import { encodeFields } from './associated-data.ts';
+import { type Envelope, openEnvelope, PART_BYTES, sealEnvelope } from './envelope.ts';
+import type { KeyContext, KeyWrapper } from './key-wrapper.ts';
+
+const FORMAT_BYTE = 1;
+
+/**
+ * Wraps data keys under PDS_ENCRYPTION_KEY, for installations without KMS: same format of secrets, same
+ * promises about tampering; but whoever reads this process's environment has the key.
+ * `encryptionKey` is 32 bytes as base64; anything else throws SETTING_INVALID, which never quotes the value.
+ */
+export function createLocalWrapper(encryptionKey: string): KeyWrapper {
+  const masterKey = decodeKey(encryptionKey);
+  return {
+    keyId: `local:${fingerprint(masterKey)}`,
+    async generateDataKey(context) {
+      const plaintext = new Uint8Array(randomBytes(KEY_BYTES));
+      const envelope = sealEnvelope(masterKey, 'data-key', bindingOf(context), plaintext);
+      return { plaintext, wrapped: toBytes(envelope) };
+    },
+    async unwrap(wrapped, context) {
+      const envelope = fromBytes(wrapped);
+      const plaintext = envelope && openEnvelope(masterKey, 'data-key', bindingOf(context), envelope);
+      if (!plaintext) {
+        throw new AppError('DATA_KEY_UNREADABLE', 'PDS_ENCRYPTION_KEY does not open this data key.');
+      }
+      return plaintext;
+    },
+  };
+}
+
+function bindingOf({ environment, dataKeyId }: KeyContext): Uint8Array {
+  return encodeFields([environment, dataKeyId]);
+}
+
+/** `1 ‖ salt ‖ commitment ‖ iv ‖ tag ‖ encrypted key`: all sizes are fixed. */
+function toBytes({ salt, commitment, iv, tag, ciphertext }: Envelope): Uint8Array {
+  return Buffer.concat([Uint8Array.of(FORMAT_BYTE), salt, commitment, iv, tag, ciphertext]);
+}
+
+function fromBytes(wrapped: Uint8Array): Envelope | undefined {
+  const { salt, commitment, iv, tag } = PART_BYTES;
+  if (wrapped.length !== 1 + salt + commitment + iv + tag + KEY_BYTES) return undefined;
+  if (wrapped[0] !== FORMAT_BYTE) return undefined;
+  let offset = 1;
+  const take = (length: number) => wrapped.subarray(offset, (offset += length));
+  return {
+    salt: take(salt),
+    commitment: take(commitment),
+    iv: take(iv),
+    tag: take(tag),
+    ciphertext: take(KEY_BYTES),
+  };
+}
+
+function decodeKey(setting: string): Uint8Array {
+  const text = setting.trim();
+  const key = Buffer.from(text, 'base64');
+  if (key.length !== KEY_BYTES || key.toString('base64') !== text) {
+    throw new AppError(
+      'SETTING_INVALID',
+      'PDS_ENCRYPTION_KEY must be 32 random bytes as base64 (44 characters). Make one: head -c 32 /dev/urandom | base64',
+    );
+  }
+  return key;
+}
+
+/** Tells two keys apart in the database and in errors; one-way, and of no use in guessing a random key. */
+function fingerprint(masterKey: Uint8Array): string {
+  return Buffer.from(hkdfSync('sha512', masterKey, '', 'pds-vault/v1/key-id', 8)).toString('hex');
+}
