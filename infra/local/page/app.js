@@ -1,0 +1,121 @@
+// The plain page of the local platform: log in, watch the steps, see the identity.
+const STEPS = [
+  ['requested', 'Login accepted'],
+  ['reserved', 'Name and keys chosen, sealed and stored'],
+  ['account_created', 'Account created on the Personal Data Server'],
+  ['identity_published', 'DID document published'],
+  ['activated', 'Account activated'],
+  ['secured', 'Tokens sealed, backup written'],
+];
+const POLL_MS = 400;
+
+const $ = (id) => document.getElementById(id);
+const show = (id, visible) => $(id).toggleAttribute('hidden', !visible);
+
+async function call(method, path, body) {
+  const response = await fetch(path, {
+    method,
+    headers: body ? { 'content-type': 'application/json' } : {},
+    body: body && JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (answer.success) return answer.data;
+  throw Object.assign(new Error(answer.error?.message ?? `The server answered ${response.status}.`), {
+    status: response.status,
+  });
+}
+
+function renderSteps(info) {
+  const done = STEPS.findIndex(([step]) => step === info.provisioning_step);
+  $('steps').replaceChildren(
+    ...STEPS.map(([, text], index) => {
+      const item = document.createElement('li');
+      item.textContent = text;
+      if (index <= done) item.className = 'done';
+      else if (index === done + 1 && info.status === 'pending') item.className = 'doing';
+      return item;
+    }),
+  );
+}
+
+const HEADLINES = {
+  pending: 'Making your identity…',
+  active: 'This identity is yours',
+  error: 'That did not work yet',
+  revoked: 'This identity is switched off',
+  disabled: 'New identities are switched off at the moment',
+};
+
+function renderIdentity(info) {
+  $('handle').textContent = info.pds_handle;
+  $('did').textContent = info.pds_did;
+  $('endpoint').textContent = info.pds_endpoint;
+  $('verification').textContent = info.verification_status;
+  const handleHost = info.pds_handle.slice(1);
+  const didHost = info.pds_did.replace('did:web:', '');
+  $('commands').textContent = [
+    `curl -H 'Host: ${handleHost}' ${location.origin}/.well-known/atproto-did`,
+    `curl -H 'Host: ${didHost}' ${location.origin}/.well-known/did.json`,
+    `curl '${info.pds_endpoint}/xrpc/com.atproto.repo.describeRepo?repo=${info.pds_did}'`,
+  ].join('\n');
+}
+
+function render(info) {
+  $('headline').textContent = HEADLINES[info.status];
+  renderSteps(info);
+  show('trouble', Boolean(info.error));
+  if (info.error) $('trouble').textContent = info.error.message;
+  show('retry', info.status === 'error');
+  show('identity', info.status === 'active');
+  if (info.status === 'active') renderIdentity(info);
+}
+
+async function watch() {
+  try {
+    const info = await call('GET', '/api/pds/info');
+    show('problem', false);
+    render(info);
+    const settled =
+      info.status === 'active' ? info.verification_status !== 'unknown' : info.status !== 'pending';
+    if (!settled) setTimeout(watch, POLL_MS);
+  } catch (error) {
+    if (error.status === 401) return welcome();
+    problem(error);
+    setTimeout(watch, POLL_MS * 10);
+  }
+}
+
+function problem(error) {
+  $('problem').textContent = error.message;
+  show('problem', true);
+}
+
+function welcome() {
+  show('welcome', true);
+  show('member', false);
+}
+
+function enter({ member, pds }) {
+  show('welcome', false);
+  show('member', true);
+  $('name').textContent = member.first_name ?? member.username ?? member.id;
+  render(pds);
+  watch();
+}
+
+$('log-in').addEventListener('click', () => {
+  window.open('/telegram.html', 'telegram', 'popup,width=420,height=520');
+});
+window.addEventListener('message', async ({ origin, data }) => {
+  if (origin !== location.origin || data?.event !== 'auth_result') return;
+  try {
+    show('problem', false);
+    enter(await call('POST', '/api/auth/telegram/widget', data.result));
+  } catch (error) {
+    problem(error);
+  }
+});
+$('log-out').addEventListener('click', () => call('POST', '/api/auth/logout').then(welcome, problem));
+$('retry').addEventListener('click', () => call('POST', '/api/pds/retry-provision').then(watch, problem));
+
+call('GET', '/api/auth/session').then(enter, (error) => (error.status === 401 ? welcome() : problem(error)));
