@@ -56,6 +56,9 @@ export function createDataKeyCache(deps: {
     }
     const entry: Entry = { openedAt, key: deps.open(dataKeyId), users: 0, evicted: false };
     entries.set(dataKeyId, entry);
+    entry.key.catch(() => {
+      if (entries.get(dataKeyId) === entry) entries.delete(dataKeyId);
+    });
     return entry;
   }
 
@@ -67,11 +70,6 @@ export function createDataKeyCache(deps: {
       entry.users += 1;
       try {
         return work(await entry.key);
-      } catch (error) {
-        // Also when only `work` failed: opening the key once more is cheap, and a failed opening must go.
-        if (entries.get(dataKeyId) === entry) entries.delete(dataKeyId);
-        entry.evicted = true;
-        throw error;
       } finally {
         entry.users -= 1;
         wipeIfUnused(entry);
@@ -84,6 +82,6 @@ function wipeIfUnused(entry: Entry): void {
   if (!entry.evicted || entry.users > 0) return;
   entry.key.then(
     (key) => key.fill(0),
-    () => {}, // It never opened: its users were told, and there is nothing to wipe.
+    () => {}, // It never opened: those who asked were told, and there is nothing to wipe.
   );
 }

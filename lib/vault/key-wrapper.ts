@@ -3,16 +3,17 @@ export type KeyContext = { environment: string; dataKeyId: string };
 
 /**
  * The key above the data keys, which never leaves its place: an AWS KMS key (kms-wrapper.ts) or the
- * operator's PDS_ENCRYPTION_KEY (local-wrapper.ts). Plaintexts that it returns belong to the caller, who wipes them.
+ * operator's PDS_ENCRYPTION_KEY (local-wrapper.ts). Plaintexts that it returns belong to the caller, who
+ * wipes them.
  */
 export interface KeyWrapper {
-  /** Names the wrapping key, without revealing it; stored beside each wrapped data key. */
+  /** Names the wrapping key without revealing it; stored beside each wrapped data key. */
   readonly keyId: string;
   /** A new random 256-bit data key, plain and wrapped for exactly this context. */
   generateDataKey(context: KeyContext): Promise<{ plaintext: Uint8Array; wrapped: Uint8Array }>;
   /**
-   * The data key in `wrapped`. Throws DATA_KEY_UNREADABLE when it was wrapped by another key, for another
-   * context, or was changed; a retryable error when the wrapping key cannot be reached right now.
+   * The data key in `wrapped`, or undefined when it was wrapped by another key or for another context, or
+   * was changed. Throws a retryable error when the wrapping key cannot be reached right now.
    */
-  unwrap(wrapped: Uint8Array, context: KeyContext): Promise<Uint8Array>;
+  unwrap(wrapped: Uint8Array, context: KeyContext): Promise<Uint8Array | undefined>;
 }

@@ -8,9 +8,9 @@ import type { KeyContext, KeyWrapper } from './key-wrapper.ts';
 const FORMAT_BYTE = 1;
 
 /**
- * Wraps data keys under PDS_ENCRYPTION_KEY, for installations without KMS: same format of secrets, same
+ * Wraps data keys under PDS_ENCRYPTION_KEY, for installations without KMS: same form of secrets, same
  * promises about tampering; but whoever reads this process's environment has the key.
- * `encryptionKey` is 32 bytes as base64; anything else throws SETTING_INVALID, which never quotes the value.
+ * `encryptionKey` is 32 bytes as base64; anything else throws SETTINGS_INVALID, which never quotes the value.
  */
 export function createLocalWrapper(encryptionKey: string): KeyWrapper {
   const masterKey = decodeKey(encryptionKey);
@@ -23,11 +23,7 @@ export function createLocalWrapper(encryptionKey: string): KeyWrapper {
     },
     async unwrap(wrapped, context) {
       const envelope = fromBytes(wrapped);
-      const plaintext = envelope && openEnvelope(masterKey, 'data-key', bindingOf(context), envelope);
-      if (!plaintext) {
-        throw new AppError('DATA_KEY_UNREADABLE', 'PDS_ENCRYPTION_KEY does not open this data key.');
-      }
-      return plaintext;
+      return envelope && openEnvelope(masterKey, 'data-key', bindingOf(context), envelope);
     },
   };
 }
@@ -45,14 +41,17 @@ function fromBytes(wrapped: Uint8Array): Envelope | undefined {
   const { salt, commitment, iv, tag } = PART_BYTES;
   if (wrapped.length !== 1 + salt + commitment + iv + tag + KEY_BYTES) return undefined;
   if (wrapped[0] !== FORMAT_BYTE) return undefined;
-  let offset = 1;
-  const take = (length: number) => wrapped.subarray(offset, (offset += length));
+  let end = 1;
+  const next = (length: number) => {
+    end += length;
+    return wrapped.subarray(end - length, end);
+  };
   return {
-    salt: take(salt),
-    commitment: take(commitment),
-    iv: take(iv),
-    tag: take(tag),
-    ciphertext: take(KEY_BYTES),
+    salt: next(salt),
+    commitment: next(commitment),
+    iv: next(iv),
+    tag: next(tag),
+    ciphertext: next(KEY_BYTES),
   };
 }
 
@@ -61,14 +60,14 @@ function decodeKey(setting: string): Uint8Array {
   const key = Buffer.from(text, 'base64');
   if (key.length !== KEY_BYTES || key.toString('base64') !== text) {
     throw new AppError(
-      'SETTING_INVALID',
-      'PDS_ENCRYPTION_KEY must be 32 random bytes as base64 (44 characters). Make one: head -c 32 /dev/urandom | base64',
+      'SETTINGS_INVALID',
+      'PDS_ENCRYPTION_KEY must be 32 bytes in base64: head -c 32 /dev/urandom | base64',
     );
   }
   return key;
 }
 
-/** Tells two keys apart in the database and in errors; one-way, and of no use in guessing a random key. */
+/** Tells two keys apart in the database and in errors; one-way, and no help in guessing a random key. */
 function fingerprint(masterKey: Uint8Array): string {
   return Buffer.from(hkdfSync('sha512', masterKey, '', 'pds-vault/v1/key-id', 8)).toString('hex');
 }

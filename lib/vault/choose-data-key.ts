@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { AppError } from '../app-error.ts';
+import { countMember, hasDataKey, insertDataKey, promoteNextDataKey } from './data-key-rows.ts';
+import type { Vault } from './vault.ts';
+
+/** How many members share a data key: a target, not a limit. */
+export const MEMBERS_PER_KEY = 500;
+/** The member at which the next data key is made. */
+export const PREPARE_NEXT_AT = 450;
+/** When making it failed, every tenth member tries again. */
+const PREPARE_AGAIN_EVERY = 10;
+
+/**
+ * The id of the data key for a new member. Makes the first one, makes the next one ahead of need, and
+ * promotes it when the current one has its members; any number of processes may do this at once.
+ *
+ * When it returns, the key is open: sealing right afterwards, inside a transaction, needs neither KMS nor
+ * another connection. Itself it must not be called inside a transaction: it talks to KMS, and it would wait
+ * for ever for the second connection of a pool of one.
+ */
+export async function chooseDataKey(vault: Vault): Promise<string> {
+  const { sql, environment } = vault;
+  const { id, members } = await joinCurrent(vault);
+  // Each number is given to one caller only, so the crowd of a busy hour does not ask KMS for a crowd of keys.
+  if (members >= PREPARE_NEXT_AT && (members - PREPARE_NEXT_AT) % PREPARE_AGAIN_EVERY === 0) {
+    await makeDataKey(vault, 'next');
+  }
+  if (members >= MEMBERS_PER_KEY) await promoteNextDataKey(sql, environment, id);
+  await vault.dataKeys.use(id, () => undefined);
+  return id;
+}
+
+async function joinCurrent(vault: Vault): Promise<{ id: string; members: number }> {
+  // Twice for the first login of all; a third time for meeting a promotion on the way.
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    const current = await countMember(vault.sql, vault.environment);
+    if (current) return current;
+    await makeDataKey(vault, 'current');
+  }
+  throw new AppError('DATA_KEY_CONTENDED', 'The current data key changed while it was chosen. Try again.', {
+    status: 503,
+    retryable: true,
+  });
+}
+
+/** Makes and stores a data key, unless there is one in this state. It is opened once before it may seal anything. */
+async function makeDataKey(vault: Vault, state: 'current' | 'next'): Promise<void> {
+  const { sql, wrapper, environment } = vault;
+  if (await hasDataKey(sql, environment, state)) return;
+  const id = randomUUID();
+  const context = { environment, dataKeyId: id };
+  const { plaintext, wrapped } = await wrapper.generateDataKey(context);
+  const reopened = await wrapper.unwrap(wrapped, context);
+  const opens = reopened !== undefined && Buffer.compare(reopened, plaintext) === 0;
+  plaintext.fill(0);
+  reopened?.fill(0);
+  if (!opens) {
+    throw new AppError('DATA_KEY_UNREADABLE', `A new data key does not open with ${wrapper.keyId}.`);
+  }
+  await insertDataKey(sql, {
+    id,
+    wrapped_key: wrapped,
+    wrapper_key_id: wrapper.keyId,
+    environment,
+    state,
+  });
+}

@@ -1,0 +1,75 @@
+import type { Sql } from 'postgres';
+
+/** `next` waits, `current` takes new members, `retired` takes none and goes on opening and sealing for its own. */
+export type DataKeyState = 'next' | 'current' | 'retired';
+
+/** The data key as it is stored, or undefined. */
+export async function readWrappedKey(
+  sql: Sql,
+  environment: string,
+  dataKeyId: string,
+): Promise<{ wrapped_key: Uint8Array; wrapper_key_id: string } | undefined> {
+  const [row] = await sql<{ wrapped_key: Uint8Array; wrapper_key_id: string }[]>`
+    SELECT wrapped_key, wrapper_key_id FROM pds_data_keys
+    WHERE id = ${dataKeyId} AND environment = ${environment}`;
+  return row;
+}
+
+/**
+ * Counts one more member to the current data key. Undefined when there is none, or when it was retired while
+ * this statement waited for its lock.
+ *
+ * Counting here, and not over the members' rows, makes choosing and counting one statement, gives every
+ * caller a number of his own, and leaves the members' table to its own subsystem. A retried provisioning
+ * counts twice, so a key may be full somewhat early: 500 is a target.
+ */
+export async function countMember(
+  sql: Sql,
+  environment: string,
+): Promise<{ id: string; members: number } | undefined> {
+  const [row] = await sql<{ id: string; members: number }[]>`
+    UPDATE pds_data_keys SET sealed_members = sealed_members + 1
+    WHERE environment = ${environment} AND state = 'current'
+    RETURNING id, sealed_members AS members`;
+  return row;
+}
+
+export async function hasDataKey(
+  sql: Sql,
+  environment: string,
+  state: Exclude<DataKeyState, 'retired'>,
+): Promise<boolean> {
+  const rows = await sql`
+    SELECT 1 FROM pds_data_keys WHERE environment = ${environment} AND state = ${state}`;
+  return rows.length > 0;
+}
+
+/** Stores a new data key, unless another process was first: there is one `current` and one `next`. */
+export async function insertDataKey(
+  sql: Sql,
+  key: {
+    id: string;
+    wrapped_key: Uint8Array;
+    wrapper_key_id: string;
+    environment: string;
+    state: DataKeyState;
+  },
+): Promise<void> {
+  await sql`INSERT INTO pds_data_keys ${sql(key)} ON CONFLICT DO NOTHING`;
+}
+
+/**
+ * Retires `currentId` and makes the next data key the current one; changes nothing when another process has
+ * done it already, or when there is no next one. Two statements, because a unique index is checked row by row.
+ */
+export async function promoteNextDataKey(sql: Sql, environment: string, currentId: string): Promise<void> {
+  await sql.begin(async (tx) => {
+    const retired = await tx`
+      UPDATE pds_data_keys SET state = 'retired'
+      WHERE id = ${currentId} AND state = 'current'
+        AND EXISTS (SELECT 1 FROM pds_data_keys WHERE environment = ${environment} AND state = 'next')`;
+    if (retired.count === 0) return;
+    await tx`
+      UPDATE pds_data_keys SET state = 'current' WHERE environment = ${environment} AND state = 'next'`;
+  });
+}
