@@ -1,0 +1,148 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { memberHostFetch } from '../../infra/local/member-fetch.ts';
+import { startPlatform } from '../../infra/local/platform.ts';
+import { demoTelegramId } from '../../infra/local/telegram.ts';
+import { logIn, type ObservedStep, watchUntilActive } from './member-journey.ts';
+import { openCredentials } from './open-credentials.ts';
+import { type Checks, proveIdentity } from './prove-identity.ts';
+
+const STEPS = ['requested', 'reserved', 'account_created', 'identity_published', 'activated', 'secured'];
+const NAMES = [
+  'alice',
+  'bob',
+  'carol',
+  'dave',
+  'erin',
+  'frank',
+  'grace',
+  'heidi',
+  'ivan',
+  'judy',
+  'mallory',
+  'niaj',
+];
+
+type Outcome = {
+  did: string;
+  handle: string;
+  status: string;
+  duration_ms: number;
+  steps: ObservedStep[];
+  record_uri: string;
+  checks: Checks;
+};
+
+const { values } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, members: { type: 'string', default: '1' } },
+});
+const count = Number(values.members);
+if (!Number.isInteger(count) || count < 1 || count > 500) {
+  console.error('--members takes a whole number from 1 to 500.');
+  process.exit(2);
+}
+
+const say = (line: string) => console.log(line);
+const dataDir = await mkdtemp(path.join(tmpdir(), 'pds-demo-'));
+let failed = false;
+try {
+  const platform = await startPlatform({
+    dataDir,
+    durable: false,
+    onProgress: (part, text) => say(`  ${part}: ${text}`),
+  });
+  try {
+    const members = Array.from({ length: count }, (_, index) => memberName(index));
+    say(
+      `\nLogging in ${count === 1 ? 'one member' : `${count} members at once`} with signed Telegram payloads…`,
+    );
+    const active = await Promise.all(
+      members.map(async (username) => {
+        const started = performance.now();
+        const { cookie } = await logIn(platform, {
+          id: demoTelegramId(username),
+          first_name: username,
+          username,
+        });
+        const pollMs = count === 1 ? 5 : 50;
+        const { info, steps } = await watchUntilActive(platform, cookie, {
+          pollMs,
+          timeoutMs: 60_000,
+          steps: STEPS,
+        });
+        const { pds_did: did, pds_handle: handle, pds_endpoint: endpoint } = info;
+        if (!did || !handle || !endpoint)
+          throw new Error(`${username} is active without a complete identity`);
+        return {
+          did,
+          handle: handle.slice(1),
+          endpoint,
+          status: info.status,
+          steps,
+          ms: performance.now() - started,
+        };
+      }),
+    );
+
+    const credentials = await openCredentials(
+      platform.operator,
+      active.map((member) => member.did),
+    );
+    const fetch = memberHostFetch({
+      domain: platform.domain,
+      gatewayUrl: platform.url,
+      fetch: globalThis.fetch,
+    });
+    const outcomes: Outcome[] = [];
+    for (const member of active) {
+      const opened = credentials.get(member.did);
+      if (!opened) throw new Error(`nothing is stored for ${member.did}`);
+      const { checks, recordUri } = await proveIdentity({ fetch }, member, opened);
+      const { did, handle, status, steps } = member;
+      outcomes.push({
+        did,
+        handle,
+        status,
+        duration_ms: Math.round(member.ms),
+        steps,
+        record_uri: recordUri,
+        checks,
+      });
+    }
+
+    for (const outcome of outcomes) print(outcome, count === 1);
+    failed = outcomes.some(
+      (outcome) => outcome.status !== 'active' || Object.values(outcome.checks).includes(false),
+    );
+    say(
+      failed
+        ? '\nNot every check holds.'
+        : `\nEvery check holds for ${count === 1 ? 'the member' : `all ${count} members`}.`,
+    );
+    if (values.json) say(JSON.stringify(count === 1 ? outcomes[0] : { members: outcomes }));
+  } finally {
+    await platform.stop();
+  }
+} catch (error) {
+  failed = true;
+  console.error(error instanceof Error ? error.message : error);
+} finally {
+  await rm(dataDir, { recursive: true, force: true });
+}
+process.exit(failed ? 1 : 0);
+
+function memberName(index: number): string {
+  const name = NAMES[index % NAMES.length] ?? 'demo';
+  return index < NAMES.length ? name : `${name}_${Math.floor(index / NAMES.length) + 1}`;
+}
+
+function print(outcome: Outcome, inDetail: boolean): void {
+  say(`\n@${outcome.handle}  ${outcome.did}  ${outcome.status} after ${outcome.duration_ms} ms`);
+  if (!inDetail) return;
+  for (const { name, ms } of outcome.steps) say(`  ${String(ms).padStart(6)} ms  ${name}`);
+  for (const [name, holds] of Object.entries(outcome.checks))
+    say(`  ${holds ? '✓' : '✗'} ${name.replaceAll('_', ' ')}`);
+  say(`  record ${outcome.record_uri}`);
+}

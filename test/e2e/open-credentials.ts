@@ -1,0 +1,39 @@
+import { connect } from '../../lib/db/connect.ts';
+import { splitSealed } from '../../lib/vault/sealed.ts';
+import { openVault } from '../../lib/vault/open-vault.ts';
+import { openSecret } from '../../lib/vault/secrets.ts';
+import type { Credentials } from './prove-identity.ts';
+
+/** Opens what is sealed for these members, as an operator with the worker's database role and the KMS key can. */
+export async function openCredentials(
+  source: { databaseUrl: string; settings: { PDS_ENVIRONMENT: string; PDS_KMS_KEY_ID: string } },
+  dids: readonly string[],
+): Promise<Map<string, Credentials>> {
+  const sql = connect(source.databaseUrl);
+  try {
+    const vault = await openVault({ ...source.settings, PDS_ENCRYPTION_KEY: undefined }, sql);
+    const rows = await sql`
+      SELECT user_id, pds_did, pds_public_key, credential_version,
+             pds_access_token, pds_refresh_token, account_password_sealed
+      FROM user_pds_mapping WHERE pds_did = ANY(${dids as string[]})`;
+    const opened = rows.map(async (row): Promise<[string, Credentials]> => {
+      const open = async (column: string) => {
+        const place = {
+          table: 'user_pds_mapping',
+          column,
+          userId: row.user_id,
+          version: row.credential_version,
+        };
+        return Buffer.from(await openSecret(vault, place, splitSealed(row[column]))).toString();
+      };
+      const [accessJwt, refreshJwt, password] = await Promise.all(
+        ['pds_access_token', 'pds_refresh_token', 'account_password_sealed'].map(open),
+      );
+      if (!accessJwt || !refreshJwt || !password) throw new Error('a sealed credential is empty');
+      return [row.pds_did, { accessJwt, refreshJwt, password, memberPublicKey: row.pds_public_key }];
+    });
+    return new Map(await Promise.all(opened));
+  } finally {
+    await sql.end();
+  }
+}
