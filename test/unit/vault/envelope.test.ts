@@ -1,0 +1,61 @@
+import { createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { openEnvelope, sealEnvelope } from '../../../lib/vault/envelope.ts';
+
+/** HKDF-SHA512 straight from RFC 5869, section 2, independent of Node's own. */
+function hkdf(key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Buffer {
+  const pseudoRandomKey = createHmac('sha512', salt).update(key).digest();
+  let output = Buffer.alloc(0);
+  let block = Buffer.alloc(0);
+  for (let i = 1; output.length < length; i += 1) {
+    block = createHmac('sha512', pseudoRandomKey).update(block).update(info).update(Buffer.of(i)).digest();
+    output = Buffer.concat([output, block]);
+  }
+  return output.subarray(0, length);
+}
+
+const outerKey = randomBytes(32);
+const associatedData = Buffer.from('place');
+const secret = Buffer.from('secret');
+
+describe('an envelope', () => {
+  it('is HKDF-SHA512 and AES-256-GCM and nothing else: others can read it with the key', () => {
+    // RFC 5869, A.1 with SHA-512 in place of SHA-256: the well-known answer.
+    const knownAnswer = hkdf(
+      Buffer.alloc(22, 0x0b),
+      Buffer.from('000102030405060708090a0b0c', 'hex'),
+      Buffer.from('f0f1f2f3f4f5f6f7f8f9', 'hex'),
+      42,
+    );
+    expect(knownAnswer.toString('hex')).toBe(
+      '832390086cda71fb47625bb5ceb168e4c8e26a1a16ed34d9fc7fe92c1481579338da362cb8d9f925d7cb',
+    );
+
+    for (const purpose of ['secret', 'data-key'] as const) {
+      const sealed = sealEnvelope(outerKey, purpose, associatedData, secret);
+      const derive = (use: string) =>
+        hkdf(outerKey, sealed.salt, Buffer.from(`pds-vault/v1/${purpose}/${use}`), 32);
+      expect(Buffer.from(sealed.commitment)).toEqual(derive('commitment'));
+      const decipher = createDecipheriv('aes-256-gcm', derive('encryption'), sealed.iv, {
+        authTagLength: 16,
+      });
+      decipher.setAAD(associatedData).setAuthTag(sealed.tag);
+      expect(Buffer.concat([decipher.update(sealed.ciphertext), decipher.final()])).toEqual(secret);
+    }
+  });
+
+  it('of one purpose does not open for the other', () => {
+    const sealed = sealEnvelope(outerKey, 'secret', associatedData, secret);
+    expect(openEnvelope(outerKey, 'secret', associatedData, sealed)).toBeDefined();
+    expect(openEnvelope(outerKey, 'data-key', associatedData, sealed)).toBeUndefined();
+  });
+
+  it.each([0, 31, 33])('with a commitment of %i bytes stays closed, without an exception', (length) => {
+    const sealed = sealEnvelope(outerKey, 'secret', associatedData, secret);
+    const changed = {
+      ...sealed,
+      commitment: Buffer.concat([sealed.commitment, Buffer.of(0)]).subarray(0, length),
+    };
+    expect(openEnvelope(outerKey, 'secret', associatedData, changed)).toBeUndefined();
+  });
+});

@@ -1,0 +1,73 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { AppError } from '../../../lib/app-error.ts';
+import { createDataKeyCache } from '../../../lib/vault/data-key-cache.ts';
+import { splitSealed } from '../../../lib/vault/sealed.ts';
+import { openSecret, sealSecret } from '../../../lib/vault/secrets.ts';
+import { itKeepsSecrets, type Sealing } from './sealing-promises.ts';
+
+/** Two data keys in memory: how they are stored and wrapped is the business of the integration tests. */
+function setUp(): Sealing {
+  const keys = new Map<string, Uint8Array>([randomUUID(), randomUUID()].map((id) => [id, randomBytes(32)]));
+  const [keyId = '', otherKeyId = ''] = keys.keys();
+  const open = async (id: string) => {
+    const key = keys.get(id);
+    if (!key) throw new AppError('DATA_KEY_NOT_FOUND', 'There is no such data key.');
+    return new Uint8Array(key);
+  };
+  return {
+    vault: { environment: 'test', dataKeys: createDataKeyCache({ now: Date.now, open }) },
+    keyId,
+    otherKeyId,
+  };
+}
+
+const PLACE = { table: 't', column: 'c', userId: 'u', version: 0 };
+
+describe('sealed secrets', () => {
+  itKeepsSecrets(setUp);
+
+  describe('of a form that nobody sealed', () => {
+    let sealing: Sealing;
+    let parts: string[];
+    beforeAll(async () => {
+      sealing = setUp();
+      const { body, iv, tag } = await sealSecret(sealing.vault, sealing.keyId, PLACE, 'four');
+      parts = [...body.split('.'), iv, tag];
+    });
+
+    it.each<[string, (parts: string[]) => string[]]>([
+      ['another version', (p) => p.with(0, 'v2')],
+      ['no version', (p) => p.slice(1)],
+      ['an upper-case data key id', (p) => p.with(1, 'ABCDEF00-0000-4000-8000-000000000000')],
+      ['a data key id that is no UUID', (p) => p.with(1, 'current')],
+      ['a short salt', (p) => p.with(2, randomBytes(31).toString('base64url'))],
+      ['a long commitment', (p) => p.with(3, randomBytes(33).toString('base64url'))],
+      ['padding', (p) => p.with(4, `${p[4]}==`)],
+      ['unused bits set in the last character', (p) => p.with(2, `${'A'.repeat(42)}B`)],
+      ['the other base64 alphabet', (p) => p.with(2, `${'+'.repeat(42)}A`)],
+      ['a line end', (p) => p.with(6, `${p[6]}\n`)],
+      ['upper-case hex', (p) => p.with(5, 'ABCDEF00'.repeat(4))],
+      ['a 96-bit iv', (p) => p.with(5, '00'.repeat(12))],
+      ['a 32-bit tag', (p) => p.with(6, '00'.repeat(4))],
+      ['no tag', (p) => p.with(6, '')],
+      ['one part more', (p) => [...p, '']],
+      ['nothing', () => []],
+    ])('answers SEALED_VALUE_INVALID to %s', (_, change) => {
+      expect(() => splitSealed(change(parts).join('.'))).toThrow(
+        expect.objectContaining({
+          code: 'SEALED_VALUE_INVALID',
+          message: 'The stored value is not in the form of a sealed secret.',
+        }),
+      );
+    });
+
+    it('answers SEALED_VALUE_UNREADABLE to a right form that does not authenticate', async () => {
+      const forged = splitSealed(parts.with(6, '00'.repeat(16)).join('.'));
+      await expect(openSecret(sealing.vault, PLACE, forged)).rejects.toMatchObject({
+        code: 'SEALED_VALUE_UNREADABLE',
+        retryable: false,
+      });
+    });
+  });
+});
