@@ -1,7 +1,9 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { enableCompileCache, flushCompileCache } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { type Child, type OnLog, startError, superviseChild, tieToOurLife } from './child.ts';
 
 /** What the child says once it listens, or why it does not. */
@@ -60,12 +62,15 @@ export async function startNodeChild(options: NodeChild): Promise<Child & { port
 export function serveAsChild<Input>(
   start: (input: Input) => Promise<{ server: Server; stop: () => Promise<void> }>,
 ): void {
+  // A PDS is some 2,000 modules: keeping their compiled code saves a third of its start.
+  enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url)));
   process.once('disconnect', () => process.exit());
   process.once('message', async ({ input }: { input: Input }) => {
     try {
       const { server, stop } = await start(input);
       process.once('SIGTERM', () => stop().finally(() => process.exit()));
       process.send?.({ listening: (server.address() as AddressInfo).port } satisfies Answer);
+      flushCompileCache();
     } catch (error) {
       process.send?.({ failed: reason(error) } satisfies Answer, () => process.exit(1));
     }

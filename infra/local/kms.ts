@@ -1,0 +1,162 @@
+import { randomBytes } from 'node:crypto';
+import { blob, optionalInteger, optionalText, text, textMap } from './aws-input.ts';
+import { type AwsActions, AwsError, type AwsInput, type AwsJsonServer, startAwsJson } from './aws-json.ts';
+import { type EncryptionContext, keyIdOfBlob, openBlob, sealBlob } from './kms-ciphertext.ts';
+import { type KmsKey, type KmsKeys, openKmsKeys } from './kms-keys.ts';
+
+const ALGORITHM = 'SYMMETRIC_DEFAULT';
+const PLAINTEXT = { min: 1, max: 4096 };
+const CIPHERTEXT = { min: 1, max: 6144 };
+const RANDOM = { min: 1, max: 1024 };
+
+/** The actions of KMS that this project's SDK calls use, for symmetric keys, under their names on the wire. */
+export function kmsActions(keys: KmsKeys): AwsActions {
+  const arnOf = (key: KmsKey) => keys.arn(`key/${key.id}`);
+  const seal = (key: KmsKey, plaintext: Buffer, context: EncryptionContext) =>
+    sealBlob({ id: key.id, material: Buffer.from(key.material, 'base64') }, plaintext, context).toString(
+      'base64',
+    );
+
+  function open(ciphertext: Buffer, context: EncryptionContext, expectedKey: string | undefined) {
+    const id = keyIdOfBlob(ciphertext);
+    if (id === undefined) throw new AwsError('InvalidCiphertextException', '');
+    if (expectedKey !== undefined && keys.find(expectedKey).id !== id) {
+      throw new AwsError(
+        'IncorrectKeyException',
+        'The key ID in the request does not identify the key of the blob.',
+      );
+    }
+    const key = keys.findUsable(id);
+    try {
+      return { key, plaintext: openBlob(Buffer.from(key.material, 'base64'), ciphertext, context) };
+    } catch {
+      throw new AwsError('InvalidCiphertextException', '');
+    }
+  }
+
+  function generateDataKey(input: AwsInput) {
+    const bytes = dataKeyBytes(input);
+    const key = keys.findUsable(text(input, 'KeyId'));
+    const plaintext = randomBytes(bytes);
+    const CiphertextBlob = seal(key, plaintext, textMap(input, 'EncryptionContext'));
+    return { plaintext, answer: { CiphertextBlob, KeyId: arnOf(key) } };
+  }
+
+  return {
+    'TrentService.CreateKey': (input) => {
+      const spec = optionalText(input, 'KeySpec') ?? ALGORITHM;
+      if (spec !== ALGORITHM) throw new AwsError('UnsupportedOperationException', 'symmetric keys only');
+      return { KeyMetadata: metadata(keys, keys.create(undefined, optionalText(input, 'Description'))) };
+    },
+    'TrentService.CreateAlias': (input) => {
+      keys.createAlias(text(input, 'AliasName'), text(input, 'TargetKeyId'));
+      return {};
+    },
+    'TrentService.DescribeKey': (input) => ({ KeyMetadata: metadata(keys, keys.find(text(input, 'KeyId'))) }),
+    'TrentService.EnableKey': (input) => {
+      keys.change(notPendingDeletion(keys.find(text(input, 'KeyId'))), { state: 'Enabled' });
+      return {};
+    },
+    'TrentService.DisableKey': (input) => {
+      keys.change(notPendingDeletion(keys.find(text(input, 'KeyId'))), { state: 'Disabled' });
+      return {};
+    },
+    'TrentService.ScheduleKeyDeletion': (input) => {
+      const days = optionalInteger(input, 'PendingWindowInDays', { min: 7, max: 30 }) ?? 30;
+      const key = notPendingDeletion(keys.find(text(input, 'KeyId')));
+      // Nothing here ever deletes the material: a development machine has no reason to.
+      const deletion = Date.now() / 1000 + days * 86_400;
+      keys.change(key, { state: 'PendingDeletion', deletion });
+      return { KeyId: arnOf(key), DeletionDate: deletion, KeyState: key.state, PendingWindowInDays: days };
+    },
+    'TrentService.CancelKeyDeletion': (input) => {
+      const key = keys.find(text(input, 'KeyId'));
+      if (key.state !== 'PendingDeletion') throw invalidState(key);
+      keys.change(key, { state: 'Disabled', deletion: undefined });
+      return { KeyId: arnOf(key) };
+    },
+    'TrentService.Encrypt': (input) => {
+      const key = keys.findUsable(text(input, 'KeyId'));
+      const CiphertextBlob = seal(
+        key,
+        blob(input, 'Plaintext', PLAINTEXT),
+        textMap(input, 'EncryptionContext'),
+      );
+      return { CiphertextBlob, KeyId: arnOf(key), EncryptionAlgorithm: ALGORITHM };
+    },
+    'TrentService.Decrypt': (input) => {
+      const ciphertext = blob(input, 'CiphertextBlob', CIPHERTEXT);
+      const context = textMap(input, 'EncryptionContext');
+      const { key, plaintext } = open(ciphertext, context, optionalText(input, 'KeyId'));
+      return { Plaintext: plaintext.toString('base64'), KeyId: arnOf(key), EncryptionAlgorithm: ALGORITHM };
+    },
+    'TrentService.ReEncrypt': (input) => {
+      const ciphertext = blob(input, 'CiphertextBlob', CIPHERTEXT);
+      const sourceContext = textMap(input, 'SourceEncryptionContext');
+      const { key: source, plaintext } = open(ciphertext, sourceContext, optionalText(input, 'SourceKeyId'));
+      const destination = keys.findUsable(text(input, 'DestinationKeyId'));
+      return {
+        CiphertextBlob: seal(destination, plaintext, textMap(input, 'DestinationEncryptionContext')),
+        SourceKeyId: arnOf(source),
+        KeyId: arnOf(destination),
+        SourceEncryptionAlgorithm: ALGORITHM,
+        DestinationEncryptionAlgorithm: ALGORITHM,
+      };
+    },
+    'TrentService.GenerateDataKey': (input) => {
+      const { plaintext, answer } = generateDataKey(input);
+      return { ...answer, Plaintext: plaintext.toString('base64') };
+    },
+    'TrentService.GenerateDataKeyWithoutPlaintext': (input) => generateDataKey(input).answer,
+    'TrentService.GenerateRandom': (input) => ({
+      Plaintext: randomBytes(optionalInteger(input, 'NumberOfBytes', RANDOM) ?? 0).toString('base64'),
+    }),
+  };
+}
+
+/** KMS alone on a loopback port, for tests: `AWS_ENDPOINT_URL_KMS` = `url`. */
+export async function startKms(
+  options: { file?: string; port?: number } = {},
+): Promise<AwsJsonServer & Pick<KmsKeys, 'ensureKey'>> {
+  const keys = openKmsKeys({ file: options.file });
+  const server = await startAwsJson(kmsActions(keys), { port: options.port });
+  return { ...server, ensureKey: keys.ensureKey };
+}
+
+function dataKeyBytes(input: AwsInput): number {
+  const spec = optionalText(input, 'KeySpec');
+  const number = optionalInteger(input, 'NumberOfBytes', RANDOM);
+  const bySpec = { AES_128: 16, AES_256: 32 }[spec ?? ''];
+  if ((spec === undefined) === (number === undefined) || (spec !== undefined && bySpec === undefined)) {
+    throw new AwsError('ValidationException', 'Please specify either number of bytes or key spec.');
+  }
+  return number ?? bySpec ?? 0;
+}
+
+function invalidState(key: KmsKey): AwsError {
+  return new AwsError('KMSInvalidStateException', `key ${key.id} is in state ${key.state}.`);
+}
+
+function notPendingDeletion(key: KmsKey): KmsKey {
+  if (key.state === 'PendingDeletion') throw invalidState(key);
+  return key;
+}
+
+function metadata(keys: KmsKeys, key: KmsKey) {
+  return {
+    AWSAccountId: keys.account,
+    KeyId: key.id,
+    Arn: keys.arn(`key/${key.id}`),
+    CreationDate: key.created,
+    DeletionDate: key.deletion,
+    Description: key.description,
+    Enabled: key.state === 'Enabled',
+    KeyState: key.state,
+    KeyUsage: 'ENCRYPT_DECRYPT',
+    KeySpec: ALGORITHM,
+    EncryptionAlgorithms: [ALGORITHM],
+    KeyManager: 'CUSTOMER',
+    Origin: 'AWS_KMS',
+    MultiRegion: false,
+  };
+}
