@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { AppError } from '../app-error.ts';
-import { countMember, hasDataKey, insertDataKey, promoteNextDataKey } from './data-key-rows.ts';
+import { countMember, insertDataKey, promoteNextDataKey, readActiveDataKeys } from './data-key-rows.ts';
 import type { Vault } from './vault.ts';
 
 /** How many members share a data key: a target, not a limit. */
@@ -23,7 +23,8 @@ export async function chooseDataKey(vault: Vault): Promise<string> {
   const { id, members } = await joinCurrent(vault);
   // Each number is given to one caller only, so the crowd of a busy hour does not ask KMS for a crowd of keys.
   if (members >= PREPARE_NEXT_AT && (members - PREPARE_NEXT_AT) % PREPARE_AGAIN_EVERY === 0) {
-    await makeDataKey(vault, 'next');
+    const { current, next } = await readActiveDataKeys(sql, environment);
+    if (current === id && !next) await makeDataKey(vault, 'next');
   }
   if (members >= MEMBERS_PER_KEY) await promoteNextDataKey(sql, environment, id);
   await vault.dataKeys.use(id, () => undefined);
@@ -35,7 +36,8 @@ async function joinCurrent(vault: Vault): Promise<{ id: string; members: number 
   for (let attempt = 1; attempt <= 3; attempt += 1) {
     const current = await countMember(vault.sql, vault.environment);
     if (current) return current;
-    await makeDataKey(vault, 'current');
+    const active = await readActiveDataKeys(vault.sql, vault.environment);
+    if (!active.current) await makeDataKey(vault, 'current');
   }
   throw new AppError('DATA_KEY_CONTENDED', 'The current data key changed while it was chosen. Try again.', {
     status: 503,
@@ -43,10 +45,9 @@ async function joinCurrent(vault: Vault): Promise<{ id: string; members: number 
   });
 }
 
-/** Makes and stores a data key, unless there is one in this state. It is opened once before it may seal anything. */
+/** Makes a data key and stores it, unless somebody was faster. It is opened once before it may seal anything. */
 async function makeDataKey(vault: Vault, state: 'current' | 'next'): Promise<void> {
   const { sql, wrapper, environment } = vault;
-  if (await hasDataKey(sql, environment, state)) return;
   const id = randomUUID();
   const context = { environment, dataKeyId: id };
   const { plaintext, wrapped } = await wrapper.generateDataKey(context);

@@ -34,14 +34,15 @@ export async function countMember(
   return row;
 }
 
-export async function hasDataKey(
+/** The ids of the data keys that take members now and next. */
+export async function readActiveDataKeys(
   sql: Sql,
   environment: string,
-  state: Exclude<DataKeyState, 'retired'>,
-): Promise<boolean> {
-  const rows = await sql`
-    SELECT 1 FROM pds_data_keys WHERE environment = ${environment} AND state = ${state}`;
-  return rows.length > 0;
+): Promise<{ current?: string; next?: string }> {
+  const rows = await sql<{ id: string; state: DataKeyState }[]>`
+    SELECT id, state FROM pds_data_keys
+    WHERE environment = ${environment} AND state IN ('current', 'next')`;
+  return Object.fromEntries(rows.map(({ id, state }) => [state, id]));
 }
 
 /** Stores a new data key, unless another process was first: there is one `current` and one `next`. */
