@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+import { AppError } from '../app-error.ts';
+import type { Transaction } from '../db/connect.ts';
+import { commitments, GENESIS, hashRow } from './canonical.ts';
+import { cleanDetails, cleanText } from './details.ts';
+
+/** What happened to a member's identity. */
+export type AuditAction =
+  | 'created'
+  | 'updated'
+  | 'verified'
+  | 'error'
+  | 'revoked'
+  | 'key_rotated'
+  | 'retry'
+  | 'health_check'
+  | 'backup_created'
+  | 'backup_restored'
+  | 'credentials_revealed'
+  | 'exported'
+  | 'moved'
+  | 'erased';
+
+export type AuditEntry = {
+  userId: string;
+  pnptvUuid: string;
+  action: AuditAction;
+  status: 'success' | 'failed' | 'pending';
+  /** Kept for ever and shown to the member: cleaned of secrets and stack traces, see details.ts. */
+  details?: Record<string, unknown>;
+  errorCode?: string;
+  errorMessage?: string;
+  /** The user who did it, or 'system'. Default 'system'. */
+  createdBy?: string;
+};
+
+type Head = {
+  id: number;
+  created_at: string;
+  erasure_key: Uint8Array | null;
+  erased: boolean;
+  seq: number;
+  prev_hash: Uint8Array | null;
+};
+
+/**
+ * Adds an entry to the member's chain as part of the caller's transaction: it is there if and only if the
+ * transaction commits. Call it late: from here to the commit the member's other appends wait.
+ * The transaction must be READ COMMITTED (the default); under a stricter level concurrent appends fail, never fork.
+ * Fails with AUDIT_MEMBER_ERASED when the member was erased.
+ */
+export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<{ id: number; seq: number }> {
+  const { pnptvUuid } = entry;
+  await lockChain(tx, pnptvUuid);
+  const head = await readHead(tx, pnptvUuid);
+  if (head.erased)
+    throw new AppError(
+      'AUDIT_MEMBER_ERASED',
+      'The member was erased; nothing can be logged about him any more.',
+    );
+  const erasureKey = head.erasure_key ?? (await makeErasureKey(tx, pnptvUuid));
+
+  const row = {
+    id: head.id,
+    seq: head.seq + 1,
+    user_id: entry.userId,
+    pnptv_uuid: pnptvUuid,
+    action: entry.action,
+    status: entry.status,
+    details: cleanDetails(entry.details),
+    error_code: entry.errorCode ?? null,
+    error_message: entry.errorMessage === undefined ? null : cleanText(entry.errorMessage),
+    created_by: entry.createdBy ?? 'system',
+    created_at: head.created_at,
+  };
+  const committed = { ...row, ...commitments(erasureKey, row) };
+  const prevHash = head.prev_hash ?? GENESIS;
+  await tx`
+    INSERT INTO pds_provisioning_log ${tx({
+      ...committed,
+      details: row.details && tx.json(row.details),
+      prev_hash: prevHash,
+      row_hash: hashRow(prevHash, committed),
+    })}`;
+  return { id: row.id, seq: row.seq };
+}
+
+/** A statement of its own: the next one then sees what the transaction we waited for has committed. */
+async function lockChain(tx: Transaction, pnptvUuid: string): Promise<void> {
+  await tx`SELECT pg_advisory_xact_lock(hashtextextended('audit:' || ${pnptvUuid}::uuid, 0))`;
+}
+
+/** The end of the chain, and an id and a time for the row after it: both are part of what is hashed. */
+async function readHead(tx: Transaction, pnptvUuid: string): Promise<Head> {
+  const [head] = await tx<[Head]>`
+    SELECT nextval('pds_provisioning_log_id_seq') AS id,
+      to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
+      keys.erasure_key, keys.erased_at IS NOT NULL AS erased,
+      coalesce(head.seq, 0) AS seq, head.row_hash AS prev_hash
+    FROM (VALUES (${pnptvUuid}::uuid)) AS member (pnptv_uuid)
+    LEFT JOIN pds_erasure_keys AS keys USING (pnptv_uuid)
+    LEFT JOIN LATERAL (
+      SELECT seq, row_hash FROM pds_provisioning_log AS log
+      WHERE log.pnptv_uuid = member.pnptv_uuid ORDER BY seq DESC LIMIT 1
+    ) AS head ON true`;
+  return head;
+}
+
+async function makeErasureKey(tx: Transaction, pnptvUuid: string): Promise<Uint8Array> {
+  const erasureKey = randomBytes(32);
+  await tx`INSERT INTO pds_erasure_keys (pnptv_uuid, erasure_key) VALUES (${pnptvUuid}, ${erasureKey})`;
+  return erasureKey;
+}
