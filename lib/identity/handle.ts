@@ -13,7 +13,7 @@ export type HandleWish = {
   strategy: HandleStrategy;
   /** The domain under which members' handles stand, e.g. `pnptv.app`. */
   domain: string;
-  /** First labels that belong to the operator (see `labelsUnder`), beside those that nobody may have. */
+  /** First labels that belong to the operator (see `operatorLabels`), beside those that nobody may have. */
   reserved?: readonly string[];
   randomInt: RandomInt;
 };

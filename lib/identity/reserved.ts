@@ -57,13 +57,22 @@ export function isReserved(label: string, extra: Iterable<string> = []): boolean
   );
 }
 
-/** The first labels of those hosts that lie directly under our domain: what `isReserved` takes as `extra`. */
-export function labelsUnder(domain: string, hosts: Iterable<string>): string[] {
+/**
+ * The labels directly under our domain that the operator uses himself: what `isReserved` takes as `extra`.
+ * `names` are did:web DIDs, URLs and host names from the settings (PDS_ADMIN_DID, PDS_APP_ORIGIN,
+ * PDS_LOCAL_ENDPOINT …); absent ones and those that lie elsewhere reserve nothing.
+ */
+export function operatorLabels(domain: string, names: Iterable<string | undefined>): string[] {
   const suffix = `.${domain.toLowerCase()}`;
-  return Array.from(hosts, (host) => host.toLowerCase())
+  return Array.from(names, hostOf)
     .filter((host) => host.endsWith(suffix))
     .map((host) => host.slice(0, -suffix.length))
     .map((front) => front.slice(front.lastIndexOf('.') + 1));
+}
+
+function hostOf(name = ''): string {
+  if (name.startsWith('did:')) return /^did:web:([^:%]+)/.exec(name)?.[1]?.toLowerCase() ?? '';
+  return (URL.canParse(name) && new URL(name).hostname) || name.toLowerCase();
 }
 
 function withoutNumber(name: string): string {

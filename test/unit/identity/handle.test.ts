@@ -90,6 +90,13 @@ describe('handleCandidates', () => {
     expect(first(1, 'back_office', 'username', ['back-office'])[0]).toMatch(GENERATED);
   });
 
+  it('skips a suffixed name that is reserved', () => {
+    expect(first(2, 'alice', 'username', ['alice-2'])).toEqual(['alice', 'alice-3']);
+    const labels = first(2, 'anna_maria_adminx');
+    expect(labels[0]).toBe('anna-maria-adminx');
+    expect(labels[1]).toMatch(/^anna-maria-ad-\d{4}$/); // with -2 it would end in -admin
+  });
+
   it('always ends in a lower-case domain', () => {
     const [handle] = handleCandidates({
       username: 'alice',

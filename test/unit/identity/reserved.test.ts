@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isReserved, labelsUnder } from '../../../lib/identity/reserved.ts';
+import { isReserved, operatorLabels } from '../../../lib/identity/reserved.ts';
 
 describe('isReserved', () => {
   it.each([
@@ -58,9 +58,28 @@ describe('isReserved', () => {
   });
 });
 
-describe('labelsUnder', () => {
-  it('takes the label directly under the domain, and nothing of other domains', () => {
-    const hosts = ['boss.PNPTV.app', 'a.b.pnptv.app', 'pnptv.app', 'notpnptv.app', 'other.example'];
-    expect(labelsUnder('pnptv.app', hosts)).toEqual(['boss', 'b']);
+describe('operatorLabels', () => {
+  it.each([
+    ['did:web:boss.pnptv.app', 'boss'],
+    ['did:web:boss.pnptv.app:users:x', 'boss'],
+    ['did:web:boss.pnptv.app%3A3000', 'boss'],
+    ['https://Portal7.pnptv.app', 'portal7'],
+    ['http://pds9.pnptv.app:3000', 'pds9'],
+    ['users.PNPTV.app', 'users'],
+    ['deep.below.pnptv.app', 'below'],
+  ])('finds in %s the label %s', (name, label) => {
+    expect(operatorLabels('pnptv.app', [name])).toEqual([label]);
+  });
+
+  it.each([
+    undefined,
+    '',
+    'pnptv.app',
+    'https://notpnptv.app',
+    'https://pds.example',
+    'did:plc:abc',
+    'did:web:pnptv.app',
+  ])('finds nothing in %s', (name) => {
+    expect(operatorLabels('pnptv.app', [name])).toEqual([]);
   });
 });
