@@ -10,7 +10,7 @@ import { AppError } from '../app-error.ts';
 import type { KeyWrapper } from './key-wrapper.ts';
 
 /** Three attempts of the SDK stay below the 15 s that one remote call may take. */
-const CLIENT_OPTIONS = {
+export const KMS_CLIENT_OPTIONS = {
   maxAttempts: 3,
   requestHandler: { connectionTimeout: 2_000, requestTimeout: 4_000, throwOnRequestTimeout: true },
 };
@@ -22,7 +22,7 @@ const THROTTLED = new Set(['ThrottlingException', 'LimitExceededException', 'Too
  * elsewhere would no longer open the older data keys. The region and, on the local platform, the endpoint
  * come from the SDK's own environment variables.
  */
-export function createKmsWrapper(keyId: string, client = new KMSClient(CLIENT_OPTIONS)): KeyWrapper {
+export function createKmsWrapper(keyId: string, client = new KMSClient(KMS_CLIENT_OPTIONS)): KeyWrapper {
   return {
     keyId,
     async generateDataKey(context) {

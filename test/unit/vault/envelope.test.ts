@@ -1,6 +1,8 @@
 import { createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { decrypt } from '../../../lib/vault/aes-gcm.ts';
 import { openEnvelope, sealEnvelope } from '../../../lib/vault/envelope.ts';
+import { forgeForTwoKeys } from './two-key-forgery.ts';
 
 /** HKDF-SHA512 straight from RFC 5869, section 2, independent of Node's own. */
 function hkdf(key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: number): Buffer {
@@ -42,6 +44,27 @@ describe('an envelope', () => {
       decipher.setAAD(associatedData).setAuthTag(sealed.tag);
       expect(Buffer.concat([decipher.update(sealed.ciphertext), decipher.final()])).toEqual(secret);
     }
+  });
+
+  it('that was forged to authenticate under two keys opens with none but its own', () => {
+    const [mine, theirs] = [randomBytes(32), randomBytes(32)];
+    const salt = randomBytes(32);
+    const encryptionKey = (outer: Uint8Array) =>
+      hkdf(outer, salt, Buffer.from('pds-vault/v1/secret/encryption'), 32);
+    const commitment = hkdf(mine, salt, Buffer.from('pds-vault/v1/secret/commitment'), 32);
+    const iv = randomBytes(16);
+    const forged = forgeForTwoKeys(encryptionKey(mine), encryptionKey(theirs), iv);
+
+    // The trap is real: AES-GCM itself accepts the bytes under both keys, and reads two texts in them.
+    const nothing = new Uint8Array();
+    const [one, two] = [mine, theirs].map((key) => decrypt(encryptionKey(key), iv, nothing, forged));
+    expect(one).toBeDefined();
+    expect(two).toBeDefined();
+    expect(one).not.toEqual(two);
+
+    const envelope = { salt, commitment, iv, ...forged };
+    expect(openEnvelope(mine, 'secret', nothing, envelope)).toEqual(one);
+    expect(openEnvelope(theirs, 'secret', nothing, envelope)).toBeUndefined();
   });
 
   it('of one purpose does not open for the other', () => {
