@@ -1,0 +1,125 @@
+import * as z from 'zod/mini';
+import type { Did, Handle } from '../brands.ts';
+import { callXrpc, type PdsConnection } from './xrpc.ts';
+
+/** A session at a PDS: the access token lives two hours, the refresh token ninety days. Both are secret. */
+export type PdsSession = { accessJwt: string; refreshJwt: string };
+
+const token = z.string().check(z.minLength(1), z.maxLength(4096));
+const session = z.object({ did: z.string(), accessJwt: token, refreshJwt: token });
+
+/**
+ * com.atproto.server.createAccount for a DID that we bring; the account is born deactivated.
+ * Ask only once at a time for a DID: two that overlap destroy each other's account.
+ */
+export async function createAccount(
+  pds: PdsConnection,
+  {
+    serviceJwt,
+    ...input
+  }: {
+    did: Did;
+    handle: Handle;
+    email: string;
+    password: string;
+    inviteCode?: string | undefined;
+    serviceJwt: string;
+  },
+): Promise<PdsSession> {
+  return callXrpc(pds, {
+    nsid: 'com.atproto.server.createAccount',
+    input,
+    authorization: `Bearer ${serviceJwt}`,
+    answer: session,
+  });
+}
+
+/** com.atproto.server.createSession; works while the account is deactivated. `identifier`: the DID, never a handle. */
+export async function createSession(
+  pds: PdsConnection,
+  { did, password }: { did: Did; password: string },
+): Promise<PdsSession> {
+  return callXrpc(pds, {
+    nsid: 'com.atproto.server.createSession',
+    input: { identifier: did, password },
+    answer: session,
+  });
+}
+
+/** com.atproto.server.refreshSession: a used refresh token goes on working for two hours, with the same successor. */
+export async function refreshSession(pds: PdsConnection, refreshJwt: string): Promise<PdsSession> {
+  return callXrpc(pds, {
+    nsid: 'com.atproto.server.refreshSession',
+    input: null,
+    authorization: `Bearer ${refreshJwt}`,
+    answer: session,
+  });
+}
+
+/** com.atproto.identity.getRecommendedDidCredentials: the repo key (did:key) and the PDS's public URL, to the letter. */
+export async function getRecommendedDidCredentials(
+  pds: PdsConnection,
+  accessJwt: string,
+): Promise<{ repoKey: string; endpoint: string }> {
+  const recommended = await callXrpc(pds, {
+    nsid: 'com.atproto.identity.getRecommendedDidCredentials',
+    authorization: `Bearer ${accessJwt}`,
+    answer: z.object({
+      verificationMethods: z.object({ atproto: z.string() }),
+      services: z.object({
+        atproto_pds: z.object({ endpoint: z.url().check(z.maxLength(500)) }),
+      }),
+    }),
+  });
+  return {
+    repoKey: recommended.verificationMethods.atproto,
+    endpoint: recommended.services.atproto_pds.endpoint,
+  };
+}
+
+/** com.atproto.server.checkAccountStatus: `validDid` means that the live DID document names this PDS and its key. */
+export async function checkAccountStatus(
+  pds: PdsConnection,
+  accessJwt: string,
+): Promise<{ activated: boolean; validDid: boolean }> {
+  return callXrpc(pds, {
+    nsid: 'com.atproto.server.checkAccountStatus',
+    authorization: `Bearer ${accessJwt}`,
+    answer: z.object({ activated: z.boolean(), validDid: z.boolean() }),
+  });
+}
+
+/** com.atproto.server.activateAccount; may be repeated. */
+export async function activateAccount(pds: PdsConnection, accessJwt: string): Promise<void> {
+  await callXrpc(pds, {
+    nsid: 'com.atproto.server.activateAccount',
+    input: null,
+    authorization: `Bearer ${accessJwt}`,
+  });
+}
+
+/** com.atproto.sync.getRepoStatus: what anybody may know about an account. */
+export async function getRepoStatus(
+  pds: PdsConnection,
+  did: Did,
+): Promise<{ active: boolean; status?: string | undefined }> {
+  return callXrpc(pds, {
+    nsid: 'com.atproto.sync.getRepoStatus',
+    params: { did },
+    answer: z.object({ active: z.boolean(), status: z.optional(z.string()) }),
+  });
+}
+
+/** com.atproto.server.describeServer. */
+export async function describeServer(
+  pds: PdsConnection,
+): Promise<{ did: string; inviteCodeRequired?: boolean | undefined }> {
+  return callXrpc(pds, {
+    nsid: 'com.atproto.server.describeServer',
+    params: {},
+    answer: z.object({
+      did: z.string().check(z.startsWith('did:')),
+      inviteCodeRequired: z.optional(z.boolean()),
+    }),
+  });
+}

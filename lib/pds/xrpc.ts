@@ -1,0 +1,133 @@
+import * as z from 'zod/mini';
+import { readAtMost } from './read-at-most.ts';
+import { XrpcError, type XrpcFault } from './xrpc-error.ts';
+
+/** A PDS as we reach it. */
+export type PdsConnection = {
+  readonly fetch: typeof globalThis.fetch;
+  /** Origin without a trailing slash. */
+  readonly endpoint: string;
+  /** For the whole exchange, from connecting to the last byte. */
+  readonly timeoutMs: number;
+  readonly now: () => Date;
+  /** Lets us through the PDS's rate limits, where its operator gave it to us. */
+  readonly rateLimitBypassKey?: string | undefined;
+};
+
+export type XrpcRequest<Answer> = {
+  nsid: string;
+  /** Parameters of a query (GET). */
+  params?: Readonly<Record<string, string>>;
+  /** Input of a procedure (POST); null for a procedure without input. */
+  input?: Readonly<Record<string, unknown>> | null;
+  /** The whole Authorization header. */
+  authorization?: string;
+  /** What the answer must be; absent for a procedure whose answer is empty. */
+  answer?: z.ZodMiniType<Answer>;
+};
+
+const LONGEST_ANSWER = 512 * 1024;
+const LONGEST_DETAIL = 300;
+const errorBody = z.object({ error: z.string(), message: z.optional(z.string()) });
+
+/**
+ * One XRPC call (https://atproto.com/specs/xrpc). Follows no redirect, reads at most 512 KiB and checks the
+ * answer's shape; throws XrpcError and nothing else. Neither inputs nor answers are ever logged.
+ */
+export async function callXrpc<Answer = void>(
+  pds: PdsConnection,
+  request: XrpcRequest<Answer>,
+): Promise<Answer> {
+  const { nsid, answer } = request;
+  const signal = AbortSignal.timeout(pds.timeoutMs);
+  const { status, headers, text } = await exchange(pds, request, signal);
+  if (status >= 200 && status < 300) {
+    if (!answer) return undefined as Answer;
+    const parsed = answer.safeParse(parseJson(text));
+    if (parsed.success) return parsed.data;
+    throw new XrpcError({ nsid, fault: 'malformed', status });
+  }
+  const body = errorBody.safeParse(parseJson(text));
+  const { error, message } = body.success ? body.data : {};
+  const fault = faultOf(status, body.success);
+  const retryAt = fault === 'throttled' ? comeBackAt(headers, pds.now()) : undefined;
+  throw new XrpcError({ nsid, fault, status, error, detail: message?.slice(0, LONGEST_DETAIL), retryAt });
+}
+
+async function exchange(
+  pds: PdsConnection,
+  { nsid, params, input, authorization }: XrpcRequest<unknown>,
+  signal: AbortSignal,
+): Promise<{ status: number; headers: Headers; text: string }> {
+  const query = params ? `?${new URLSearchParams(params)}` : '';
+  try {
+    const response = await pds.fetch(`${pds.endpoint}/xrpc/${nsid}${query}`, {
+      method: input === undefined ? 'GET' : 'POST',
+      redirect: 'manual',
+      signal,
+      headers: {
+        accept: 'application/json',
+        ...(authorization !== undefined && { authorization }),
+        ...(input && { 'content-type': 'application/json' }),
+        ...(pds.rateLimitBypassKey && { 'x-ratelimit-bypass': pds.rateLimitBypassKey }),
+      },
+      ...(input && { body: JSON.stringify(input) }),
+    });
+    const text = await readAtMost(response, LONGEST_ANSWER);
+    if (text === undefined) throw new XrpcError({ nsid, fault: 'malformed', status: response.status });
+    return { status: response.status, headers: response.headers, text };
+  } catch (cause) {
+    if (cause instanceof XrpcError) throw cause;
+    throw new XrpcError({ nsid, fault: signal.aborted ? 'timeout' : connectionFault(cause), cause });
+  }
+}
+
+function faultOf(status: number, spokenInXrpc: boolean): XrpcFault {
+  if (status === 429) return 'throttled';
+  if (status === 502 || status === 503 || status === 504) return 'unavailable';
+  if (status >= 500) return 'server_error';
+  return status >= 400 && spokenInXrpc ? 'rejected' : 'malformed';
+}
+
+/** What undici and the system say when there was never a connection to write to. */
+const NEVER_CONNECTED = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+function connectionFault(error: unknown): 'unreachable' | 'interrupted' {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    // A name with several addresses fails with one error for each of them.
+    const causes = cause instanceof AggregateError ? cause.errors : [cause];
+    if (causes.length > 0 && causes.every(({ code }) => NEVER_CONNECTED.has(code))) return 'unreachable';
+  }
+  return 'interrupted';
+}
+
+/** Limits of the Docker distribution count over five minutes. */
+const USUAL_WINDOW_MS = 5 * 60_000;
+const LONGEST_WAIT_MS = 24 * 3600_000;
+
+/** When a 429 ends: `Retry-After` (RFC 9110 §10.2.3), else `RateLimit-Reset`, in Unix seconds as the PDS writes it. */
+function comeBackAt(headers: Headers, now: Date): Date {
+  const retryAfter = headers.get('retry-after');
+  const reset = Number(headers.get('ratelimit-reset') ?? Number.NaN) * 1000;
+  const seconds = Number(retryAfter ?? Number.NaN);
+  const asked = Number.isNaN(seconds)
+    ? Date.parse(retryAfter ?? '') || reset
+    : now.getTime() + seconds * 1000;
+  const wait = asked - now.getTime();
+  return new Date(now.getTime() + (wait > 0 && wait <= LONGEST_WAIT_MS ? wait : USUAL_WINDOW_MS));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
