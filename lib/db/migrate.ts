@@ -20,7 +20,7 @@ export type MigrateOptions = {
  * All pending files run in one transaction, so a broken one leaves the database as it was. Two runs at once take
  * turns (advisory lock). A file is applied once and never edited afterwards: its checksum is kept beside its name.
  *
- * Errors, each one sentence with the file's name: MIGRATION_FAILED, MIGRATION_CHANGED, MIGRATION_OUT_OF_ORDER.
+ * Errors, each one sentence with the file's name: MIGRATION_FAILED, MIGRATION_CHANGED, MIGRATION_OUT_OF_ORDER, MIGRATION_FILE.
  */
 export async function migrate(options: MigrateOptions): Promise<string[]> {
   const { ownerUrl, directory, log = () => {}, rolePasswords = {} } = options;
