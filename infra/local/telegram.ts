@@ -32,11 +32,11 @@ export function signWidgetPayload(
 }
 
 /**
- * A Telegram id for a demo member, always the same for one name. `demo` is 123456789, the member of the
+ * A Telegram id for a demo member, always the same for one name. `alice` is 123456789, the member of the
  * specification's curl lines; the others lie above every id that Telegram has given out.
  */
 export function demoTelegramId(name: string): number {
-  if (name.toLowerCase() === 'demo') return 123456789;
+  if (name.toLowerCase() === 'alice') return 123456789;
   return 9_000_000_000_000 + createHash('sha256').update(name.toLowerCase()).digest().readUIntBE(0, 5);
 }
 
