@@ -1,5 +1,5 @@
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import type { ISql, TransactionSql } from 'postgres';
+import type { Queryable, Transaction } from '../db/connect.ts';
 
 export type QueueAction = 'create' | 'verify' | 'rotate_keys' | 'retry';
 /** The id of a row in `pds_provisioning_queue`, in decimal: it is a bigint. */
@@ -21,7 +21,7 @@ export type Enqueued = {
  *   is complete gets `verify` instead.
  */
 export async function enqueue(
-  tx: TransactionSql,
+  tx: Transaction,
   { userId, action, now = new Date() }: { userId: string; action: QueueAction; now?: Date },
 ): Promise<Enqueued> {
   await tx`INSERT INTO user_pds_mapping (user_id) VALUES (${userId}) ON CONFLICT (user_id) DO NOTHING`;
@@ -40,7 +40,7 @@ export async function enqueue(
 }
 
 async function insertRow(
-  tx: ISql,
+  tx: Queryable,
   { userId, action, now }: { userId: string; action: QueueAction; now: Date },
 ): Promise<Enqueued> {
   const [made] = await tx<{ id: QueueId }[]>`
@@ -61,7 +61,7 @@ async function insertRow(
  * goes on, and only what it has spent is forgotten. Undefined when there is nothing unfinished.
  */
 async function reopenProvisioning(
-  tx: ISql,
+  tx: Queryable,
   { userId, now }: { userId: string; now: Date },
 ): Promise<Enqueued | undefined> {
   const [row] = await tx<{ id: QueueId; due: boolean }[]>`
@@ -89,7 +89,7 @@ const SEND_TIMEOUT_MS = 2000;
  * nothing, because the relay sends every due row that was not sent lately.
  */
 export async function sendQueued(
-  { sql, sqs, queueUrl }: { sql: ISql; sqs: SQSClient; queueUrl: string },
+  { sql, sqs, queueUrl }: { sql: Queryable; sqs: SQSClient; queueUrl: string },
   queueId: QueueId,
 ): Promise<boolean> {
   try {
@@ -103,7 +103,11 @@ export async function sendQueued(
   }
 }
 
-export async function markSent(sql: ISql, queueIds: readonly QueueId[], now = new Date()): Promise<void> {
+export async function markSent(
+  sql: Queryable,
+  queueIds: readonly QueueId[],
+  now = new Date(),
+): Promise<void> {
   await sql`UPDATE pds_provisioning_queue SET sent_at = ${now} WHERE id IN ${sql(queueIds)}`;
 }
 

@@ -1,0 +1,49 @@
+import { AppError } from '../app-error.ts';
+import type { Queryable } from '../db/connect.ts';
+import { capabilitiesOf, type Provider } from './provider.ts';
+
+/** What all workers know together about a provider. */
+export type ProviderState = {
+  id: string;
+  service_did: string | null;
+  breaker_state: 'closed' | 'open' | 'half_open';
+  breaker_until: Date | null;
+  consecutive_failures: number;
+  throttled_until: Date | null;
+};
+
+/**
+ * Writes the providers of the settings down, at a worker's start; one that moved forgets what was learned about it.
+ * Rows that the settings no longer name stay: members may live there.
+ */
+export async function storeProviders(sql: Queryable, providers: readonly Provider[]): Promise<void> {
+  for (const provider of providers) {
+    const row = {
+      id: provider.id,
+      endpoint: provider.endpoint,
+      weight: provider.weight,
+      capabilities: [...capabilitiesOf(provider)],
+    };
+    await sql`
+      INSERT INTO pds_providers AS p ${sql(row)}
+      ON CONFLICT (id) DO UPDATE SET
+        endpoint = excluded.endpoint, weight = excluded.weight, capabilities = excluded.capabilities,
+        service_did = CASE p.endpoint WHEN excluded.endpoint THEN p.service_did END
+      WHERE (p.endpoint, p.weight, p.capabilities)
+        IS DISTINCT FROM (excluded.endpoint, excluded.weight, excluded.capabilities)`;
+  }
+}
+
+/** Throws PROVIDER_UNKNOWN. */
+export async function readProviderState(sql: Queryable, id: string): Promise<ProviderState> {
+  const [state] = await sql<ProviderState[]>`
+    SELECT id, service_did, breaker_state, breaker_until, consecutive_failures, throttled_until
+    FROM pds_providers WHERE id = ${id}`;
+  if (!state) throw new AppError('PROVIDER_UNKNOWN', `The database knows no provider "${id}".`);
+  return state;
+}
+
+/** Keeps the DID that a PDS wants to be called by in service tokens; null: forget it, ask again. */
+export async function storeServiceDid(sql: Queryable, id: string, serviceDid: string | null): Promise<void> {
+  await sql`UPDATE pds_providers SET service_did = ${serviceDid} WHERE id = ${id}`;
+}
