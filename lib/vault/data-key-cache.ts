@@ -3,20 +3,12 @@ export const MAX_AGE_MS = 5 * 60_000;
 /** How many opened data keys may be kept. */
 export const MAX_KEYS = 100;
 
-type Entry = {
-  readonly openedAt: number;
-  readonly key: Promise<Uint8Array>;
-  users: number;
-  evicted: boolean;
-};
-
 /**
  * Opened data keys. `use` lends a key to `work` for one synchronous call; the bytes never leave.
  *
  * - Callers who want the same key while it is being opened share one opening; a failed one is not kept.
  * - The key that was opened first leaves first, by age or by number. Age counts from before the opening.
- * - A key that left is overwritten with zeros as soon as nobody uses it, never under somebody's hands:
- *   a secret sealed under the zeros of a wiped key would be no secret.
+ * - A key that leaves is overwritten with zeros.
  *
  * What this promises: an old key leaves this cache at the first use of the vault after its time, so a
  * compromised process that is at work holds at most the keys of the last five minutes. What it does not:
@@ -27,6 +19,8 @@ export type DataKeyCache = {
   use<T>(dataKeyId: string, work: (key: Uint8Array) => T): Promise<T>;
 };
 
+type Entry = { readonly openedAt: number; readonly key: Promise<Uint8Array> };
+
 export function createDataKeyCache(deps: {
   open(dataKeyId: string): Promise<Uint8Array>;
   /** Milliseconds since the epoch. */
@@ -35,10 +29,14 @@ export function createDataKeyCache(deps: {
   // A Map keeps the order of insertion, which is the order of age: both limits take from the front.
   const entries = new Map<string, Entry>();
 
-  function evict(dataKeyId: string, entry: Entry): void {
+  function evict(dataKeyId: string, { key }: Entry): void {
     entries.delete(dataKeyId);
-    entry.evicted = true;
-    wipeIfUnused(entry);
+    // Never under somebody's hands, or a secret would be sealed under zeros: what waits for a promise runs in
+    // the order of asking, so everybody who was lent this key has done its (synchronous) work before this.
+    key.then(
+      (bytes) => bytes.fill(0),
+      () => {}, // It never opened: those who asked were told, and there is nothing to wipe.
+    );
   }
 
   function evictOld(now: number): void {
@@ -54,7 +52,7 @@ export function createDataKeyCache(deps: {
       if (entries.size < MAX_KEYS) break;
       evict(oldest, entry);
     }
-    const entry: Entry = { openedAt, key: deps.open(dataKeyId), users: 0, evicted: false };
+    const entry: Entry = { openedAt, key: deps.open(dataKeyId) };
     entries.set(dataKeyId, entry);
     entry.key.catch(() => {
       if (entries.get(dataKeyId) === entry) entries.delete(dataKeyId);
@@ -67,21 +65,7 @@ export function createDataKeyCache(deps: {
       const now = deps.now();
       evictOld(now);
       const entry = entries.get(dataKeyId) ?? enter(dataKeyId, now);
-      entry.users += 1;
-      try {
-        return work(await entry.key);
-      } finally {
-        entry.users -= 1;
-        wipeIfUnused(entry);
-      }
+      return work(await entry.key);
     },
   };
-}
-
-function wipeIfUnused(entry: Entry): void {
-  if (!entry.evicted || entry.users > 0) return;
-  entry.key.then(
-    (key) => key.fill(0),
-    () => {}, // It never opened: those who asked were told, and there is nothing to wipe.
-  );
 }

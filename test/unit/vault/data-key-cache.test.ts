@@ -103,6 +103,39 @@ describe('the cache of opened data keys', () => {
     expect(openings).toBe(2);
   });
 
+  it('keeps the key of a later opening when an earlier one fails after it', async () => {
+    const openings: PromiseWithResolvers<Uint8Array>[] = [];
+    const clock = { now: 1_000_000 };
+    const cache = createDataKeyCache({
+      now: () => clock.now,
+      open: () => {
+        const opening = Promise.withResolvers<Uint8Array>();
+        openings.push(opening);
+        return opening.promise;
+      },
+    });
+    const early = cache.use('a', firstByte);
+    clock.now += MAX_AGE_MS;
+    const late = cache.use('a', firstByte);
+    openings[1]?.resolve(new Uint8Array(32).fill(7));
+    await expect(late).resolves.toBe(7);
+    openings[0]?.reject(new Error('KMS took too long'));
+    await expect(early).rejects.toThrow('KMS took too long');
+    await expect(cache.use('a', firstByte)).resolves.toBe(7);
+    expect(openings).toHaveLength(2);
+  });
+
+  it('lends a key to everybody who asked for it before it left, and wipes it then', async () => {
+    const { cache, clock, opened } = setUp();
+    await cache.use('a', firstByte);
+    const lent = [cache.use('a', firstByte), cache.use('a', firstByte)];
+    clock.now += MAX_AGE_MS;
+    const other = cache.use('b', firstByte);
+    expect(await Promise.all([...lent, other])).toEqual([7, 7, 7]);
+    await settle();
+    expect(opened[0]?.key).toEqual(new Uint8Array(32));
+  });
+
   it('keeps a key although the work with it failed', async () => {
     const { cache, opened } = setUp();
     const work = () => {

@@ -27,6 +27,24 @@ const PLACE = { table: 't', column: 'c', userId: 'u', version: 0 };
 describe('sealed secrets', () => {
   itKeepsSecrets(setUp);
 
+  it('stay closed under the id of another data key even if both were the same key', async () => {
+    const open = async () => new Uint8Array(32).fill(7);
+    const vault = { environment: 'test', dataKeys: createDataKeyCache({ now: Date.now, open }) };
+    const [id, otherId] = [randomUUID(), randomUUID()];
+    const sealed = await sealSecret(vault, id, PLACE, 'secret');
+    const renamed = { ...sealed, body: sealed.body.replace(id, otherId) };
+    await expect(openSecret(vault, PLACE, renamed)).rejects.toMatchObject({
+      code: 'SEALED_VALUE_UNREADABLE',
+    });
+  });
+
+  it.each([-1, 0.5, Number.NaN, 2 ** 53])('have no version %d', async (version) => {
+    const { vault, keyId } = setUp();
+    await expect(sealSecret(vault, keyId, { ...PLACE, version }, 'secret')).rejects.toMatchObject({
+      code: 'SECRET_PLACE_INVALID',
+    });
+  });
+
   describe('of a form that nobody sealed', () => {
     let sealing: Sealing;
     let parts: string[];
