@@ -92,12 +92,12 @@ export function superviseChild(child: ChildProcess, options: Supervision): Super
 
 /**
  * Ties a child that cannot watch over us itself to our life: a shell waits for the end of a pipe that only we hold
- * open (so SIGKILL counts too) and then sends the signal.
+ * open (so SIGKILL counts too) and then sends the signal, and wakes the child in case that it was stopped.
  */
 export function tieToOurLife(child: Child, signal: 'INT' | 'TERM'): void {
   const watchdog = spawn(
     '/bin/sh',
-    ['-c', `read -r _; kill -s ${signal} "$1"`, 'watchdog', String(child.pid)],
+    ['-c', `read -r _; kill -s ${signal} "$1"; kill -s CONT "$1"`, 'watchdog', String(child.pid)],
     {
       stdio: ['pipe', 'ignore', 'ignore'],
       cwd: '/',

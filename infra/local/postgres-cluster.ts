@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { startError } from './child.ts';
 import type { Account } from './postgres-account.ts';
@@ -9,6 +9,18 @@ export const SUPERUSER = 'postgres';
 
 /** Where the superuser's password lies: beside the data directory, for its owner's eyes only. */
 export const passwordFile = (dir: string): string => `${dir}.password`;
+
+/** True when a first start came to its end here. Fails when something lies here that it cannot use. */
+export function clusterExists(dir: string): boolean {
+  if (!existsSync(dir) || readdirSync(dir).length === 0) return false;
+  if (!existsSync(path.join(dir, 'PG_VERSION'))) {
+    throw startError('PostgreSQL', `${dir} holds something else than a database; choose another directory`);
+  }
+  if (!existsSync(passwordFile(dir))) {
+    throw startError('PostgreSQL', `${passwordFile(dir)} is missing, and with it the password of ${dir}`);
+  }
+  return true;
+}
 
 /**
  * Makes the data directory with `initdb` and a new superuser password. It gets its name only when it is complete,
@@ -20,7 +32,6 @@ export function createCluster(
 ): void {
   const unfinished = `${dir}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
-  mkdirSync(path.dirname(dir), { recursive: true });
   mkdirSync(unfinished, { mode: 0o700 });
   rmSync(passwordFile(dir), { force: true });
   writeFileSync(passwordFile(dir), randomBytes(24).toString('base64url'), { mode: 0o600 });
@@ -45,7 +56,3 @@ export function createCluster(
   }
   renameSync(unfinished, dir);
 }
-
-/** True when a first start came to its end here. */
-export const clusterExists = (dir: string): boolean =>
-  existsSync(path.join(dir, 'PG_VERSION')) && existsSync(passwordFile(dir));

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
 import { type Child, type OnLog, startError, superviseChild, tieToOurLife } from './child.ts';
 import { freePort } from './free-port.ts';
@@ -29,7 +29,9 @@ const START_TIMEOUT_MS = 60_000;
  * Fails with LOCAL_START_FAILED and PostgreSQL's own words.
  */
 export async function startPostgres(options: PostgresOptions): Promise<Postgres> {
-  const dir = path.resolve(options.dir);
+  const parent = path.dirname(path.resolve(options.dir));
+  mkdirSync(parent, { recursive: true });
+  const dir = path.join(realpathSync(parent), path.basename(options.dir));
   const durable = options.durable ?? true;
   const { initdb, postgres } = findPostgresBinaries();
   const account = chooseAccount([dir, postgres]);
