@@ -1,0 +1,48 @@
+import { Duration } from 'aws-cdk-lib';
+import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
+
+export type AlarmText = {
+  /** What is wrong, for somebody who is woken by it. */
+  readonly means: string;
+  /** What to do about it, first things first. */
+  readonly todo: string;
+};
+
+export type AlarmProps = AlarmText & {
+  readonly metric: IMetric;
+  /** The alarm goes off above this (or below, for `whenBelow`). */
+  readonly threshold: number;
+  readonly whenBelow?: boolean;
+  /** Periods in a row; one by default. */
+  readonly periods?: number;
+  /** What silence means. Default: that all is well. */
+  readonly whenSilent?: TreatMissingData;
+};
+
+/** The period over which the counts of alarms and dashboards are made. */
+export const PERIOD = Duration.minutes(5);
+
+/** An alarm that tells the operators what it means and what to do. Its name is its construct path. */
+export function addAlarm(
+  scope: Construct,
+  id: string,
+  { metric, threshold, whenBelow, periods, whenSilent, means, todo }: AlarmProps,
+  operators: ITopic,
+): Alarm {
+  const alarm = new Alarm(scope, id, {
+    metric,
+    threshold,
+    comparisonOperator: whenBelow
+      ? ComparisonOperator.LESS_THAN_THRESHOLD
+      : ComparisonOperator.GREATER_THAN_THRESHOLD,
+    evaluationPeriods: periods ?? 1,
+    treatMissingData: whenSilent ?? TreatMissingData.NOT_BREACHING,
+    alarmDescription: `${means} What to do: ${todo}`,
+  });
+  alarm.addAlarmAction(new SnsAction(operators));
+  alarm.addOkAction(new SnsAction(operators));
+  return alarm;
+}

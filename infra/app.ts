@@ -1,0 +1,32 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Code } from 'aws-cdk-lib/aws-lambda';
+import type { Ground } from './function.ts';
+import { DataStack } from './stacks/data.ts';
+import { ServiceStack } from './stacks/service.ts';
+import { type Stage, stageFromEnv } from './stage.ts';
+
+/** The app for one stage. `code` gives a function's bundled code. */
+export function createApp(stage: Stage, code: Ground['code'], outdir?: string): App {
+  const app = new App({ outdir, analyticsReporting: false });
+  const data = new DataStack(app, { stage });
+  new ServiceStack(app, { stage, data, code });
+  return app;
+}
+
+/** What infra/build.ts made. */
+function bundled(subsystem: string, operation: string): Code {
+  const directory = path.resolve(import.meta.dirname, '../dist', subsystem, operation);
+  if (!existsSync(directory)) throw new Error(`${subsystem}/${operation} is not bundled: npm run build`);
+  return Code.fromAsset(directory);
+}
+
+if (import.meta.main) {
+  try {
+    createApp(stageFromEnv(process.env), bundled).synth();
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
+}

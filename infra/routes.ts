@@ -1,0 +1,68 @@
+import { Duration } from 'aws-cdk-lib';
+import { type HttpApi, HttpMethod } from 'aws-cdk-lib/aws-apigatewayv2';
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
+import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
+import type { Construct } from 'constructs';
+import type { SettingName } from '../lib/config.ts';
+import type { Contract } from '../lib/http/contract.ts';
+import { addFunction, functionId, type Ground } from './function.ts';
+
+/** An HTTP API gives up after 29 s: no route's function may run longer. */
+const API_LIMIT = Duration.seconds(29);
+
+export type RouteNeeds = {
+  readonly settings: readonly SettingName[];
+  /** Default 10 s. */
+  readonly timeout?: Duration;
+};
+/** What each contract of a subsystem's `api.ts` needs: a contract that is forgotten here does not compile. */
+export type RoutesOf<Api> = {
+  readonly [Name in keyof Api as Api[Name] extends Contract ? Name : never]: RouteNeeds;
+};
+
+/** Gives every contract of a subsystem its function and its route. */
+export function addRoutes<Api extends object>(
+  scope: Construct,
+  ground: Ground & { readonly api: HttpApi },
+  subsystem: string,
+  contracts: Api,
+  routes: RoutesOf<Api>,
+): Lambda[] {
+  const needsOf: Readonly<Record<string, RouteNeeds | undefined>> = routes;
+  return Object.entries(contracts)
+    .filter((entry): entry is [string, Contract] => isContract(entry[1]))
+    .map(([name, { operationId, method, path }]) => {
+      const { settings, timeout = Duration.seconds(10) } = needsOf[name] ?? { settings: [] };
+      if (timeout.toSeconds() > API_LIMIT.toSeconds())
+        throw new Error(`${operationId} outlives the HTTP API`);
+      const operation = kebabCase(operationId);
+      const fn = addFunction(scope, ground, { subsystem, operation, role: 'api', settings, timeout });
+      ground.api.addRoutes({
+        path,
+        methods: [HttpMethod[method]],
+        integration: new HttpLambdaIntegration(`${functionId({ subsystem, operation })}-integration`, fn),
+      });
+      return fn;
+    });
+}
+
+export function isContract(value: unknown): value is Contract {
+  return typeof value === 'object' && value !== null && 'operationId' in value && 'path' in value;
+}
+
+export function kebabCase(camelCase: string): string {
+  return camelCase.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** What every route reads: which host is asked for, and the database. */
+export const HOST_SETTINGS = [
+  'PDS_APP_ORIGIN',
+  'PDS_DOMAIN',
+  'PDS_ORIGIN_SECRET',
+  'DATABASE_URL',
+] as const satisfies readonly SettingName[];
+/** What every route with a session reads. */
+export const SESSION_SETTINGS = [
+  ...HOST_SETTINGS,
+  'SESSION_SECRET',
+] as const satisfies readonly SettingName[];

@@ -1,0 +1,78 @@
+import type { IGrantable } from 'aws-cdk-lib/aws-iam';
+import { Grant } from 'aws-cdk-lib/aws-iam';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
+import { SETTINGS, type SettingName } from '../lib/config.ts';
+import type { DataStack } from './stacks/data.ts';
+import type { DatabaseRole, Stage } from './stage.ts';
+
+/** How a setting reaches a function, and what the function must be allowed to do to use it. */
+type Source =
+  | { readonly value: string; readonly grant?: (grantee: IGrantable) => void }
+  | { readonly secret: ISecret };
+export type SettingSources = Readonly<Partial<Record<SettingName, Source>>>;
+
+/**
+ * Where the settings of this stage come from. A setting without a source here is optional or has a default
+ * (lib/config.ts); asking for a required one fails the synthesis.
+ */
+export function settingSources(
+  { stage, data, queue }: { stage: Stage; data: DataStack; queue: IQueue },
+  databaseRole: DatabaseRole,
+): SettingSources {
+  const plain = Object.entries(stage.settings)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, { value }]);
+  const secrets = Object.entries(data.secrets).map(([name, secret]) => [name, { secret }]);
+  return {
+    ...Object.fromEntries(plain),
+    ...Object.fromEntries(secrets),
+    PDS_ENVIRONMENT: { value: stage.name },
+    PDS_TIMES: { value: stage.times },
+    DATABASE_URL: { secret: data.database.credentials[databaseRole] },
+    PROVISIONING_QUEUE_URL: { value: queue.queueUrl, grant: (to) => queue.grantSendMessages(to) },
+    PDS_KMS_KEY_ID: { value: data.dataKey.keyArn, grant: (to) => grantDataKeys({ stage, data }, to) },
+  };
+}
+
+/**
+ * Making and opening data keys of this stage, and nothing else with this key: KMS itself compares the encryption
+ * context that the vault sends (lib/vault/data-key-rows.ts) with the stage's name.
+ */
+function grantDataKeys({ stage, data }: { stage: Stage; data: DataStack }, grantee: IGrantable): void {
+  Grant.addToPrincipal({
+    grantee,
+    actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
+    resourceArns: [data.dataKey.keyArn],
+    conditions: { StringEquals: { 'kms:EncryptionContext:environment': stage.name } },
+  });
+}
+
+/** The environment variables for the named settings, and a function that grants what they need. */
+export function provide(sources: SettingSources, names: readonly SettingName[]) {
+  const environment: Record<string, string> = {};
+  const grants: ((grantee: IGrantable) => void)[] = [];
+  for (const name of names) {
+    const source = sources[name];
+    if (!source) {
+      if (isRequired(name))
+        throw new Error(`No source is known for the setting ${name}: add it to setting-sources.ts`);
+    } else if ('secret' in source) {
+      environment[`${name}_SECRET_ARN`] = source.secret.secretArn;
+      grants.push((to) => source.secret.grantRead(to));
+    } else {
+      environment[name] = source.value;
+      if (source.grant) grants.push(source.grant);
+    }
+  }
+  const grantTo = (grantee: IGrantable) => {
+    for (const grant of grants) grant(grantee);
+  };
+  return { environment, grantTo };
+}
+
+function isRequired(name: SettingName): boolean {
+  const setting: { schema: { safeParse(value: unknown): { success: boolean } }; default?: string } =
+    SETTINGS[name];
+  return setting.default === undefined && !setting.schema.safeParse(undefined).success;
+}

@@ -1,0 +1,79 @@
+import { type App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Key } from 'aws-cdk-lib/aws-kms';
+import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import type { SettingName } from '../../lib/config.ts';
+import type { Stage } from '../stage.ts';
+import { Database } from './database.ts';
+import { Network } from './network.ts';
+
+/**
+ * Everything that cannot be made again: the members' data, the key that opens it, and what operators have entered or
+ * confirmed. Deleting the stack leaves all of it behind; on AWS it refuses to be deleted at all.
+ */
+export class DataStack extends Stack {
+  readonly network: Network;
+  readonly database: Database;
+  /** Wraps the data keys under which members' secrets are sealed (design §5). Without it they never open again. */
+  readonly dataKey: Key;
+  readonly secrets: Readonly<Partial<Record<SettingName, ISecret>>>;
+  /** Where alarms go. Here because the confirmations of its subscribers are state. */
+  readonly operators: Topic;
+
+  constructor(app: App, { stage }: { stage: Stage }) {
+    super(app, `${stage.name}-data`, {
+      description: 'PDS provisioning: data, keys, secrets',
+      terminationProtection: stage.deployed,
+      env: { region: stage.region },
+    });
+    this.network = new Network(this, 'network');
+    this.database = new Database(this, 'database', { stage, network: this.network });
+    this.dataKey = new Key(this, 'data-key', {
+      description: `Wraps the data keys of ${stage.name}. Without it no member's secret ever opens again.`,
+      alias: `${stage.name}/data-key`,
+      enableKeyRotation: true,
+      pendingWindow: Duration.days(30),
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    this.secrets = this.#createSecrets(stage);
+    this.operators = new Topic(this, 'operators', { displayName: `PDS ${stage.name}`, enforceSSL: true });
+    this.operators.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    if (stage.operatorEmail) this.operators.addSubscription(new EmailSubscription(stage.operatorEmail));
+  }
+
+  /**
+   * A secret per setting, named `<stage>/<setting>`. All begin with a random value: for SESSION_SECRET and
+   * PDS_ORIGIN_SECRET that is the value; the others are somebody else's to choose, and an operator enters them once.
+   */
+  #createSecrets(stage: Stage): Partial<Record<SettingName, ISecret>> {
+    const hasOwnPds = stage.settings.PDS_MODE !== 'remote';
+    const enter = 'Enter it by `aws secretsmanager put-secret-value`';
+    const descriptions: Partial<Record<SettingName, string>> = {
+      SESSION_SECRET: 'Keys the hashes of session tokens. A new value logs everybody out.',
+      TELEGRAM_BOT_TOKEN: `The bot's token from BotFather. ${enter}.`,
+      ...(hasOwnPds && {
+        PDS_ADMIN_PASSWORD: `The admin password of the PDS at PDS_LOCAL_ENDPOINT. ${enter}.`,
+        PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS. ${enter}, or give the PDS this value.`,
+      }),
+      // On one machine no edge stands in front: hosts are believed as they come.
+      ...(stage.deployed && {
+        PDS_ORIGIN_SECRET: 'Proves to the API that a request came through the edge.',
+      }),
+    };
+    // CloudFront's stack lives in us-east-1 and reads its copy there.
+    const replicas = stage.edge && stage.edge.region !== 'us-east-1' ? [{ region: 'us-east-1' }] : undefined;
+    return Object.fromEntries(
+      Object.entries(descriptions).map(([name, description]) => [
+        name,
+        new Secret(this, name, {
+          secretName: `${stage.name}/${name}`,
+          description,
+          generateSecretString: { passwordLength: 48, excludePunctuation: true },
+          removalPolicy: RemovalPolicy.RETAIN,
+          ...(name === 'PDS_ORIGIN_SECRET' && { replicaRegions: replicas }),
+        }),
+      ]),
+    );
+  }
+}

@@ -1,0 +1,69 @@
+import { type App, Stack } from 'aws-cdk-lib';
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
+import { HttpApi, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { Ground } from '../function.ts';
+import type { Stage } from '../stage.ts';
+import { Auth } from '../subsystems/auth.ts';
+import { Migration } from '../subsystems/database.ts';
+import { Identity } from '../subsystems/identity.ts';
+import { Pds } from '../subsystems/pds.ts';
+import { Provisioning } from '../subsystems/provisioning.ts';
+import type { Watched } from '../watch.ts';
+import type { DataStack } from './data.ts';
+
+/** Everything that can be made again: functions, routes, queues, schedules. One construct a subsystem. */
+export class ServiceStack extends Stack {
+  readonly api: HttpApi;
+  readonly watched: readonly Watched[];
+
+  constructor(app: App, { stage, data, code }: { stage: Stage; data: DataStack; code: Ground['code'] }) {
+    super(app, `${stage.name}-service`, {
+      description: 'PDS provisioning: functions, routes, queues, schedules',
+      env: { region: stage.region },
+    });
+    this.api = this.#addApi(stage);
+    const provisioning = new Provisioning(this, 'provisioning', { stage, data, code });
+    const ground = { stage, data, code, queue: provisioning.queue, api: this.api };
+    const auth = new Auth(this, 'auth', ground);
+    const identity = new Identity(this, 'identity', ground);
+    const pds = new Pds(this, 'pds', ground);
+    const { migrate } = new Migration(this, 'database', ground);
+    migrate.executeBefore(provisioning, auth, identity, pds);
+    this.watched = [identity.watched, auth.watched, pds.watched, provisioning.watched];
+  }
+
+  #addApi(stage: Stage): HttpApi {
+    const api = new HttpApi(this, 'api', {
+      apiName: `${stage.name}-api`,
+      createDefaultStage: false,
+      // With an edge the API answers under a name of its own that only the edge knows the secret for.
+      disableExecuteApiEndpoint: stage.edge !== undefined,
+    });
+    new HttpStage(this, 'stage', {
+      httpApi: api,
+      stageName: '$default',
+      autoDeploy: true,
+      // Behind the edge and its WAF; this bounds what a burst can cost and how many connections it opens.
+      throttle: { rateLimit: 200, burstLimit: 400 },
+      detailedMetricsEnabled: true,
+      accessLogSettings: {
+        destination: new LogGroupLogDestination(
+          new LogGroup(this, 'access-log', { retention: RetentionDays.ONE_MONTH }),
+        ),
+        // Who asked (address, browser, cookie) is left out on purpose.
+        format: AccessLogFormat.custom(
+          JSON.stringify({
+            request_id: '$context.requestId',
+            route: '$context.routeKey',
+            status: '$context.status',
+            duration_ms: '$context.responseLatency',
+            function_ms: '$context.integrationLatency',
+            error: '$context.integrationErrorMessage',
+          }),
+        ),
+      },
+    });
+    return api;
+  }
+}

@@ -1,0 +1,149 @@
+import { SETTINGS, type SettingName } from '../lib/config.ts';
+import type { TIMES } from '../lib/provisioning/times.ts';
+
+/** The settings that an operator writes in the clear; secrets live in Secrets Manager (stacks/data.ts). */
+const PLAIN = [
+  'PDS_APP_ORIGIN',
+  'PDS_DOMAIN',
+  'PDS_EMAIL_DOMAIN',
+  'PDS_MODE',
+  'PDS_LOCAL_ENDPOINT',
+  'PDS_REMOTE_PROVIDER',
+  'PDS_PLC_URL',
+  'PDS_ADMIN_DID',
+  'PDS_DID_METHOD',
+  'PDS_HANDLE_STRATEGY',
+  'PDS_PROVISIONING_ENABLED',
+  'TELEGRAM_BOT_USERNAME',
+  'ADMIN_TELEGRAM_IDS',
+] as const satisfies readonly SettingName[];
+type PlainName = (typeof PLAIN)[number];
+
+/** What a stage has where nothing is given: the local platform and its tests say everything themselves. */
+const ON_THIS_MACHINE: Partial<Record<PlainName, string>> = {
+  PDS_APP_ORIGIN: 'http://localhost:3001',
+  PDS_DOMAIN: 'pnptv.test',
+  PDS_EMAIL_DOMAIN: 'pnptv.test',
+  PDS_LOCAL_ENDPOINT: 'http://localhost:3000',
+  TELEGRAM_BOT_USERNAME: 'local_bot',
+};
+
+/** One place where the app runs. Everything that differs between two places is here and nowhere else. */
+export type Stage = {
+  /** PDS_ENVIRONMENT: prefix of every physical name, and bound into every sealed value. */
+  readonly name: string;
+  /** True on AWS; false on one machine, where nothing watches and no edge stands in front. */
+  readonly deployed: boolean;
+  readonly times: keyof typeof TIMES;
+  readonly settings: Readonly<Partial<Record<PlainName, string>>>;
+  readonly database: Database;
+  /** Who is mailed when an alarm goes off. */
+  readonly operatorEmail: string | undefined;
+  /** Where it is deployed; undefined lets the CDK CLI decide. */
+  readonly region: string | undefined;
+  /** CloudFront and WAF in front. Undefined: the operator's own proxy stands there (see stacks/edge.ts). */
+  readonly edge: Edge | undefined;
+};
+
+export type Database =
+  /** Aurora Serverless v2, in Aurora capacity units (2 GiB of memory each). */
+  | { readonly kind: 'aurora'; readonly minCapacity: number; readonly maxCapacity: number }
+  /** A PostgreSQL that exists already. Each secret holds a postgres:// URL or the JSON that RDS writes. */
+  | { readonly kind: 'existing'; readonly secretArns: Readonly<Record<DatabaseRole, string>> };
+export type DatabaseRole = 'owner' | 'api' | 'worker';
+
+export type Edge = {
+  /** The public hosted zone whose name is PDS_DOMAIN: certificates and records are made there. */
+  readonly hostedZoneId: string;
+  readonly domain: string;
+  readonly appHost: string;
+  /** Where CloudFront reaches the API. A name that no member can get: `api` is reserved. */
+  readonly apiHost: string;
+  readonly region: string;
+};
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The stage that the environment describes: `PDS_STAGE=local` and `test` run on this machine with defaults for all;
+ * any other name (default `production`) is deployed and must be told its names. Throws one error with all problems,
+ * each by the name of its variable. The only place of `infra/` that reads the environment.
+ */
+export function stageFromEnv(env: Environment): Stage {
+  const problems: string[] = [];
+  const name = env.PDS_STAGE || 'production';
+  if (!SETTINGS.PDS_ENVIRONMENT.schema.safeParse(name).success)
+    problems.push('PDS_STAGE: must be a short lower-case name');
+  const times = name === 'local' || name === 'test' ? name : 'production';
+  const deployed = times === 'production';
+
+  const settings = readSettings(env, deployed ? {} : ON_THIS_MACHINE, problems);
+  if (deployed) checkReachable(settings, problems);
+  const stage: Stage = {
+    name,
+    deployed,
+    times,
+    settings,
+    database: readDatabase(env, problems),
+    operatorEmail: env.PDS_OPERATOR_EMAIL || undefined,
+    region: env.CDK_DEFAULT_REGION || env.AWS_REGION || undefined,
+    edge: deployed ? readEdge(env, settings, problems) : undefined,
+  };
+  if (problems.length > 0)
+    throw new Error(`The stage "${name}" is not complete. ${problems.sort().join('; ')}`);
+  return stage;
+}
+
+function readSettings(env: Environment, defaults: Stage['settings'], problems: string[]): Stage['settings'] {
+  const settings: Partial<Record<PlainName, string>> = {};
+  for (const name of PLAIN) {
+    const setting: { schema: { safeParse(value: unknown): Parsed }; default?: string } = SETTINGS[name];
+    const value = env[name] || defaults[name];
+    // The same parser as at the Lambda's start: what passes here passes there.
+    const { success, error } = setting.schema.safeParse(value ?? setting.default);
+    if (success) settings[name] = value;
+    else problems.push(`${name}: ${value === undefined ? 'is missing' : error?.issues[0]?.message}`);
+  }
+  return settings;
+}
+type Parsed = { success: boolean; error?: { issues: { message: string }[] } };
+
+/** A deployed stage talks to others: over TLS, and to a PDS that is named. */
+function checkReachable(settings: Stage['settings'], problems: string[]): void {
+  const mode = settings.PDS_MODE ?? SETTINGS.PDS_MODE.default;
+  const needed = { local: ['PDS_LOCAL_ENDPOINT'], remote: ['PDS_REMOTE_PROVIDER'] } as const;
+  const wanted: readonly PlainName[] =
+    mode === 'hybrid' ? [...needed.local, ...needed.remote] : needed[mode === 'remote' ? 'remote' : 'local'];
+  for (const name of wanted)
+    if (!settings[name]) problems.push(`${name}: is missing, PDS_MODE=${mode} needs it`);
+  for (const name of ['PDS_APP_ORIGIN', 'PDS_LOCAL_ENDPOINT', 'PDS_REMOTE_PROVIDER', 'PDS_PLC_URL'] as const)
+    if (settings[name]?.startsWith('http:')) problems.push(`${name}: must be https`);
+}
+
+function readDatabase(env: Environment, problems: string[]): Database {
+  const names = {
+    owner: 'PDS_DATABASE_OWNER_SECRET_ARN',
+    api: 'PDS_DATABASE_API_SECRET_ARN',
+    worker: 'PDS_DATABASE_WORKER_SECRET_ARN',
+  };
+  const [owner, api, worker] = [env[names.owner], env[names.api], env[names.worker]];
+  if (owner && api && worker) return { kind: 'existing', secretArns: { owner, api, worker } };
+  if (owner || api || worker)
+    problems.push(`${Object.values(names).join(', ')}: give all three or none of them`);
+  // Never 0: a cluster that has to wake up answers later than a PDS waits for a DID document (3 s).
+  return { kind: 'aurora', minCapacity: 0.5, maxCapacity: 8 };
+}
+
+function readEdge(env: Environment, settings: Stage['settings'], problems: string[]): Edge | undefined {
+  const hostedZoneId = env.PDS_HOSTED_ZONE_ID;
+  if (!hostedZoneId) return undefined;
+  const domain = settings.PDS_DOMAIN ?? '';
+  const appHost = URL.canParse(settings.PDS_APP_ORIGIN ?? '')
+    ? new URL(settings.PDS_APP_ORIGIN ?? '').host
+    : '';
+  const region = env.CDK_DEFAULT_REGION || env.AWS_REGION || '';
+  if (!region) problems.push('AWS_REGION: is missing, PDS_HOSTED_ZONE_ID needs it');
+  if (appHost !== domain && !appHost.endsWith(`.${domain}`))
+    problems.push('PDS_APP_ORIGIN: must lie in the zone of PDS_DOMAIN when PDS_HOSTED_ZONE_ID is given');
+  return { hostedZoneId, domain, appHost, apiHost: `api.${domain}`, region };
+}

@@ -1,0 +1,34 @@
+import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
+import { Construct } from 'constructs';
+import * as contracts from '../../lib/auth/api.ts';
+import type { Ground } from '../function.ts';
+import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
+import { watchRoutes } from '../watch.ts';
+
+/** Telegram login and sessions. */
+export class Auth extends Construct {
+  readonly watched;
+
+  constructor(scope: Construct, id: string, ground: Ground & { api: HttpApi }) {
+    super(scope, id);
+    const functions = addRoutes(this, ground, 'auth', contracts, {
+      loginWidget: {
+        settings: [
+          ...SESSION_SETTINGS,
+          'TELEGRAM_BOT_TOKEN',
+          'ADMIN_TELEGRAM_IDS',
+          'PDS_PROVISIONING_ENABLED',
+          'PROVISIONING_QUEUE_URL',
+        ],
+      },
+      getSession: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED'] },
+      logout: { settings: SESSION_SETTINGS },
+    });
+    this.watched = watchRoutes(this, 'auth', functions, ground.data.operators, {
+      means: 'Logins or sessions crash or time out: members cannot get in.',
+      todo:
+        'read the log groups of the auth functions for the error; if it is SETTINGS_INVALID, enter the secret it names; ' +
+        'if it is the database, see the database alarms.',
+    });
+  }
+}

@@ -1,0 +1,71 @@
+import { GraphWidget, type IMetric, type IWidget, MathExpression, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Construct } from 'constructs';
+import { type AlarmText, addAlarm, PERIOD } from './alarm.ts';
+
+/** What a subsystem puts on the dashboard: its title and its row of graphs. */
+export type Watched = { readonly title: string; readonly row: readonly IWidget[] };
+
+/** Alarms and graphs that every group of functions has. */
+export function watchRoutes(
+  scope: Construct,
+  title: string,
+  functions: readonly Lambda[],
+  operators: ITopic,
+  text: AlarmText,
+): Watched {
+  addAlarm(
+    scope,
+    'errors',
+    {
+      metric: total(functions, 'errors', (fn) => fn.metricErrors({ period: PERIOD })),
+      threshold: 2,
+      ...text,
+    },
+    operators,
+  );
+  addAlarm(
+    scope,
+    'throttles',
+    {
+      metric: total(functions, 'throttles', (fn) => fn.metricThrottles({ period: PERIOD })),
+      threshold: 0,
+      means: `Functions of ${title} are turned away: the account's Lambda concurrency is used up.`,
+      todo: 'look for a burst in the dashboard (or at the WAF, if it is an attack) and raise the quota "Concurrent executions".',
+    },
+    operators,
+  );
+  return { title, row: [durations(functions), failures(functions)] };
+}
+
+export function durations(functions: readonly Lambda[]): IWidget {
+  const left = functions.map((fn) =>
+    fn.metricDuration({ period: PERIOD, statistic: Stats.p(95), label: shortName(fn) }),
+  );
+  return new GraphWidget({ title: 'Duration, p95', width: 12, left });
+}
+
+export function failures(functions: readonly Lambda[]): IWidget {
+  const left = functions.map((fn) => fn.metricErrors({ period: PERIOD, label: shortName(fn) }));
+  return new GraphWidget({ title: 'Errors', width: 12, left });
+}
+
+/** One sum over several functions: an alarm for the group instead of one each. */
+export function total(
+  functions: readonly Lambda[],
+  label: string,
+  metricOf: (fn: Lambda) => IMetric,
+): IMetric {
+  const usingMetrics = Object.fromEntries(functions.map((fn, index) => [`m${index}`, metricOf(fn)]));
+  return new MathExpression({
+    expression: Object.keys(usingMetrics).join(' + '),
+    usingMetrics,
+    label,
+    period: PERIOD,
+  });
+}
+
+function shortName(fn: Lambda): string {
+  return fn.node.id;
+}
