@@ -75,13 +75,17 @@ export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<{
   };
   const committed = { ...row, ...commitments(erasureKey, row) };
   const prevHash = head.prev_hash ?? GENESIS;
+  // The time stays text all the way: through a Date it would lose the microseconds that are hashed.
   await tx`
-    INSERT INTO pds_provisioning_log ${tx({
-      ...committed,
-      details: row.details && tx.json(row.details),
-      prev_hash: prevHash,
-      row_hash: hashRow(prevHash, committed),
-    })}`;
+    INSERT INTO pds_provisioning_log (
+      id, seq, user_id, pnptv_uuid, action, status, details, error_code, error_message, created_by, created_at,
+      user_id_commitment, details_commitment, error_message_commitment, prev_hash, row_hash
+    ) VALUES (
+      ${row.id}, ${row.seq}, ${row.user_id}, ${row.pnptv_uuid}, ${row.action}, ${row.status},
+      ${row.details && tx.json(row.details)}, ${row.error_code}, ${row.error_message}, ${row.created_by},
+      ${row.created_at}::text::timestamptz, ${committed.user_id_commitment}, ${committed.details_commitment},
+      ${committed.error_message_commitment}, ${prevHash}, ${hashRow(prevHash, committed)}
+    )`;
   return { id: row.id, seq: row.seq };
 }
 

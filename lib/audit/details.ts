@@ -7,7 +7,7 @@ const SECRET_NAME =
   /passw|secret|token|private|bootstrap|invite_?code|recovery_?code|cookie|authorization|init_?data|stack|jwt|mnemonic|sealed/i;
 const SECRET_VALUE = [
   /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, // JWT
-  /\b\d{6,12}:[\w-]{30,}/g, // Telegram bot token
+  /(?<!\d)\d{6,12}:[\w-]{30,}/g, // Telegram bot token
   /\b(?:Bearer|Basic) [\w.~+/=-]{8,}/gi,
   /(?<=:\/\/[^/\s:@]*:)[^/\s@]+(?=@)/g, // password in a URL
   /\bv1\.[0-9a-f-]{36}\.[\w.-]{40,}/g, // sealed value
