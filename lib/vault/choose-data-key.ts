@@ -23,8 +23,8 @@ export async function chooseDataKey(vault: Vault): Promise<string> {
   const { id, members } = await joinCurrent(vault);
   // Each number is given to one caller only, so the crowd of a busy hour does not ask KMS for a crowd of keys.
   if (members >= PREPARE_NEXT_AT && (members - PREPARE_NEXT_AT) % PREPARE_AGAIN_EVERY === 0) {
-    const { current, next } = await readActiveDataKeys(sql, environment);
-    if (current === id && !next) await makeDataKey(vault, 'next');
+    const { next } = await readActiveDataKeys(sql, environment);
+    if (!next) await makeDataKey(vault, 'next');
   }
   if (members >= MEMBERS_PER_KEY) await promoteNextDataKey(sql, environment, id);
   await vault.dataKeys.use(id, () => undefined);

@@ -3,6 +3,7 @@ import postgres, { type Sql } from 'postgres';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { chooseDataKey, MEMBERS_PER_KEY, PREPARE_NEXT_AT } from '../../../lib/vault/choose-data-key.ts';
 import { MAX_AGE_MS } from '../../../lib/vault/data-key-cache.ts';
+import { promoteNextDataKey } from '../../../lib/vault/data-key-rows.ts';
 import type { KeyWrapper } from '../../../lib/vault/key-wrapper.ts';
 import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
 import { openSecret, sealSecret } from '../../../lib/vault/secrets.ts';
@@ -142,6 +143,36 @@ describe('chooseDataKey', () => {
     await setMembers(MEMBERS_PER_KEY + 9);
     expect(await chooseDataKey(vault)).toBe(first);
     expect((await states()).retired).toEqual([first]);
+  });
+
+  it('asks for no second next key while one waits', async () => {
+    let generated = 0;
+    const wrapper = watched((operation) => {
+      if (operation === 'generate') generated += 1;
+    });
+    const vault = worker({ wrapper });
+    await chooseDataKey(vault);
+    for (const members of [PREPARE_NEXT_AT, PREPARE_NEXT_AT + 10, PREPARE_NEXT_AT + 20]) {
+      await setMembers(members - 1);
+      await chooseDataKey(vault);
+    }
+    expect(generated).toBe(2);
+  });
+
+  it('promotes once: who comes too late, or from another environment, changes nothing', async () => {
+    const [vault, other] = [worker(), worker({ environment: 'other' })];
+    const [first, foreign] = [await chooseDataKey(vault), await chooseDataKey(other)];
+    await setMembers(MEMBERS_PER_KEY - 10 - 1);
+    await Promise.all([chooseDataKey(vault), chooseDataKey(other)]);
+    await promoteNextDataKey(vault.sql, 'test', first);
+    await setMembers(PREPARE_NEXT_AT - 1);
+    await chooseDataKey(vault);
+
+    const before = await states();
+    expect(before).toMatchObject({ next: [expect.any(String)], retired: [first] });
+    await promoteNextDataKey(vault.sql, 'test', first);
+    expect(await states()).toEqual(before);
+    expect(await states('other')).toMatchObject({ current: [foreign], next: [expect.any(String)] });
   });
 
   it('stores no key that does not open again', async () => {
