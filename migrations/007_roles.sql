@@ -1,7 +1,7 @@
 -- Who may do what. Three roles: the owner runs migrations and nothing else; pds_api answers requests; pds_worker
 -- runs the saga, the sweeps and the clean-up. Neither owns anything, so neither can disable a trigger or drop a table.
 -- They are made without LOGIN; lib/db/migrate.ts gives them their passwords. A later migration that adds a table
--- grants here-style: what is not granted is denied.
+-- grants its rights itself: what is not granted is denied.
 
 DO $$
 DECLARE
@@ -55,7 +55,7 @@ GRANT INSERT, UPDATE (username, first_name, last_name, photo_url, role, last_log
 GRANT SELECT, INSERT, UPDATE ON sessions, step_ups, rate_limits TO pds_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON totp_factors TO pds_api;
 GRANT SELECT, INSERT ON login_nonces, telegram_updates TO pds_api;
-GRANT INSERT (user_id, pnptv_uuid, did_method, status) ON user_pds_mapping TO pds_api;
+GRANT INSERT (user_id, pnptv_uuid, did_method) ON user_pds_mapping TO pds_api;
 GRANT UPDATE (status, error_code, error_message, last_verified_at, verification_status) ON user_pds_mapping TO pds_api;
 GRANT UPDATE (redriven_at, redriven_by) ON dead_letters TO pds_api;
 

@@ -1,20 +1,217 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { appendAudit } from '../../../lib/audit/append.ts';
+import { verifyMember } from '../../../lib/audit/verify.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 
+const DENIED = '42501';
+const member = { userId: '42', pnptvUuid: randomUUID() };
+const dataKeyId = randomUUID();
+
 let database: TestDatabase;
-let api: Sql;
+let owner: Sql;
+let superuser: Sql;
+const app: Record<string, Sql> = {};
 beforeAll(async () => {
   database = await freshDatabase();
-  api = connect(database.apiUrl);
+  owner = connect(database.ownerUrl);
+  superuser = connect(database.superuserUrl);
+  app.pds_api = connect(database.apiUrl);
+  app.pds_worker = connect(database.workerUrl);
+  await owner`INSERT INTO users (id) VALUES ('42'), ('43')`;
+  await owner`INSERT INTO pds_providers (id, endpoint) VALUES ('local', 'http://127.0.0.1:3000')`;
+  await owner`
+    INSERT INTO pds_data_keys (id, wrapped_key, wrapper_key_id, environment, state)
+    VALUES (${dataKeyId}, 'wrapped', 'key-1', 'test', 'current')`;
+  await owner`INSERT INTO user_pds_mapping (user_id, pnptv_uuid, data_key_id) VALUES ('42', ${member.pnptvUuid}, ${dataKeyId})`;
+  await owner.begin((tx) => appendAudit(tx, { ...member, action: 'created', status: 'success' }));
 });
 afterAll(async () => {
-  await api.end();
+  await Promise.all([owner, superuser, ...Object.values(app)].map((sql) => sql.end()));
   await database.drop();
 });
 
+const attempt = (role: string, statement: string) => {
+  const sql = { ...app, owner, superuser }[role];
+  if (!sql) throw new Error(`no role ${role}`);
+  return sql.begin((tx) => tx.unsafe(statement));
+};
+
+const GUARDED = ['pds_provisioning_log', 'pds_erasure_keys', 'pds_data_keys'];
+
+describe.each(['pds_api', 'pds_worker'])('%s', (role) => {
+  it.each([
+    ...GUARDED.flatMap((table) => [
+      `DELETE FROM ${table}`,
+      `TRUNCATE ${table} CASCADE`,
+      `ALTER TABLE ${table} DISABLE TRIGGER ALL`,
+      `DROP TABLE ${table} CASCADE`,
+      `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`,
+      `ALTER TABLE ${table} OWNER TO ${role}`,
+      `CREATE RULE quiet AS ON INSERT TO ${table} DO INSTEAD NOTHING`,
+    ]),
+    `UPDATE pds_provisioning_log SET status = 'failed'`,
+    `UPDATE pds_erasure_keys SET erasure_key = NULL, erased_at = now()`,
+    `UPDATE pds_data_keys SET wrapped_key = 'x'`,
+    `UPDATE pds_data_keys SET wrapper_key_id = 'x'`,
+    `DROP TRIGGER emptied ON pds_provisioning_log`,
+    `CREATE OR REPLACE FUNCTION pds_provisioning_log_update() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'`,
+    `SET session_replication_role = replica`,
+    `SET ROLE pds_owner`,
+    `SET SESSION AUTHORIZATION pds_owner`,
+    `ALTER ROLE ${role} CREATEROLE`,
+    `CREATE TABLE mine (id int)`,
+    `CREATE SCHEMA mine`,
+    `DROP TABLE user_pds_mapping CASCADE`,
+    `DELETE FROM users`,
+    `DELETE FROM user_pds_mapping`,
+    `DELETE FROM hostnames`,
+    `SELECT * FROM pgmigrations`,
+  ])('may not: %s', async (statement) => {
+    await expect(attempt(role, statement)).rejects.toMatchObject({ code: DENIED });
+  });
+
+  it.each([
+    ['start a second chain', 1, `decode(repeat('00', 32), 'hex')`, 'now()'],
+    ['leave a gap in a chain', 3, `sha256('x')`, 'now()'],
+    ['follow another row than the last', 2, `sha256('x')`, 'now()'],
+    ['date a row back', 2, '(SELECT max(row_hash) FROM pds_provisioning_log)', `now() - interval '1 hour'`],
+  ])('cannot %s', async (_, seq, prevHash, createdAt) => {
+    const insert = `
+      INSERT INTO pds_provisioning_log (user_id, pnptv_uuid, action, status, created_by, created_at, seq, prev_hash, row_hash,
+        user_id_commitment, details_commitment, error_message_commitment)
+      VALUES ('42', '${member.pnptvUuid}', 'created', 'success', 'system', ${createdAt}, ${seq}, ${prevHash},
+        sha256('r'), sha256('u'), sha256('d'), sha256('e'))`;
+    await expect(attempt(role, insert)).rejects.toMatchObject({ code: expect.stringMatching(/^23/) });
+  });
+
+  it('may append to the log', async () => {
+    const sql = role === 'pds_api' ? app.pds_api : app.pds_worker;
+    await sql?.begin((tx) => appendAudit(tx, { ...member, action: 'verified', status: 'success' }));
+    expect(await verifyMember(owner, member.pnptvUuid)).toMatchObject({ intact: true });
+  });
+});
+
 describe('pds_api', () => {
-  it('has no right to the migrations', async () => {
-    await expect(api`SELECT * FROM pgmigrations`).rejects.toThrow('permission denied');
+  it.each([
+    ...[
+      'pds_did',
+      'pds_handle',
+      'pds_endpoint',
+      'pds_private_key_encrypted',
+      'pds_access_token',
+      'pds_refresh_token',
+    ],
+    ...[
+      'account_password_sealed',
+      'bootstrap_key_sealed',
+      'atproto_public_key',
+      'provisioning_step',
+      'user_id',
+    ],
+  ])('may not change %s of an identity', async (column) => {
+    await expect(attempt('pds_api', `UPDATE user_pds_mapping SET ${column} = 'x'`)).rejects.toMatchObject({
+      code: DENIED,
+    });
+  });
+
+  it.each([
+    `UPDATE user_pds_mapping SET epoch = epoch + 1`,
+    `INSERT INTO user_pds_mapping (user_id, pds_did) VALUES ('43', 'did:web:mine')`,
+    `UPDATE pds_providers SET endpoint = 'https://evil.example'`,
+    `INSERT INTO hostnames (hostname, kind) VALUES ('mine.pnptv.app', 'handle')`,
+    `INSERT INTO pds_verification_keys (user_id, key_id, public_key_multibase) VALUES ('42', 'pnptv-9', 'z')`,
+    `UPDATE pds_credential_backups SET backup_data_encrypted = 'x'`,
+    `DELETE FROM pds_credential_backups`,
+    `DELETE FROM pds_provisioning_queue`,
+    `UPDATE users SET id = '44'`,
+    `DELETE FROM login_nonces`,
+    `SELECT erase_member('${member.pnptvUuid}')`,
+    `SELECT make_health_partitions(1)`,
+  ])('may not: %s', async (statement) => {
+    await expect(attempt('pds_api', statement)).rejects.toMatchObject({ code: DENIED });
+  });
+
+  it('may let a new member in and ask for his identity', async () => {
+    await app.pds_api?.begin(async (tx) => {
+      await tx`
+        INSERT INTO users (id, username) VALUES ('44', 'carol')
+        ON CONFLICT (id) DO UPDATE SET username = excluded.username, last_login_at = now()`;
+      await tx`INSERT INTO user_pds_mapping (user_id) VALUES ('44') ON CONFLICT (user_id) DO NOTHING`;
+      await tx`
+        INSERT INTO pds_provisioning_queue (user_id, pnptv_uuid, action)
+        SELECT user_id, pnptv_uuid, 'create' FROM user_pds_mapping WHERE user_id = '44'`;
+    });
+    expect(await owner`SELECT status FROM pds_provisioning_queue WHERE user_id = '44'`).toEqual([
+      { status: 'pending' },
+    ]);
+  });
+});
+
+describe('the owner, whom no grant holds back,', () => {
+  it.each([
+    `UPDATE pds_provisioning_log SET status = 'failed'`,
+    `UPDATE pds_provisioning_log SET user_id = NULL, details = NULL, error_message = NULL`,
+    `DELETE FROM pds_provisioning_log`,
+    `TRUNCATE pds_provisioning_log`,
+    `UPDATE pds_erasure_keys SET erasure_key = sha256('x')`,
+    `DELETE FROM pds_erasure_keys`,
+    `TRUNCATE pds_erasure_keys`,
+    `DELETE FROM pds_data_keys`,
+    `TRUNCATE pds_data_keys CASCADE`,
+    `UPDATE pds_data_keys SET wrapped_key = 'other'`,
+    `UPDATE pds_data_keys SET wrapper_key_id = 'other'`,
+    `UPDATE pds_data_keys SET environment = 'other'`,
+  ])('is stopped by a trigger: %s', async (statement) => {
+    await expect(attempt('owner', statement)).rejects.toMatchObject({ code: DENIED });
+    await expect(
+      attempt('superuser', `SET LOCAL session_replication_role = replica; ${statement}`),
+    ).rejects.toMatchObject({ code: DENIED });
+  });
+
+  it('may wrap a data key anew under another key', async () => {
+    await owner`UPDATE pds_data_keys SET wrapped_key = 'rewrapped', wrapper_key_id = 'key-2' WHERE id = ${dataKeyId}`;
+    expect(await owner`SELECT wrapper_key_id FROM pds_data_keys`).toEqual([{ wrapper_key_id: 'key-2' }]);
+  });
+
+  it('cannot delete a user whom the log names', async () => {
+    await expect(attempt('owner', `DELETE FROM users WHERE id = '42'`)).rejects.toThrow('foreign key');
+  });
+});
+
+describe('the grants', () => {
+  it('let nobody delete but what expires, and nobody truncate', async () => {
+    const rows = await owner`
+      SELECT DISTINCT grantee::text, table_name::text AS table, privilege_type::text AS privilege
+      FROM information_schema.role_table_grants
+      WHERE table_schema = 'public' AND grantee <> 'pds_owner' AND privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE')
+      ORDER BY 1, 2`;
+    expect(rows.map(({ grantee, privilege, table }) => `${grantee} ${privilege} ${table}`)).toEqual([
+      'pds_api DELETE totp_factors',
+      'pds_worker DELETE login_nonces',
+      'pds_worker DELETE pds_credential_backups',
+      'pds_worker DELETE pds_provisioning_queue',
+      'pds_worker DELETE rate_limits',
+      'pds_worker DELETE sessions',
+      'pds_worker DELETE step_ups',
+      'pds_worker DELETE telegram_updates',
+    ]);
+  });
+
+  it('give PUBLIC nothing, not even the functions of later migrations', async () => {
+    await owner`CREATE FUNCTION later() RETURNS int LANGUAGE sql AS 'SELECT 1'`;
+    await expect(attempt('pds_api', 'SELECT later()')).rejects.toMatchObject({ code: DENIED });
+    const functions = await owner`
+      SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')`;
+    expect(functions).toEqual([]);
+  });
+
+  it('fix the search path of every function that runs with the rights of the owner', async () => {
+    const functions = await owner`
+      SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1`;
+    expect(functions.map(({ proname }) => proname)).toEqual(['erase_member', 'make_health_partitions']);
+    for (const { proconfig } of functions)
+      expect(proconfig).toEqual(['search_path=pg_catalog, public, pg_temp']);
   });
 });
