@@ -1,0 +1,36 @@
+import { createHmac, randomBytes } from 'node:crypto';
+
+/** `__Host-`: set over TLS, by this very host, for all its paths; no sibling host can plant one (RFC 6265bis). */
+const NAME = '__Host-session';
+const ATTRIBUTES = 'Path=/; HttpOnly; Secure; SameSite=Lax';
+const TOKEN = /^[\w-]{43}$/;
+
+/** A session ends 30 days after the login, and (session.ts) 7 days after its last use. OWASP ASVS 5.0, 7.3. */
+export const SESSION_SECONDS = 30 * 86_400;
+
+/** A new session's secret: 256 random bits, base64url. It lives in the member's cookie and nowhere else. */
+export function newSessionToken(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+/** What the database keeps of a token: whoever reads it there cannot log in with it. */
+export function hashToken(sessionSecret: string, token: string): Uint8Array {
+  return createHmac('sha256', sessionSecret).update(token).digest();
+}
+
+/** The Set-Cookie value that hands a session to the browser. */
+export function sessionCookie(token: string, maxAgeSeconds: number): string {
+  return `${NAME}=${token}; ${ATTRIBUTES}; Max-Age=${maxAgeSeconds}`;
+}
+
+/** The Set-Cookie value that takes it away. */
+export function clearedSessionCookie(): string {
+  return `${NAME}=; ${ATTRIBUTES}; Max-Age=0`;
+}
+
+/** The session token among a request's cookies; undefined when there is none that we could have made. */
+export function readSessionToken(cookies: readonly string[] = []): string | undefined {
+  const prefix = `${NAME}=`;
+  const token = cookies.find((cookie) => cookie.startsWith(prefix))?.slice(prefix.length);
+  return token !== undefined && TOKEN.test(token) ? token : undefined;
+}

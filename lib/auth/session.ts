@@ -1,0 +1,93 @@
+import type { Fragment } from 'postgres';
+import type { Queryable, Sql } from '../db/connect.ts';
+import { apiError } from '../http/error-codes.ts';
+import { hashToken, newSessionToken, SESSION_SECONDS } from './session-cookie.ts';
+
+/** Who is logged in. */
+export type Member = {
+  /** Telegram id. */
+  id: string;
+  username: string | null;
+  first_name: string | null;
+  last_name: string | null;
+  photo_url: string | null;
+  role: 'member' | 'admin';
+  session_id: string;
+  expires_at: Date;
+};
+
+/**
+ * A query on behalf of whoever is logged in:
+ * ```ts
+ * const [identity] = await me`SELECT pds_did FROM user_pds_mapping WHERE user_id = me.id`;
+ * ```
+ * `me` is his row ({@link Member}). The session is checked by the same statement, so a read costs one round trip and
+ * cannot forget the check: without a living session there is no `me`, the query sees nothing, and the call throws
+ * `SESSION_REQUIRED` (401). It also notes that the session is in use, at most hourly.
+ */
+export type Me = <Row extends object>(
+  strings: TemplateStringsArray,
+  ...values: readonly MeValue[]
+) => Promise<Row[]>;
+export type MeValue = string | number | boolean | Date | null | Fragment;
+
+/** Binds `me` to the session with this token. `role` admin: for anybody else it throws `ADMIN_REQUIRED` (403). */
+export function asMember(
+  { sql, sessionSecret }: { sql: Sql; sessionSecret: string },
+  token: string,
+  role: 'member' | 'admin' = 'member',
+): Me {
+  const hmac = hashToken(sessionSecret, token);
+  return async <Row extends object>(strings: TemplateStringsArray, ...values: readonly MeValue[]) => {
+    const query = sql(strings, ...values);
+    const rows = await sql<({ my_role: Member['role']; found: true | null } & Row)[]>`
+      WITH me AS (
+        SELECT u.id, u.username, u.first_name, u.last_name, u.photo_url, u.role, s.id AS session_id, s.expires_at
+        FROM sessions s JOIN users u ON u.id = s.user_id
+        WHERE s.token_hmac = ${hmac} AND s.revoked_at IS NULL AND s.expires_at > now()
+          AND s.last_seen_at > now() - interval '7 days'
+      ), seen AS (
+        UPDATE sessions SET last_seen_at = now() FROM me
+        WHERE sessions.id = me.session_id AND last_seen_at < now() - interval '1 hour'
+      )
+      SELECT me.role AS my_role, answer.*
+      FROM me LEFT JOIN LATERAL (SELECT true AS found, rows.* FROM (${query}) rows) answer
+        ON ${role} = 'member' OR me.role = 'admin'`;
+    const [first] = rows;
+    if (first === undefined) throw apiError('SESSION_REQUIRED');
+    if (role === 'admin' && first.my_role !== 'admin') throw apiError('ADMIN_REQUIRED');
+    return rows
+      .filter(({ found }) => found)
+      .map(({ my_role: _role, found: _found, ...row }) => row as unknown as Row);
+  };
+}
+
+/** Who is logged in, for a request that changes something: one statement, before anything else happens. */
+export async function whoIsThere(me: Me): Promise<Member> {
+  const [member] = await me<Member>`SELECT me.*`;
+  if (member === undefined) throw apiError('SESSION_REQUIRED');
+  return member;
+}
+
+/** Starts a session and returns its token, which is stored nowhere: it belongs into the member's cookie. */
+export async function startSession(
+  { tx, sessionSecret }: { tx: Queryable; sessionSecret: string },
+  {
+    userId,
+    loginMethod,
+    userAgent,
+  }: { userId: string; loginMethod: 'widget'; userAgent: string | undefined },
+): Promise<{ token: string; expiresAt: Date }> {
+  const token = newSessionToken();
+  const [session] = await tx<[{ expires_at: Date }]>`
+    INSERT INTO sessions (user_id, token_hmac, login_method, user_agent, expires_at)
+    VALUES (${userId}, ${hashToken(sessionSecret, token)}, ${loginMethod}, ${userAgent?.slice(0, 500) ?? null},
+            now() + make_interval(secs => ${SESSION_SECONDS}))
+    RETURNING expires_at`;
+  return { token, expiresAt: session.expires_at };
+}
+
+/** Ends a session at once and for good. */
+export async function endSession(sql: Queryable, sessionId: string): Promise<void> {
+  await sql`UPDATE sessions SET revoked_at = now() WHERE id = ${sessionId} AND revoked_at IS NULL`;
+}

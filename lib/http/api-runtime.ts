@@ -1,0 +1,27 @@
+import { readSettings, type SettingName, type Settings } from '../config.ts';
+import { connect } from '../db/connect.ts';
+import { openLog } from '../observability/log.ts';
+
+const PUBLIC_SETTINGS = ['PDS_APP_ORIGIN', 'PDS_DOMAIN', 'PDS_ORIGIN_SECRET', 'DATABASE_URL'] as const;
+const SESSION_SETTINGS = ['SESSION_SECRET'] as const;
+type PublicSetting = (typeof PUBLIC_SETTINGS)[number];
+type SessionSetting = (typeof SESSION_SETTINGS)[number];
+
+/**
+ * What a public route's Lambda works with: its settings (those named here beside the ones that every route reads), the
+ * database and the log. Once, at module scope; fails with all settings that are missing or wrong.
+ */
+export async function openPublicApi<Name extends SettingName = never>(names: readonly Name[] = []) {
+  const settings = await readSettings<Name | PublicSetting>([...PUBLIC_SETTINGS, ...names]);
+  const sql = connect(settings.DATABASE_URL, {
+    applicationName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'api',
+  });
+  return { settings, sql, log: openLog('api'), hosts: settings satisfies Settings<PublicSetting> };
+}
+
+/** The same for a route whose Lambda knows members by their session. */
+export async function openApi<Name extends SettingName = never>(names: readonly Name[] = []) {
+  const api = await openPublicApi<Name | SessionSetting>([...SESSION_SETTINGS, ...names]);
+  const { SESSION_SECRET }: Settings<SessionSetting> = api.settings;
+  return { ...api, sessions: { sql: api.sql, sessionSecret: SESSION_SECRET } };
+}

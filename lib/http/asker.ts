@@ -1,0 +1,41 @@
+import { asMember, type Me, type Member, type MeValue, whoIsThere } from '../auth/session.ts';
+import { readSessionToken } from '../auth/session-cookie.ts';
+import type { Contract } from './contract.ts';
+import { apiError } from './error-codes.ts';
+import type { ApiEvent } from './event.ts';
+import type { Sessions } from './request.ts';
+
+/** Who asks, as far as that is known before the handler runs. */
+export type Asker = {
+  /** `member` for a change: he is found before anything else. `me` for a read: its own query finds him. */
+  known: { me?: Me; member?: Member };
+  /** Throws `SESSION_REQUIRED` or `ADMIN_REQUIRED` unless a query of `me` has found him by now or finds him here. */
+  insist(): Promise<void>;
+};
+
+const ANYBODY: Asker = { known: {}, insist: async () => {} };
+
+/** Throws `SESSION_REQUIRED` (401) or `ADMIN_REQUIRED` (403) as soon as it is clear. */
+export async function askerOf(
+  { access, method }: Pick<Contract, 'access' | 'method'>,
+  sessions: Sessions | undefined,
+  event: ApiEvent,
+): Promise<Asker> {
+  if (access === 'public') return ANYBODY;
+  const token = readSessionToken(event.cookies);
+  if (token === undefined) throw apiError('SESSION_REQUIRED');
+  if (sessions === undefined) throw new Error('a route for members needs sessions');
+  const ask = asMember(sessions, token, access);
+  if (method !== 'GET') return { ...ANYBODY, known: { member: await whoIsThere(ask) } };
+
+  let found = false;
+  const me: Me = async <Row extends object>(strings: TemplateStringsArray, ...values: readonly MeValue[]) => {
+    const rows = await ask<Row>(strings, ...values);
+    found = true;
+    return rows;
+  };
+  const insist = async () => {
+    if (!found) await whoIsThere(me);
+  };
+  return { known: { me }, insist };
+}

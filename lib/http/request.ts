@@ -1,0 +1,49 @@
+import type * as z from 'zod/mini';
+import type { Me, Member } from '../auth/session.ts';
+import type { Sql } from '../db/connect.ts';
+import type { Log } from '../observability/log.ts';
+import type { Contract } from './contract.ts';
+import type { HostSettings, Origin } from './host.ts';
+
+/** What any route needs. */
+export type PublicRouteDeps = { hosts: HostSettings; log: Log };
+/** What a member's or an admin's route needs beside it. */
+export type Sessions = { sql: Sql; sessionSecret: string };
+export type RouteDeps<C extends Contract> = PublicRouteDeps &
+  (C['access'] extends 'public' ? { sessions?: Sessions } : { sessions: Sessions });
+
+/** Nobody in particular; who reads, as a query can find him; or who changes something, found already. */
+type Asker<C extends Contract> = C['access'] extends 'public'
+  ? unknown
+  : C['method'] extends 'GET'
+    ? { me: Me }
+    : { member: Member };
+
+type Output<Schema> = Schema extends z.ZodMiniType ? z.output<Schema> : undefined;
+
+/** A request as the handler of a contract gets it: asked at the right host, by the right one, in the right form. */
+export type Request<C extends Contract> = Asker<C> &
+  Origin & {
+    query: Output<C['query']>;
+    body: Output<C['body']>;
+    userAgent: string | undefined;
+    /** Adds a Set-Cookie to the answer. */
+    setCookie(cookie: string): void;
+    /** Has the request id and the operation in every line. */
+    log: Log;
+    /** Aborts when there is no time left to answer. */
+    signal: AbortSignal;
+  };
+
+export type Pagination = { limit: number; offset: number; total: number };
+/** An answer without an envelope, e.g. a DID document. */
+export type RawAnswer = { body: string; contentType: string; cacheControl: string };
+
+/** What the handler of a contract returns. */
+export type Result<C extends Contract> = C['data'] extends z.ZodMiniType
+  ? C extends { paginated: true }
+    ? { data: z.output<C['data']>; pagination: Pagination }
+    : z.output<C['data']>
+  : RawAnswer;
+
+export type Handler<C extends Contract> = (request: Request<C>) => Promise<Result<C>> | Result<C>;

@@ -1,0 +1,68 @@
+import middy from '@middy/core';
+import type { Context } from 'aws-lambda';
+import { envelope, errorAnswer, withCommonHeaders } from './answer.ts';
+import { askerOf } from './asker.ts';
+import { refuseForeignPages } from './browser-origin.ts';
+import type { Contract } from './contract.ts';
+import { apiError } from './error-codes.ts';
+import { type ApiAnswer, type ApiEvent, requestIdOf } from './event.ts';
+import { admitHost, originOf } from './host.ts';
+import { readInput } from './input.ts';
+import type { Handler, Request, RouteDeps } from './request.ts';
+
+/** How long before the Lambda's own time-out we give up, so that the caller still gets an answer of ours. */
+const TIME_TO_ANSWER_MS = 300;
+
+export type ApiHandler = (event: ApiEvent, context: Context) => Promise<ApiAnswer>;
+
+/**
+ * Makes the Lambda of a contract out of what its route does. Every request goes the same way and stops at the first
+ * step that refuses it: host → the browser's origin → session and role → body → fields → `handler`. What the handler
+ * returns leaves in the envelope; what anything throws is mapped in answer.ts.
+ */
+export function route<const C extends Contract>(
+  contract: C,
+  deps: RouteDeps<C>,
+  handler: Handler<C>,
+): ApiHandler {
+  const logOf = (event: ApiEvent) =>
+    deps.log.with({ request_id: requestIdOf(event), operation: contract.operationId });
+  const finish = (event: ApiEvent, answer: ApiAnswer) =>
+    withCommonHeaders(answer, contract.host, requestIdOf(event));
+
+  const answer = async (
+    event: ApiEvent,
+    _: Context,
+    { signal }: { signal: AbortSignal },
+  ): Promise<ApiAnswer> => {
+    const origin = originOf(deps.hosts, event);
+    admitHost(deps.hosts, contract.host, origin);
+    refuseForeignPages(deps.hosts, contract, event, origin);
+    const asker = await askerOf(contract, deps.sessions, event);
+    const input = await readInput(contract, event).catch(async (refusal) => {
+      await asker.insist(); // 401 goes before 400
+      throw refusal;
+    });
+    const cookies: string[] = [];
+    const request = {
+      ...origin,
+      ...asker.known,
+      ...input,
+      userAgent: event.headers['user-agent'],
+      setCookie: (cookie: string) => void cookies.push(cookie),
+      log: logOf(event),
+      signal,
+    };
+    const result = await handler(request as unknown as Request<C>);
+    await asker.insist();
+    return finish(event, { ...envelope(contract, result), ...(cookies.length > 0 && { cookies }) });
+  };
+
+  const timeoutEarlyResponse = () => {
+    throw apiError('TIMEOUT');
+  };
+  return middy<ApiEvent, ApiAnswer>(answer, {
+    timeoutEarlyInMillis: TIME_TO_ANSWER_MS,
+    timeoutEarlyResponse,
+  }).onError(({ event, error }) => finish(event, errorAnswer(error, logOf(event), requestIdOf(event))));
+}

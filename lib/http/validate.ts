@@ -1,0 +1,37 @@
+import type * as z from 'zod/mini';
+import { apiError } from './error-codes.ts';
+
+const LONGEST_NAME = 64;
+const MOST_FIELDS = 20;
+
+/**
+ * The input as the schema gives it back. Throws `INPUT_INVALID` (400) that names every field which is missing,
+ * unknown, of the wrong type or out of its limits, and a text that cannot be stored: NUL or half a surrogate pair.
+ */
+export function validate<Schema extends z.ZodMiniType>(
+  schema: Schema,
+  input: unknown,
+  place: 'body' | 'query',
+): z.output<Schema> {
+  const result = schema.safeParse(input);
+  const fields = result.success
+    ? unstorable(result.data)
+    : result.error.issues.flatMap((issue) =>
+        issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.join('.')],
+      );
+  if (result.success && fields.length === 0) return result.data;
+  const names = new Set(fields.map((name) => nameOf(name, place)));
+  throw apiError('INPUT_INVALID', { fields: [...names].slice(0, MOST_FIELDS) });
+}
+
+/** A field's name may come from whoever sent the request: it is repeated to him, but not at any length. */
+function nameOf(name: string, place: string): string {
+  return name === '' ? place : name.toWellFormed().slice(0, LONGEST_NAME);
+}
+
+/** After validation every value lies as deep as the schema says, so this goes no deeper than that. */
+function unstorable(value: unknown, name = ''): string[] {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0') ? [] : [name];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => unstorable(inner, name ? `${name}.${key}` : key));
+}
