@@ -65,12 +65,13 @@ const decrypt = (
 describe('what must not open', () => {
   it('a blob with another context, a part of it, or none', async () => {
     const blob = await encrypt();
-    for (const other of [
+    const others: Record<string, string>[] = [
       { ...context, dataKey: '8' },
       { environment: 'test' },
       { ...context, more: '' },
       {},
-    ]) {
+    ];
+    for (const other of others) {
       await expect(decrypt(blob, other)).rejects.toMatchObject({ name: 'InvalidCiphertextException' });
     }
   });
