@@ -1,9 +1,18 @@
 import { type App, Stack } from 'aws-cdk-lib';
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway';
-import { HttpApi, HttpStage, LogGroupLogDestination } from 'aws-cdk-lib/aws-apigatewayv2';
+import {
+  ApiMapping,
+  DomainName,
+  HttpApi,
+  HttpStage,
+  LogGroupLogDestination,
+} from 'aws-cdk-lib/aws-apigatewayv2';
+import { Certificate, CertificateValidation } from 'aws-cdk-lib/aws-certificatemanager';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
+import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import type { Ground } from '../function.ts';
-import type { Stage } from '../stage.ts';
+import type { Edge, Stage } from '../stage.ts';
 import { Auth } from '../subsystems/auth.ts';
 import { Migration } from '../subsystems/database.ts';
 import { Identity } from '../subsystems/identity.ts';
@@ -37,10 +46,10 @@ export class ServiceStack extends Stack {
     const api = new HttpApi(this, 'api', {
       apiName: `${stage.name}-api`,
       createDefaultStage: false,
-      // With an edge the API answers under a name of its own that only the edge knows the secret for.
+      // With an edge the API answers under its own name only, and believes hosts only from the edge.
       disableExecuteApiEndpoint: stage.edge !== undefined,
     });
-    new HttpStage(this, 'stage', {
+    const defaultStage = new HttpStage(this, 'stage', {
       httpApi: api,
       stageName: '$default',
       autoDeploy: true,
@@ -64,6 +73,20 @@ export class ServiceStack extends Stack {
         ),
       },
     });
+    if (stage.edge) this.#nameApi(api, defaultStage, stage.edge);
     return api;
+  }
+
+  /** The name by which CloudFront reaches the API. */
+  #nameApi(api: HttpApi, stage: HttpStage, { hostedZoneId, domain, apiHost }: Edge): void {
+    const zone = HostedZone.fromHostedZoneAttributes(this, 'zone', { hostedZoneId, zoneName: domain });
+    const certificate = new Certificate(this, 'certificate', {
+      domainName: apiHost,
+      validation: CertificateValidation.fromDns(zone),
+    });
+    const name = new DomainName(this, 'domain-name', { domainName: apiHost, certificate });
+    new ApiMapping(this, 'mapping', { api, domainName: name, stage });
+    const target = new ApiGatewayv2DomainProperties(name.regionalDomainName, name.regionalHostedZoneId);
+    new ARecord(this, 'record', { zone, recordName: apiHost, target: RecordTarget.fromAlias(target) });
   }
 }
