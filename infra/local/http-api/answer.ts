@@ -30,7 +30,8 @@ const CONNECTION_HEADERS = new Set([
  * is none, is a 500 that says nothing more.
  */
 export function toAnswer(result: InvokeResult): HttpAnswer {
-  if (result.throttled) return gatewayAnswer(503, 'Service Unavailable');
+  if (result.refused === 'throttled') return gatewayAnswer(503, 'Service Unavailable');
+  if (result.refused === 'too-large') return gatewayAnswer(413, 'Request Entity Too Large');
   if (result.functionError) return gatewayAnswer(500, 'Internal Server Error');
   const returned: unknown = JSON.parse(result.payload);
   if (typeof returned !== 'object' || returned === null || !('statusCode' in returned)) {

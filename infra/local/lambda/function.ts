@@ -69,7 +69,7 @@ export function createFunction(spec: LambdaSpec, limits: PoolLimits = {}): Lambd
   }
 
   async function takeSlot(): Promise<Slot> {
-    const idle = [...slots].find(({ busy }) => !busy);
+    const idle = [...slots].find(({ busy, sandbox }) => !busy && sandbox.isAlive());
     if (idle) {
       idle.busy = true;
       return idle;
@@ -82,17 +82,15 @@ export function createFunction(spec: LambdaSpec, limits: PoolLimits = {}): Lambd
 
   function giveBack(slot: Slot) {
     slot.lastUsed = Date.now();
-    if (slots.has(slot)) serveNext(slot);
+    if (slots.has(slot) && slot.sandbox.isAlive()) serveNext(slot);
   }
 
   async function execute(event: unknown): Promise<InvokeResult> {
     const requestId = randomUUID();
     const payload = JSON.stringify(event);
     if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES) {
-      return errorPayload(
-        'RequestEntityTooLargeException',
-        `Request must be smaller than ${MAX_PAYLOAD_BYTES} bytes`,
-      );
+      const message = `Request must be smaller than ${MAX_PAYLOAD_BYTES} bytes`;
+      return { ...errorPayload('RequestEntityTooLargeException', message), refused: 'too-large' };
     }
     const slot = await takeSlot();
     try {
@@ -107,7 +105,7 @@ export function createFunction(spec: LambdaSpec, limits: PoolLimits = {}): Lambd
     async invoke(event) {
       if (stopped) return errorPayload('ServiceException', 'The local platform is stopping.');
       if (executions >= (spec.reservedConcurrency ?? Number.POSITIVE_INFINITY)) {
-        return { ...errorPayload('TooManyRequestsException', 'Rate Exceeded.'), throttled: true };
+        return { ...errorPayload('TooManyRequestsException', 'Rate Exceeded.'), refused: 'throttled' };
       }
       executions += 1;
       try {

@@ -16,6 +16,8 @@ export type Sandbox = {
   ready: Promise<void>;
   /** Runs one invocation to its end. Never rejects: whatever happens to the process is a function error. */
   run(invocation: Invocation): Promise<InvokeResult>;
+  /** False from the moment that it ends or is ended. */
+  isAlive(): boolean;
   /** Ends the process at once. */
   kill(): void;
   /** Resolves when the process is gone. */
@@ -36,6 +38,7 @@ export async function startSandbox(spec: LambdaSpec): Promise<Sandbox> {
   let running: Running | undefined;
   let pending: Running | undefined;
   let initError: string | undefined;
+  let alive = true;
 
   const server = createServer((request, response) => void answerRuntime(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -121,6 +124,7 @@ export async function startSandbox(spec: LambdaSpec): Promise<Sandbox> {
   function gone(how: string) {
     const requestId = (running ?? pending)?.requestId;
     const message = `Runtime exited with error: ${how}`;
+    alive = false;
     if (requestId) spec.onLog(`${requestId} ${message}`);
     finish(errorPayload('Runtime.ExitError', `RequestId: ${requestId} Error: ${message}`));
     noteInitError(new Error(message));
@@ -130,6 +134,7 @@ export async function startSandbox(spec: LambdaSpec): Promise<Sandbox> {
   }
 
   function kill() {
+    alive = false;
     child.kill('SIGKILL');
   }
 
@@ -138,6 +143,7 @@ export async function startSandbox(spec: LambdaSpec): Promise<Sandbox> {
     ready,
     exited,
     kill,
+    isAlive: () => alive,
     run(invocation) {
       if (initError !== undefined) return Promise.resolve({ payload: initError, functionError: 'Unhandled' });
       const { promise, resolve } = Promise.withResolvers<InvokeResult>();

@@ -23,8 +23,8 @@ export type LambdaSpec = {
 export type InvokeResult = {
   payload: string;
   functionError?: 'Unhandled';
-  /** The function is at its reserved concurrency; nothing ran. */
-  throttled?: true;
+  /** Nothing ran: the function is at its reserved concurrency, or the event is too large. */
+  refused?: 'throttled' | 'too-large';
 };
 
 /** https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: 6 MB each for request and response. */

@@ -118,7 +118,7 @@ async function deliver(cloud: Cloud, target: Target, signal: AbortSignal): Promi
     },
     event,
   );
-  if (result.throttled && target.deadLetterArn) await send(cloud, target.deadLetterArn, event);
+  if (result.refused && target.deadLetterArn) await send(cloud, target.deadLetterArn, event);
 }
 
 async function send(cloud: Cloud, queueArn: string, body: unknown): Promise<void> {

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { AppError } from '../../lib/app-error.ts';
+
+/**
+ * Makes this process the only platform on a data directory; returns what gives the directory back. The lock is a
+ * socket, so it ends with the process, however that ends. Fails with ALREADY_RUNNING and the other's process id.
+ */
+export async function lockDataDirectory(dataDir: string): Promise<() => Promise<void>> {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const address = addressOf(dataDir);
+  const server = createServer((socket) => void socket.on('error', () => {}).end(String(process.pid)));
+  for (;;) {
+    server.listen(address);
+    try {
+      await once(server, 'listening');
+      break;
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
+      const pid = await askHolder(address);
+      if (pid !== undefined) throw alreadyRunning(dataDir, pid);
+      rmSync(address, { force: true });
+    }
+  }
+  server.unref();
+  return async () => {
+    server.close();
+    await once(server, 'close');
+  };
+}
+
+/** The process id of the platform that runs on this data directory, if one does. */
+export async function runningPlatform(dataDir: string): Promise<number | undefined> {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  return askHolder(addressOf(dataDir));
+}
+
+function alreadyRunning(dataDir: string, pid: number): AppError {
+  return new AppError('ALREADY_RUNNING', `The platform already runs on ${dataDir} (process ${pid}).`);
+}
+
+async function askHolder(address: string): Promise<number | undefined> {
+  const socket = connect(address);
+  try {
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket) chunks.push(chunk);
+    return Number(Buffer.concat(chunks).toString());
+  } catch {
+    return undefined;
+  }
+}
+
+/** Linux has socket names without files ("abstract"); elsewhere a file, which a crash leaves behind. */
+function addressOf(dataDir: string): string {
+  const hash = createHash('sha256').update(realpathSync(dataDir)).digest('hex').slice(0, 24);
+  return process.platform === 'linux'
+    ? `\0pds-platform-${hash}`
+    : path.join(tmpdir(), `pds-platform-${hash}.sock`);
+}

@@ -1,0 +1,30 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { writePrivateFile } from './private-file.ts';
+
+/** What other commands (login, psql) need to know about a running platform. Holds credentials: mode 0600. */
+export type PlatformFile = {
+  pid: number;
+  url: string;
+  pdsUrl: string;
+  plcUrl: string;
+  domain: string;
+  botToken: string;
+  adminTelegramId: number;
+  databaseUrls: { owner: string; api: string; worker: string; superuser: string };
+};
+
+const fileIn = (dataDir: string) => path.join(dataDir, 'platform.json');
+
+export function writePlatformFile(dataDir: string, content: PlatformFile): void {
+  writePrivateFile(fileIn(dataDir), JSON.stringify(content, null, 2));
+}
+
+export function removePlatformFile(dataDir: string): void {
+  rmSync(fileIn(dataDir), { force: true });
+}
+
+/** The platform that runs on this data directory, or the last one, if it was killed; undefined when there is none. */
+export function readPlatformFile(dataDir: string): PlatformFile | undefined {
+  return existsSync(fileIn(dataDir)) ? JSON.parse(readFileSync(fileIn(dataDir), 'utf8')) : undefined;
+}
