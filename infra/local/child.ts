@@ -47,17 +47,18 @@ export function superviseChild(child: ChildProcess, options: Supervision): Super
     });
   }
 
-  const { promise: exited, resolve: noteExit } = Promise.withResolvers<string>();
   let gone = false;
-  const end = (sentence: string) => {
-    gone = true;
-    noteExit(sentence);
-  };
-  child.once('error', (error) => end(`${name} could not be started: ${error.message}.`));
-  // 'close' comes after the last line was read, 'exit' before it.
-  child.once('close', (code, signal) =>
-    end(`${name} ended with ${signal ? `signal ${signal}` : `exit code ${code}`}.`),
-  );
+  const exited = new Promise<string>((resolve) => {
+    const end = (sentence: string) => {
+      gone = true;
+      resolve(sentence);
+    };
+    child.once('error', (error) => end(`${name} could not be started: ${error.message}.`));
+    // 'close' comes after the last line was read, 'exit' before it.
+    child.once('close', (code, signal) =>
+      end(`${name} ended with ${signal ? `signal ${signal}` : `exit code ${code}`}.`),
+    );
+  });
 
   return {
     pid: child.pid ?? 0,

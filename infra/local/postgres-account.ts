@@ -37,8 +37,13 @@ export function chooseAccount(paths: string[]): Account {
     );
   }
   const ids = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
-  // Containers grant dac_override by default, the narrower dac_read_search they do not.
-  const capability = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+  // Containers grant dac_override by default, the narrower dac_read_search they do not. Without the secure bit the
+  // kernel ignores capabilities in access(2), by which initdb looks for its sibling binaries.
+  const capability = [
+    '--inh-caps=+dac_override',
+    '--ambient-caps=+dac_override',
+    '--securebits=+no_setuid_fixup',
+  ];
   return { owner: NOBODY, prefix: [SETPRIV, ...ids, ...capability, '--'] };
 }
 
