@@ -4,6 +4,7 @@ import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import type { SettingName } from '../../lib/config.ts';
+import { accept } from '../accepted-findings.ts';
 import type { Stage } from '../stage.ts';
 import { Database } from './database.ts';
 import { Network } from './network.ts';
@@ -27,6 +28,7 @@ export class DataStack extends Stack {
       terminationProtection: stage.deployed,
       env: { region: stage.region },
     });
+    accept(this, 'data');
     this.network = new Network(this, 'network');
     this.database = new Database(this, 'database', { stage, network: this.network });
     this.dataKey = new Key(this, 'data-key', {

@@ -1,10 +1,14 @@
 import { Function as CloudFrontFunction, FunctionCode, FunctionRuntime } from 'aws-cdk-lib/aws-cloudfront';
 import type { Construct } from 'constructs';
 
-/** Overwrites whatever the viewer sent under that name. It runs before the cache is asked: the header is in its key. */
-export const COPY_HOST = `function handler(event) {
+/**
+ * Which host was asked for and by whom, over whatever the viewer sent under these names. Runs before the cache is
+ * asked, so that the host can be in its key.
+ */
+export const DESCRIBE_VIEWER = `function handler(event) {
   var request = event.request;
   request.headers['x-pds-host'] = { value: request.headers.host.value };
+  request.headers['x-pds-address'] = { value: event.viewer.ip };
   return request;
 }
 `;
@@ -28,5 +32,5 @@ export function addEdgeFunctions(scope: Construct) {
       code: FunctionCode.fromInline(code),
       runtime: FunctionRuntime.JS_2_0,
     });
-  return { copyHost: add('copy-host', COPY_HOST), notFound: add('not-found', NOT_FOUND) };
+  return { describeViewer: add('describe-viewer', DESCRIBE_VIEWER), notFound: add('not-found', NOT_FOUND) };
 }

@@ -14,6 +14,7 @@ import {
 import { HttpOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
 import { AaaaRecord, ARecord, HostedZone, type IHostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
 import { CloudFrontTarget } from 'aws-cdk-lib/aws-route53-targets';
+import { accept } from '../accepted-findings.ts';
 import type { Edge, Stage } from '../stage.ts';
 import { addEdgeFunctions, type EdgeFunctions } from './edge-functions.ts';
 import { addWebAcl } from './web-acl.ts';
@@ -24,11 +25,11 @@ const DAY = Duration.days(1);
 
 /**
  * Two CloudFront distributions with a WAF each: one for the app's origin, one for `*.domain`, the members' hosts.
- * Both hand the viewer's Host on as `x-pds-host` and prove with `x-origin-secret` that they are us: the API believes
- * the one only together with the other (lib/http/host.ts).
+ * Both hand on which host was asked for (`x-pds-host`) and by whom (`x-pds-address`), and prove with `x-origin-secret`
+ * that they are us: the API believes the one only together with the other (lib/http/host.ts).
  *
- * Exists where the stage has a hosted zone. Without one the operator's own proxy does these two things, and the API
- * is reached by its execute-api name. The stack lives in us-east-1, since certificates and WAFs of CloudFront must; it
+ * Exists where the stage has a hosted zone. Without one the operator's own proxy sends these headers, and reaches the
+ * API by its execute-api name. The stack lives in us-east-1, since certificates and WAFs of CloudFront must; it
  * refers to no other stack, so nothing has to be carried between regions but a replica of the origin's secret.
  */
 export class EdgeStack extends Stack {
@@ -37,6 +38,7 @@ export class EdgeStack extends Stack {
       description: 'PDS provisioning: CloudFront and WAF',
       env: { region: 'us-east-1' },
     });
+    accept(this, 'edge');
     const zone = HostedZone.fromHostedZoneAttributes(this, 'zone', {
       hostedZoneId: edge.hostedZoneId,
       zoneName: edge.domain,
@@ -62,7 +64,9 @@ export class EdgeStack extends Stack {
         viewerProtocolPolicy: ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
         cachePolicy: CachePolicy.CACHING_DISABLED,
         originRequestPolicy: OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
-        functionAssociations: [{ eventType: FunctionEventType.VIEWER_REQUEST, function: functions.copyHost }],
+        functionAssociations: [
+          { eventType: FunctionEventType.VIEWER_REQUEST, function: functions.describeViewer },
+        ],
       },
       errorResponses: [{ httpStatus: 404, ttl: Duration.seconds(0) }],
     });
@@ -90,7 +94,9 @@ export class EdgeStack extends Stack {
       cachePolicy,
       allowedMethods: AllowedMethods.ALLOW_GET_HEAD,
       viewerProtocolPolicy: ViewerProtocolPolicy.HTTPS_ONLY,
-      functionAssociations: [{ eventType: FunctionEventType.VIEWER_REQUEST, function: functions.copyHost }],
+      functionAssociations: [
+        { eventType: FunctionEventType.VIEWER_REQUEST, function: functions.describeViewer },
+      ],
     };
     const members = new Distribution(this, 'members', {
       comment: "Members' hosts: DID documents and handles",

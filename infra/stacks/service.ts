@@ -11,6 +11,7 @@ import { Certificate, CertificateValidation } from 'aws-cdk-lib/aws-certificatem
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { ARecord, HostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
 import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
+import { accept } from '../accepted-findings.ts';
 import type { Ground } from '../function.ts';
 import type { Edge, Stage } from '../stage.ts';
 import { Auth } from '../subsystems/auth.ts';
@@ -31,6 +32,7 @@ export class ServiceStack extends Stack {
       description: 'PDS provisioning: functions, routes, queues, schedules',
       env: { region: stage.region },
     });
+    accept(this, 'service');
     this.api = this.#addApi(stage);
     const provisioning = new Provisioning(this, 'provisioning', { stage, data, code });
     const ground = { stage, data, code, queue: provisioning.queue, api: this.api };

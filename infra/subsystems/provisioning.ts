@@ -1,4 +1,4 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import { GraphWidget, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
@@ -7,6 +7,7 @@ import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { TIMES } from '../../lib/provisioning/times.ts';
+import { acceptSchedule } from '../accepted-findings.ts';
 import { type AlarmProps, addAlarm, PERIOD } from '../alarm.ts';
 import { addFunction, type Ground } from '../function.ts';
 import { durations, failures, type Watched } from '../watch.ts';
@@ -97,6 +98,8 @@ export class Provisioning extends Construct {
         maxEventAge: Duration.minutes(1),
       }),
     });
+
+    acceptSchedule(Stack.of(this), relay, unstarted);
 
     const deadLetter = addFunction(this, ground, {
       subsystem: 'provisioning',

@@ -1,0 +1,40 @@
+import type { Bundle } from './build.ts';
+
+type Budget = { readonly own: number; readonly sdk: number };
+
+/**
+ * What a function's bundle may weigh, minified, in KB. `own` is everything but the AWS SDK: `postgres` 37, `zod/mini`
+ * 31, the logger 20, our code 25. `sdk` is run only when it is called for: Secrets Manager's client alone weighs 310,
+ * nearly all of it what every client has in common.
+ */
+const DEFAULT: Budget = { own: 150, sdk: 350 };
+const BUDGETS: Readonly<Record<string, Budget>> = {
+  // node-pg-migrate and pg.
+  'database-migrate': { own: 480, sdk: 350 },
+};
+const KB = 1024;
+
+/** One sentence for every function that outgrew its budget. */
+export function overBudget(bundles: readonly Bundle[]): string[] {
+  return bundles.flatMap(({ id, own, sdk }) => {
+    const budget = BUDGETS[id] ?? DEFAULT;
+    return [
+      ...(own > budget.own * KB ? [`${id}: ${kb(own)} KB without the AWS SDK, budget ${budget.own} KB`] : []),
+      ...(sdk > budget.sdk * KB ? [`${id}: ${kb(sdk)} KB of AWS SDK, budget ${budget.sdk} KB`] : []),
+    ];
+  });
+}
+
+/** The sizes, for people. */
+export function sizeTable(bundles: readonly Bundle[]): string {
+  const row = (id: string, own: string, sdk: string) =>
+    `${id.padEnd(36)}${own.padStart(8)}${sdk.padStart(8)}`;
+  return [
+    row('function, KB', 'own', 'sdk'),
+    ...bundles.map(({ id, own, sdk }) => row(id, kb(own), kb(sdk))),
+  ].join('\n');
+}
+
+function kb(bytes: number): string {
+  return (bytes / KB).toFixed(0);
+}
