@@ -7,7 +7,7 @@ import { showSession } from '../../lib/auth/show-session.ts';
 import { verifyWidgetPayload } from '../../lib/auth/telegram-widget.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
-import { sendQueued } from '../../lib/provisioning/queue.ts';
+import { wakeWorker } from '../../lib/pds/wake-worker.ts';
 
 const { settings, sql, ...api } = await openApi([
   'TELEGRAM_BOT_TOKEN',
@@ -15,24 +15,21 @@ const { settings, sql, ...api } = await openApi([
   'PDS_PROVISIONING_ENABLED',
   'PROVISIONING_QUEUE_URL',
 ]);
-const sqs = new SQSClient({ maxAttempts: 1 });
-const accounts = {
-  sql,
-  sessionSecret: settings.SESSION_SECRET,
-  adminIds: settings.ADMIN_TELEGRAM_IDS ?? [],
-  provisioningEnabled: settings.PDS_PROVISIONING_ENABLED,
-};
-/** Ten a second from one network: a crowd behind one address gets in, a flood does not reach the database's limits. */
+const { sessionSecret } = api.sessions;
+const adminIds = settings.ADMIN_TELEGRAM_IDS ?? [];
+const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;
+const queue = { sql, sqs: new SQSClient({ maxAttempts: 1 }), queueUrl: settings.PROVISIONING_QUEUE_URL };
+/** Ten a second from one network: a crowd behind one address gets in, a flood stays outside. */
 const LIMIT = { max: 600, windowSeconds: 60 };
 
 export const handler = route(loginWidget, api, async ({ body, address, userAgent, setCookie, log }) => {
   await limit(sql, 'login', networkOf(address), LIMIT);
   verifyWidgetPayload({ botToken: settings.TELEGRAM_BOT_TOKEN, now: new Date() }, body);
-  const login = await logIn(accounts, { profile: body, signature: body.hash, userAgent });
-  if (login.queued !== undefined && settings.PDS_PROVISIONING_ENABLED) {
-    const sent = await sendQueued({ sql, sqs, queueUrl: settings.PROVISIONING_QUEUE_URL }, login.queued);
-    if (!sent) log.warn('the queue does not answer: the relay will send it', { queue_id: login.queued });
-  }
+  const login = await logIn(
+    { sql, sessionSecret, adminIds, provisioningEnabled },
+    { profile: body, signature: body.hash, userAgent },
+  );
+  await wakeWorker({ ...queue, provisioningEnabled, log }, login.queued);
   setCookie(sessionCookie(login.token, SESSION_SECONDS));
   return showSession(login.member, login.expiresAt, login.identity);
 });

@@ -11,17 +11,24 @@ type SessionSetting = (typeof SESSION_SETTINGS)[number];
  * What a public route's Lambda works with: its settings (those named here beside the ones that every route reads), the
  * database and the log. Once, at module scope; fails with all settings that are missing or wrong.
  */
-export async function openPublicApi<Name extends SettingName = never>(names: readonly Name[] = []) {
+export async function openPublicApi<Name extends SettingName = never>(
+  names: readonly Name[] = [],
+  { connections = 1 }: { connections?: number } = {},
+) {
   const settings = await readSettings<Name | PublicSetting>([...PUBLIC_SETTINGS, ...names]);
   const sql = connect(settings.DATABASE_URL, {
     applicationName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'api',
+    max: connections,
   });
   return { settings, sql, log: openLog('api'), hosts: settings satisfies Settings<PublicSetting> };
 }
 
 /** The same for a route whose Lambda knows members by their session. */
-export async function openApi<Name extends SettingName = never>(names: readonly Name[] = []) {
-  const api = await openPublicApi<Name | SessionSetting>([...SESSION_SETTINGS, ...names]);
+export async function openApi<Name extends SettingName = never>(
+  names: readonly Name[] = [],
+  options: { connections?: number } = {},
+) {
+  const api = await openPublicApi<Name | SessionSetting>([...SESSION_SETTINGS, ...names], options);
   const { SESSION_SECRET }: Settings<SessionSetting> = api.settings;
   return { ...api, sessions: { sql: api.sql, sessionSecret: SESSION_SECRET } };
 }

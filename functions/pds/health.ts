@@ -1,0 +1,16 @@
+import { openApi } from '../../lib/http/api-runtime.ts';
+import { route } from '../../lib/http/route.ts';
+import { health } from '../../lib/pds/api.ts';
+import { checkHealth } from '../../lib/pds/health.ts';
+
+/** Leaves of the 3 seconds that a member waits what our own queries take. */
+const PROBE_MS = 2500;
+
+const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED']);
+const probes = {
+  sql,
+  provisioningEnabled: settings.PDS_PROVISIONING_ENABLED,
+  pdsAt: (endpoint: string) => ({ fetch, endpoint, timeoutMs: PROBE_MS, now: () => new Date() }),
+};
+
+export const handler = route(health, api, ({ me }) => checkHealth(probes, me));
