@@ -123,3 +123,8 @@ export async function describeServer(
     }),
   });
 }
+
+/** `/xrpc/_health`: the PDS's process and its account database answer. */
+export async function readHealth(pds: PdsConnection): Promise<{ version?: string | undefined }> {
+  return callXrpc(pds, { nsid: '_health', answer: z.object({ version: z.optional(z.string()) }) });
+}

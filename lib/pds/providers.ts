@@ -18,14 +18,10 @@ export type ProviderState = {
  */
 export async function storeProviders(sql: Queryable, providers: readonly Provider[]): Promise<void> {
   for (const provider of providers) {
-    const row = {
-      id: provider.id,
-      endpoint: provider.endpoint,
-      weight: provider.weight,
-      capabilities: [...capabilitiesOf(provider)],
-    };
+    const { id, endpoint, weight } = provider;
     await sql`
-      INSERT INTO pds_providers AS p ${sql(row)}
+      INSERT INTO pds_providers AS p (id, endpoint, weight, capabilities)
+      VALUES (${id}, ${endpoint}, ${weight}, ${[...capabilitiesOf(provider)]})
       ON CONFLICT (id) DO UPDATE SET
         endpoint = excluded.endpoint, weight = excluded.weight, capabilities = excluded.capabilities,
         service_did = CASE p.endpoint WHEN excluded.endpoint THEN p.service_did END

@@ -83,32 +83,36 @@ async function reopenProvisioning(
 
 /** Longer than this a login does not wait for SQS: the relay sends what it could not. */
 const SEND_TIMEOUT_MS = 2000;
+/** What SQS can hold a message back at most. */
+const LONGEST_DELAY_S = 900;
 
 /**
- * Tells a worker about a committed row. Never throws: false when the message is not known to be sent, which loses
- * nothing, because the relay sends every due row that was not sent lately.
+ * Tells a worker about a committed row, `delayMs` from now. Never throws: false when the message is not known to be
+ * sent, which loses nothing, because the relay sends every due row that was not sent lately.
  */
 export async function sendQueued(
-  { sql, sqs, queueUrl }: { sql: Queryable; sqs: SQSClient; queueUrl: string },
+  { sql, sqs, queueUrl, now = () => new Date() }: SendDeps,
   queueId: QueueId,
+  delayMs = 0,
 ): Promise<boolean> {
+  const delay = Math.min(LONGEST_DELAY_S, Math.max(0, Math.ceil(delayMs / 1000)));
   try {
-    await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: messageBody(queueId) }), {
-      abortSignal: AbortSignal.timeout(SEND_TIMEOUT_MS),
-    });
-    await markSent(sql, [queueId]);
+    await sqs.send(
+      new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: messageBody(queueId), DelaySeconds: delay }),
+      { abortSignal: AbortSignal.timeout(SEND_TIMEOUT_MS) },
+    );
+    await markSent(sql, [queueId], new Date(now().getTime() + delay * 1000));
     return true;
   } catch {
     return false;
   }
 }
 
-export async function markSent(
-  sql: Queryable,
-  queueIds: readonly QueueId[],
-  now = new Date(),
-): Promise<void> {
-  await sql`UPDATE pds_provisioning_queue SET sent_at = ${now} WHERE id IN ${sql(queueIds)}`;
+export type SendDeps = { sql: Queryable; sqs: SQSClient; queueUrl: string; now?: () => Date };
+
+/** Notes when SQS delivers the message of these rows, which may be in the future. */
+export async function markSent(sql: Queryable, queueIds: readonly QueueId[], at: Date): Promise<void> {
+  await sql`UPDATE pds_provisioning_queue SET sent_at = ${at} WHERE id IN ${sql(queueIds)}`;
 }
 
 /** A message carries the row's id and nothing else: what is in the database may have changed since. */

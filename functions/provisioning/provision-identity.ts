@@ -1,0 +1,36 @@
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import { readSettings } from '../../lib/config.ts';
+import { wakeAfterFreeze } from '../../lib/db/wake.ts';
+import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
+import { storeProviders } from '../../lib/pds/providers.ts';
+import { performMessages } from '../../lib/provisioning/messages.ts';
+import { once } from '../../lib/provisioning/once.ts';
+import { openWorker } from '../../lib/provisioning/open-worker.ts';
+
+const settings = await readSettings([
+  'PDS_ENVIRONMENT',
+  'PDS_TIMES',
+  'PDS_DOMAIN',
+  'PDS_EMAIL_DOMAIN',
+  'PDS_HANDLE_STRATEGY',
+  'PDS_LOCAL_ENDPOINT',
+  'PDS_PROVISIONING_ENABLED',
+  'PDS_ADMIN_DID',
+  'PDS_ADMIN_PASSWORD',
+  'PDS_RATE_LIMIT_BYPASS_KEY',
+  'PDS_KMS_KEY_ID',
+  'PDS_ENCRYPTION_KEY',
+  'DATABASE_URL',
+  'PROVISIONING_QUEUE_URL',
+]);
+const worker = await openWorker(settings, backUpCredentials);
+const awake = wakeAfterFreeze(worker.sql);
+const providersStored = once(() => storeProviders(worker.sql, worker.providers));
+
+/** Does the work that the messages name. A message comes back only when nothing could be written down. */
+export async function handler({ Records }: SQSEvent): Promise<SQSBatchResponse> {
+  if (!settings.PDS_PROVISIONING_ENABLED) return { batchItemFailures: [] };
+  await awake();
+  await providersStored();
+  return performMessages(worker, Records);
+}

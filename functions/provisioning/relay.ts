@@ -1,0 +1,30 @@
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { readSettings } from '../../lib/config.ts';
+import { connect } from '../../lib/db/connect.ts';
+import { wakeAfterFreeze } from '../../lib/db/wake.ts';
+import { openLog } from '../../lib/observability/log.ts';
+import { openMetrics } from '../../lib/observability/metrics.ts';
+import { relay } from '../../lib/provisioning/relay.ts';
+
+const settings = await readSettings(['DATABASE_URL', 'PROVISIONING_QUEUE_URL', 'PDS_PROVISIONING_ENABLED']);
+const metrics = openMetrics('provisioning');
+const deps = {
+  sql: connect(settings.DATABASE_URL, { applicationName: 'relay' }),
+  sqs: new SQSClient({ maxAttempts: 1 }),
+  queueUrl: settings.PROVISIONING_QUEUE_URL,
+  now: () => new Date(),
+  log: openLog('relay'),
+  metrics,
+};
+const awake = wakeAfterFreeze(deps.sql);
+
+/** Every minute. While provisioning is disabled the rows wait. */
+export async function handler(): Promise<{ sent: number; failed: number }> {
+  if (!settings.PDS_PROVISIONING_ENABLED) return { sent: 0, failed: 0 };
+  await awake();
+  try {
+    return await relay(deps);
+  } finally {
+    metrics.flush();
+  }
+}

@@ -1,0 +1,125 @@
+import { AppError } from '../app-error.ts';
+import { createInviteCode, deleteAccount } from '../pds/admin.ts';
+import type { PdsSession } from '../pds/client.ts';
+import { storeServiceDid } from '../pds/providers.ts';
+import type { XrpcError } from '../pds/xrpc-error.ts';
+import { adoptAccount, withAdmin } from './adopt.ts';
+import { takeNextHandle } from './next-handle.ts';
+import type { AccountHost } from './provider-access.ts';
+import { type Run, reserved } from './run.ts';
+
+/** What one attempt has given in on already; each is tried once, handles a few times. */
+export type Concessions = {
+  handles: number;
+  inviteCode: string | undefined;
+  askedServiceDid: boolean;
+  clearedRemains: boolean;
+};
+
+export function newConcessions(): Concessions {
+  return { handles: 0, inviteCode: undefined, askedServiceDid: false, clearedRemains: false };
+}
+
+const MOST_HANDLES = 12;
+const HANDLE_REFUSED = ['InvalidHandle', 'HandleNotAvailable'];
+/** @NOTE `@atproto/pds` gives no name to this one: createAccount.ts, "Handle already taken: …". */
+const HANDLE_TAKEN = /^Handle already taken/;
+/** @NOTE `@atproto/pds`, account-manager.ts: our name is not, or not yet, served to the outside. */
+const HANDLE_UNRESOLVED = /did not resolve to DID/;
+
+/**
+ * Gives the PDS what it wants, so that the call can be repeated; or throws what stands in the way, in words that a
+ * person can act on. A rejected createAccount has done nothing. Returns a session if the account is there after all.
+ */
+export async function answerRejection(
+  run: Run,
+  host: AccountHost,
+  error: XrpcError,
+  given: Concessions,
+): Promise<PdsSession | undefined> {
+  const name = error.error ?? '';
+  const detail = error.detail ?? '';
+  if (HANDLE_REFUSED.includes(name) || HANDLE_TAKEN.test(detail)) {
+    given.handles += 1;
+    // A name that the PDS itself does not like is not liked better with a number behind it.
+    if (given.handles <= MOST_HANDLES) {
+      await takeNextHandle(run, { generated: HANDLE_REFUSED.includes(name) });
+      return undefined;
+    }
+    throw fatal(
+      error,
+      'HANDLES_REFUSED',
+      'The identity server refused every handle. Operators must check PDS_DOMAIN.',
+    );
+  }
+  if (name === 'AlreadyExists') return clearRemains(run, host, error, given);
+  if (name === 'InvalidInviteCode') return findInvite(run, host, error, given);
+  if (name === 'BadJwtAudience' && !given.askedServiceDid) {
+    given.askedServiceDid = true;
+    await storeServiceDid(run.sql, host.provider.id, null);
+    host.state.service_did = null;
+    return undefined;
+  }
+  if (HANDLE_UNRESOLVED.test(detail) || error.status === 401) {
+    throw new AppError(
+      'IDENTITY_NOT_REACHABLE',
+      'The identity server cannot read our names yet. If it stays, operators must check DNS and TLS of PDS_DOMAIN.',
+      { retryable: true, cause: error },
+    );
+  }
+  throw fatal(
+    error,
+    'ACCOUNT_REFUSED',
+    'The identity server refused the account. Operators can see why in the log.',
+  );
+}
+
+/**
+ * The PDS holds something of this DID: an account after all, or the remains of a creation that broke off. Those are
+ * deleted, which is safe because nothing is running any more: a first createAccount cannot meet another one, and
+ * every later one has waited out the quarantine.
+ */
+async function clearRemains(
+  run: Run,
+  host: AccountHost,
+  error: XrpcError,
+  given: Concessions,
+): Promise<PdsSession | undefined> {
+  const session = await adoptAccount(run, host);
+  if (session) return session;
+  const { pds_did } = reserved(run);
+  if (!given.clearedRemains) {
+    given.clearedRemains = true;
+    const deleted = await withAdmin(run, host, (admin) => deleteAccount(admin, pds_did));
+    if (deleted.asAdmin) return undefined;
+  }
+  throw fatal(
+    error,
+    'ACCOUNT_NOT_OURS_TO_OPEN',
+    'The identity server holds remains of this account, and only its operator can clear them: set PDS_ADMIN_PASSWORD.',
+  );
+}
+
+async function findInvite(
+  run: Run,
+  host: AccountHost,
+  error: XrpcError,
+  given: Concessions,
+): Promise<undefined> {
+  if (given.inviteCode === undefined) {
+    const made = await withAdmin(run, host, createInviteCode);
+    if (made.asAdmin) {
+      given.inviteCode = made.result;
+      return undefined;
+    }
+  }
+  throw fatal(
+    error,
+    'NO_INVITE',
+    'The identity server takes new accounts by invitation only. Operators must give us a valid invite code.',
+  );
+}
+
+function fatal(cause: XrpcError, code: string, message: string): AppError {
+  return new AppError(code, message, { cause });
+}

@@ -1,0 +1,36 @@
+import { type AuditEntry, appendAudit } from '../audit/append.ts';
+import type { Transaction } from '../db/connect.ts';
+import type { ErrorDetails } from './identity.ts';
+import type { QueueAction, QueueId } from './queue.ts';
+
+export type FailedRow = { id: QueueId; user_id: string; pnptv_uuid: string; action: QueueAction };
+
+/**
+ * Ends work for good: the row says why, so does the member's identity if it was being made, and the audit log.
+ * Touches no secret: a retry goes on from here. The caller makes sure that no worker is at it.
+ */
+export async function failRow(
+  tx: Transaction,
+  row: FailedRow,
+  reason: ErrorDetails,
+  audit: Pick<AuditEntry, 'details' | 'createdBy'> = {},
+): Promise<void> {
+  await tx`
+    UPDATE pds_provisioning_queue SET status = 'failed', parked_reason = NULL, error_details = ${tx.json(reason)}
+    WHERE id = ${row.id}`;
+  if (row.action === 'create' || row.action === 'retry') {
+    await tx`
+      UPDATE user_pds_mapping SET status = 'error', error_code = ${reason.code}, error_message = ${reason.message}
+      WHERE user_id = ${row.user_id} AND status = 'pending'`;
+  }
+  await appendAudit(tx, {
+    ...audit,
+    userId: row.user_id,
+    pnptvUuid: row.pnptv_uuid,
+    action: 'error',
+    status: 'failed',
+    details: { queue_id: row.id, action: row.action, ...audit.details },
+    errorCode: reason.code,
+    errorMessage: reason.message,
+  });
+}

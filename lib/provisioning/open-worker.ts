@@ -1,0 +1,59 @@
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import type { Settings } from '../config.ts';
+import { connect, type Transaction } from '../db/connect.ts';
+import { operatorLabels } from '../identity/reserved.ts';
+import { openLog } from '../observability/log.ts';
+import { openMetrics } from '../observability/metrics.ts';
+import { providersFrom } from '../pds/provider.ts';
+import { openVault } from '../vault/open-vault.ts';
+import type { Vault } from '../vault/vault.ts';
+import { TIMES } from './times.ts';
+
+type WorkerSettings = Settings<
+  | 'PDS_ENVIRONMENT'
+  | 'PDS_TIMES'
+  | 'PDS_DOMAIN'
+  | 'PDS_EMAIL_DOMAIN'
+  | 'PDS_HANDLE_STRATEGY'
+  | 'PDS_LOCAL_ENDPOINT'
+  | 'PDS_ADMIN_DID'
+  | 'PDS_ADMIN_PASSWORD'
+  | 'PDS_RATE_LIMIT_BYPASS_KEY'
+  | 'PDS_KMS_KEY_ID'
+  | 'PDS_ENCRYPTION_KEY'
+  | 'DATABASE_URL'
+  | 'PROVISIONING_QUEUE_URL'
+>;
+
+/** What `backUpCredentials` (lifecycle) needs and does; given in, because provisioning comes before it. */
+type BackUp = (deps: { tx: Transaction; vault: Vault }, userId: string, type: 'auto') => Promise<unknown>;
+
+/** Everything the provisioning worker works with. Once, at module scope; does no I/O. */
+export async function openWorker(settings: WorkerSettings, backUpCredentials: BackUp) {
+  // Two connections: opening a data key may need one while a transaction holds the other.
+  const sql = connect(settings.DATABASE_URL, { applicationName: 'provision-identity', max: 2 });
+  const vault = await openVault(settings, sql);
+  const { PDS_DOMAIN: domain, PDS_ADMIN_DID, PDS_LOCAL_ENDPOINT } = settings;
+  return {
+    sql,
+    vault,
+    providers: providersFrom(settings),
+    fetch: globalThis.fetch,
+    now: () => new Date(),
+    random: { bytes: randomBytes, int: randomInt, fraction: Math.random, uuid: randomUUID },
+    times: TIMES[settings.PDS_TIMES],
+    naming: {
+      domain,
+      emailDomain: settings.PDS_EMAIL_DOMAIN,
+      strategy: settings.PDS_HANDLE_STRATEGY,
+      reserved: operatorLabels(domain, [PDS_ADMIN_DID, PDS_LOCAL_ENDPOINT]),
+    },
+    backUp: (tx: Transaction, userId: string) => backUpCredentials({ tx, vault }, userId, 'auto'),
+    log: openLog('provision-identity'),
+    metrics: openMetrics('provisioning'),
+    // Its own retries would only lengthen a run: the relay sends what could not be sent.
+    sqs: new SQSClient({ maxAttempts: 1 }),
+    queueUrl: settings.PROVISIONING_QUEUE_URL,
+  };
+}

@@ -1,0 +1,88 @@
+import { AppError } from '../app-error.ts';
+import type { PdsAdmin } from '../pds/admin.ts';
+import { admit, noteFailure, noteSuccess, noteThrottled } from '../pds/breaker.ts';
+import { describeServer, type PdsSession } from '../pds/client.ts';
+import { connectionTo, type Provider } from '../pds/provider.ts';
+import { type ProviderState, readProviderState, storeServiceDid } from '../pds/providers.ts';
+import type { PdsConnection } from '../pds/xrpc.ts';
+import { XrpcError } from '../pds/xrpc-error.ts';
+import { Parked } from './outcome.ts';
+import { type Run, reserved, type WorkerDeps } from './run.ts';
+
+/** A member's PDS, as a run uses it. */
+export type AccountHost = {
+  provider: Provider;
+  state: ProviderState;
+  pds: PdsConnection;
+  /** Present where the operator gave us the admin password, and until the PDS refuses it. */
+  admin?: PdsAdmin | undefined;
+  /** The session of this run, once it has one. */
+  session?: PdsSession;
+  /** What went wrong with the provider in a run that could go on without it. */
+  trouble?: XrpcError | undefined;
+};
+
+/** Opens the way to the member's PDS. Throws Parked when its breaker is open or it asked us to wait. */
+export async function openAccountHost(run: Run): Promise<AccountHost> {
+  const { sql, providers, now, times } = run;
+  const { provider_id } = reserved(run);
+  const provider = providers.find(({ id }) => id === provider_id);
+  if (!provider) {
+    throw new AppError(
+      'PROVIDER_NOT_CONFIGURED',
+      `The settings name no provider "${provider_id}", where this identity lives. Operators must add it again.`,
+    );
+  }
+  const state = await readProviderState(sql, provider_id);
+  const admission = await admit(sql, state, { now: now(), probeMs: times.lease * 1000 });
+  if (!admission.admitted) throw new Parked(admission.reason, admission.until);
+  const pds = connectionTo(run, provider, times.http * 1000);
+  const { adminPassword } = provider;
+  return { provider, state, pds, admin: adminPassword === undefined ? undefined : { ...pds, adminPassword } };
+}
+
+/** The DID by which the PDS wants to be called in service tokens; asked for once and then known to all workers. */
+export async function serviceDidOf(
+  { sql }: WorkerDeps,
+  { state, pds, provider }: AccountHost,
+): Promise<string> {
+  if (state.service_did === null) {
+    const { did } = await describeServer(pds);
+    await storeServiceDid(sql, provider.id, did);
+    state.service_did = did;
+  }
+  return state.service_did;
+}
+
+/**
+ * Tells the others how the provider did, once a run is over: any answer of its own, also a refusal, proves it well.
+ * Returns the end of the pause if its breaker is open now.
+ */
+export async function reportProvider(
+  { sql, now, log, metrics }: WorkerDeps,
+  { provider, state }: AccountHost,
+  error?: unknown,
+): Promise<Date | undefined> {
+  const fault = error instanceof Error && !(error instanceof XrpcError) ? error.cause : error;
+  const answered =
+    error === undefined || (fault instanceof XrpcError && !fault.providerDown) || sawNoAccount(error);
+  if (answered && (await noteSuccess(sql, state)))
+    log.info('circuit breaker closed', { provider: provider.id });
+  if (!(fault instanceof XrpcError)) return undefined;
+  // Sessions are limited for each account, everything else for our address.
+  if (fault.fault === 'throttled' && fault.retryAt && !fault.nsid.endsWith('.createSession')) {
+    await noteThrottled(sql, provider.id, fault.retryAt);
+  }
+  if (!fault.providerDown) return undefined;
+  const openUntil = await noteFailure(sql, provider.id, now());
+  if (openUntil) {
+    metrics.count('CircuitBreakerOpen');
+    log.warn('circuit breaker open', { provider: provider.id, until: openUntil.toISOString() });
+  }
+  return openUntil;
+}
+
+/** Waiting out the quarantine comes after an answer: there is no such account, yet. */
+function sawNoAccount(error: unknown): boolean {
+  return error instanceof Parked && error.reason === 'outcome_unknown';
+}

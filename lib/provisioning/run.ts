@@ -1,0 +1,68 @@
+import { AppError } from '../app-error.ts';
+import type { Did, Handle } from '../brands.ts';
+import type { Sql, Transaction } from '../db/connect.ts';
+import type { HandleStrategy, RandomInt } from '../identity/handle.ts';
+import type { RandomBytes } from '../identity/keys.ts';
+import type { Log } from '../observability/log.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Provider } from '../pds/provider.ts';
+import type { Vault } from '../vault/vault.ts';
+import type { Identity, Work } from './identity.ts';
+import { Parked } from './outcome.ts';
+import type { AccountHost } from './provider-access.ts';
+import type { QueueId } from './queue.ts';
+import type { Times } from './times.ts';
+
+/** Everything a worker needs; made once a process. */
+export type WorkerDeps = {
+  sql: Sql;
+  vault: Vault;
+  providers: readonly Provider[];
+  fetch: typeof globalThis.fetch;
+  now: () => Date;
+  random: { bytes: RandomBytes; int: RandomInt; fraction: () => number; uuid: () => string };
+  times: Times;
+  /** Members' handles and DIDs stand under `domain`; mail to `emailDomain` can reset every password. */
+  naming: { domain: string; emailDomain: string; strategy: HandleStrategy; reserved: readonly string[] };
+  /** Backs up the member's credentials in the caller's transaction. */
+  backUp: (tx: Transaction, userId: string) => Promise<unknown>;
+  log: Log;
+  metrics: Metrics;
+};
+
+/** One run of one worker on one member. */
+export type Run = WorkerDeps & {
+  work: Work;
+  identity: Identity;
+  username: string | null;
+  startedAt: Date;
+  /** The provider of this member; there from the first step that asks it. */
+  host?: AccountHost;
+  /** Work that this run has enqueued: to be sent when it is over. */
+  followUp?: QueueId;
+};
+
+/** A run past `reserved` and before its end: what makes up the identity is there, as the schema's `sealed_before_remote` demands. */
+export type ReservedIdentity = Identity & {
+  pds_did: Did;
+  pds_handle: Handle;
+  provider_id: string;
+  data_key_id: string;
+  account_email: string;
+  account_password_sealed: string;
+  bootstrap_key_sealed: string;
+};
+
+/** Begins nothing remote that the worker's time-out could cut off. */
+export function stopInTime({ now, startedAt, times }: Run): void {
+  const spent = now().getTime() - startedAt.getTime();
+  if (spent > (times.worker - times.http) * 1000) throw new Parked('out_of_time', now());
+}
+
+/** The identity of a run past `reserved`. */
+export function reserved({ identity }: Run): ReservedIdentity {
+  if (identity.provisioning_step === 'requested') {
+    throw new AppError('IDENTITY_NOT_RESERVED', 'The identity has not been reserved yet.');
+  }
+  return identity as ReservedIdentity;
+}

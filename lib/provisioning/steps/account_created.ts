@@ -1,0 +1,123 @@
+import { AppError } from '../../app-error.ts';
+import { takeCreation } from '../../pds/budget.ts';
+import type { PdsSession } from '../../pds/client.ts';
+import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
+import { adoptAccount } from '../adopt.ts';
+import { sendCreateAccount } from '../create-account.ts';
+import { answerRejection, newConcessions } from '../creation-rejected.ts';
+import { updateIdentity } from '../identity.ts';
+import { takeNextHandle } from '../next-handle.ts';
+import { OutcomeUnknown, Parked } from '../outcome.ts';
+import type { AccountHost } from '../provider-access.ts';
+import { type Run, stopInTime } from '../run.ts';
+
+/**
+ * reserved → account_created: the account exists at the PDS, deactivated, under the stored password.
+ *
+ * A createAccount whose end we did not see may still be running, and a second one beside it destroys the account
+ * (two overlapping calls for one DID: the loser's clean-up deletes the winner's repo). So from the moment one leaves
+ * until `create_started_at` + quarantine we only look, and adopt what we find.
+ */
+export async function createOrAdoptAccount(run: Run): Promise<void> {
+  const host = run.host as AccountHost;
+  host.session = (await adoptEarlier(run, host)) ?? (await create(run, host));
+  await updateIdentity(run.sql, run.identity, { provisioning_step: 'account_created' });
+}
+
+async function adoptEarlier(run: Run, host: AccountHost): Promise<PdsSession | undefined> {
+  const { identity, times, now, work, log } = run;
+  if (identity.create_started_at === null) return undefined;
+  const session = await look(run, host);
+  if (session) {
+    log.info('account of an earlier attempt adopted');
+    return session;
+  }
+  const at = now().getTime();
+  const quarantineEnds = identity.create_started_at.getTime() + times.quarantine * 1000;
+  if (at < quarantineEnds) {
+    // Looking now and then costs little, and most late accounts are there long before the end.
+    throw new Parked('outcome_unknown', new Date(Math.min(at + times.http * 1000, quarantineEnds)));
+  }
+  if (work.attemptCount >= work.maxAttempts) {
+    throw new AppError(
+      'ACCOUNT_CREATION_UNANSWERED',
+      'The identity server never answered the creation of the account, and made none. Try again later.',
+    );
+  }
+  return undefined;
+}
+
+/**
+ * A PDS that does not answer even this may have everything that we sent still unread before it, and begin with it
+ * when it wakes up: so the quarantine counts from the last time that it was found asleep.
+ */
+async function look(run: Run, host: AccountHost): Promise<PdsSession | undefined> {
+  try {
+    return await adoptAccount(run, host);
+  } catch (error) {
+    if (error instanceof XrpcError && error.fault === 'timeout') {
+      await updateIdentity(run.sql, run.identity, { create_started_at: run.now() });
+    }
+    throw error;
+  }
+}
+
+async function create(run: Run, host: AccountHost): Promise<PdsSession> {
+  const concessions = newConcessions();
+  for (;;) {
+    stopInTime(run);
+    await awaitBudget(run, host);
+    try {
+      return await sendOnce(run, host, concessions.inviteCode);
+    } catch (error) {
+      if (error instanceof XrpcError && error.final && !isRejection(error)) {
+        return await adoptOrGiveUp(run, host, error);
+      }
+      if (!isRejection(error)) throw error;
+      const session = await answerRejection(run, host, error, concessions);
+      if (session) return session;
+    }
+  }
+}
+
+/** Sends one createAccount, and leaves `create_started_at` standing only if it may have had an effect. */
+async function sendOnce(run: Run, host: AccountHost, inviteCode: string | undefined): Promise<PdsSession> {
+  const { sql, identity, now, times } = run;
+  const earlier = identity.create_started_at;
+  try {
+    return await sendCreateAccount(run, host, inviteCode);
+  } catch (error) {
+    if (!(error instanceof XrpcError)) throw error;
+    const overAndDone =
+      error.fault === 'unreachable' ||
+      error.fault === 'throttled' ||
+      (isRejection(error) && error.error !== 'AlreadyExists');
+    if (overAndDone) await updateIdentity(sql, identity, { create_started_at: earlier });
+    if (overAndDone || error.final || error.fault === 'unavailable') throw error;
+    throw new OutcomeUnknown(error, new Date(now().getTime() + times.http * 1000));
+  }
+}
+
+/**
+ * After an internal error of which the PDS itself tells us, the call is over there: what it left is what there is.
+ * Often the handle is held by a deactivated account: a PDS answers 500 then and has no way to ask. One that is only
+ * in trouble answers the same, so the member's name is given up not at once but for the last attempt.
+ */
+async function adoptOrGiveUp(run: Run, host: AccountHost, cause: XrpcError): Promise<PdsSession> {
+  const { sql, identity, work } = run;
+  const session = await adoptAccount(run, host);
+  if (session) return session;
+  await updateIdentity(sql, identity, { create_started_at: null });
+  if (work.attemptCount + 2 === work.maxAttempts) await takeNextHandle(run);
+  throw new AppError(
+    'ACCOUNT_CREATION_BROKE',
+    'The identity server failed to create the account. Try again; if it stays, operators must look at its log.',
+    { retryable: true, cause },
+  );
+}
+
+async function awaitBudget({ sql, now }: Run, { provider }: AccountHost): Promise<void> {
+  if (provider.rateLimitBypassKey !== undefined) return;
+  const freeAt = await takeCreation(sql, provider.id, now());
+  if (freeAt) throw new Parked('provider_busy', freeAt);
+}

@@ -1,0 +1,71 @@
+import { AppError } from '../../app-error.ts';
+import { didKeyToMultikey } from '../../identity/multikey.ts';
+import { deleteAccount } from '../../pds/admin.ts';
+import { checkAccountStatus, getRecommendedDidCredentials, type PdsSession } from '../../pds/client.ts';
+import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
+import { sessionOf, withAdmin } from '../adopt.ts';
+import { updateIdentity } from '../identity.ts';
+import { Parked } from '../outcome.ts';
+import type { AccountHost } from '../provider-access.ts';
+import { type Run, reserved } from '../run.ts';
+
+/** As long as the edge may keep a document; until then the new one is served with no-store, too. */
+const SETTLING_MS = 60_000;
+
+/**
+ * account_created → identity_published: the DID document names the PDS's own repo key and its public URL, both as
+ * the PDS says them, to the letter.
+ */
+export async function publishIdentity(run: Run): Promise<void> {
+  const host = run.host as AccountHost;
+  const session = await sessionOf(run, host);
+  const { repoKey, endpoint } = await recommendedCredentials(run, host, session);
+  await updateIdentity(run.sql, run.identity, {
+    atproto_public_key: didKeyToMultikey(repoKey),
+    pds_endpoint: endpoint,
+    document_settles_at: new Date(run.now().getTime() + SETTLING_MS),
+    provisioning_step: 'identity_published',
+  });
+}
+
+async function recommendedCredentials(run: Run, host: AccountHost, { accessJwt }: PdsSession) {
+  try {
+    return await getRecommendedDidCredentials(host.pds, accessJwt);
+  } catch (error) {
+    if (error instanceof XrpcError && error.final && (await repoIsGone(host, accessJwt))) {
+      await beginAgain(run, host, error);
+    }
+    throw error;
+  }
+}
+
+/** What two creations at once leave behind: an account in whose place there is no repo. */
+async function repoIsGone({ pds }: AccountHost, accessJwt: string): Promise<boolean> {
+  try {
+    await checkAccountStatus(pds, accessJwt);
+    return false;
+  } catch (error) {
+    return isRejection(error, 'NotFound');
+  }
+}
+
+/** Deletes the account, which nothing was ever written to, and goes back to creating it. */
+async function beginAgain(run: Run, host: AccountHost, cause: XrpcError): Promise<never> {
+  const { sql, identity, now, times, log } = run;
+  const quarantineEnds = (identity.create_started_at?.getTime() ?? 0) + times.quarantine * 1000;
+  if (now().getTime() < quarantineEnds) throw new Parked('outcome_unknown', new Date(quarantineEnds));
+  const deleted = await withAdmin(run, host, (admin) => deleteAccount(admin, reserved(run).pds_did));
+  if (!deleted.asAdmin) {
+    throw new AppError(
+      'ACCOUNT_WITHOUT_REPO',
+      'The account has no repository. Only the operator of the identity server can delete it: set PDS_ADMIN_PASSWORD.',
+      { cause },
+    );
+  }
+  log.warn('account without a repo deleted');
+  await updateIdentity(sql, identity, { provisioning_step: 'reserved', create_started_at: null });
+  throw new AppError('ACCOUNT_WITHOUT_REPO', 'The account had no repository and is made anew.', {
+    retryable: true,
+    cause,
+  });
+}

@@ -1,0 +1,46 @@
+import { appendAudit } from '../../audit/append.ts';
+import { sessionOf } from '../adopt.ts';
+import { updateIdentity } from '../identity.ts';
+import type { AccountHost } from '../provider-access.ts';
+import { enqueue } from '../queue.ts';
+import { type Run, reserved } from '../run.ts';
+import { sealForMapping } from '../secrets.ts';
+import { completeRow } from '../settle.ts';
+
+/**
+ * activated → secured: one transaction stores the sealed tokens, destroys the bootstrap key, backs the credentials
+ * up, says so in the audit log, ends this work and asks for the first check. With it the identity is active.
+ */
+export async function secure(run: Run): Promise<void> {
+  const { sql, vault, identity, work, now, startedAt } = run;
+  const { data_key_id, pds_did, pds_handle, user_id, pnptv_uuid } = reserved(run);
+  const { accessJwt, refreshJwt } = await sessionOf(run, run.host as AccountHost);
+  // Sealed before the transaction: should the data key have to be opened, nobody's locks wait for KMS.
+  const [access, refresh] = await Promise.all([
+    sealForMapping(vault, data_key_id, identity, 'pds_access_token', accessJwt),
+    sealForMapping(vault, data_key_id, identity, 'pds_refresh_token', refreshJwt),
+  ]);
+  run.followUp = await sql.begin(async (tx) => {
+    await completeRow(tx, work);
+    await updateIdentity(tx, identity, {
+      pds_access_token: access,
+      pds_refresh_token: refresh,
+      bootstrap_key_sealed: null,
+      status: 'active',
+      error_code: null,
+      error_message: null,
+      provisioning_step: 'secured',
+      lease_until: null,
+    });
+    await run.backUp(tx, user_id);
+    const { queueId } = await enqueue(tx, { userId: user_id, action: 'verify', now: now() });
+    await appendAudit(tx, {
+      userId: user_id,
+      pnptvUuid: pnptv_uuid,
+      action: 'created',
+      status: 'success',
+      details: { pds_did, pds_handle, took_ms: now().getTime() - startedAt.getTime() },
+    });
+    return queueId;
+  });
+}

@@ -1,0 +1,97 @@
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import { AppError } from '../app-error.ts';
+import { type Claim, claim } from './claim.ts';
+import { LeaseLost, updateIdentity } from './identity.ts';
+import { outcomeOf } from './outcome.ts';
+import { reportProvider } from './provider-access.ts';
+import { type QueueId, sendQueued } from './queue.ts';
+import type { Run, WorkerDeps } from './run.ts';
+import { provision } from './saga.ts';
+import { completeRow, type Outcome, settle } from './settle.ts';
+import { verify } from './verify.ts';
+
+export type QueueDeps = { sqs: SQSClient; queueUrl: string };
+
+/** What became of a message: one of the outcomes, or why nothing was done. */
+export type WorkResult = 'done' | Outcome['kind'] | 'lease_lost' | Exclude<Claim['kind'], 'claimed'>;
+
+/**
+ * Does the work of one row of the queue. Whatever its result, it is in the database and the message has served;
+ * it throws only where nothing could be written down, and then the message must come back.
+ */
+export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId): Promise<WorkResult> {
+  const claimed = await claim(deps, queueId);
+  if (claimed.kind !== 'claimed') {
+    if (claimed.kind === 'dead') deps.metrics.count('ProvisioningDead');
+    return claimed.kind;
+  }
+  const { work, identity, username } = claimed;
+  const log = deps.log.with({ queue_id: queueId, action: work.action, pnptv_uuid: identity.pnptv_uuid });
+  const run: Run = { ...deps, log, work, identity, username, startedAt: deps.now() };
+  try {
+    await perform(run);
+    if (run.host) await reportProvider(run, run.host, run.host.trouble);
+  } catch (error) {
+    if (error instanceof LeaseLost) {
+      log.info('another worker has taken over');
+      return 'lease_lost';
+    }
+    return await conclude(deps, run, error);
+  }
+  if (run.followUp !== undefined) await sendQueued(deps, run.followUp);
+  return 'done';
+}
+
+async function perform(run: Run): Promise<void> {
+  const { work, identity, now, startedAt, metrics, log } = run;
+  if (work.action === 'rotate_keys') {
+    throw new AppError('ROTATION_NOT_AVAILABLE', 'Key rotation is not available in this version.');
+  }
+  if (work.action === 'verify') {
+    return identity.status === 'active' ? verify(run) : finish(run);
+  }
+  if (identity.status === 'active' || identity.status === 'revoked') return finish(run);
+  if (identity.status === 'error') {
+    await updateIdentity(run.sql, identity, { status: 'pending', error_code: null, error_message: null });
+  }
+  await provision(run);
+  metrics.count('IdentityProvisioned');
+  const took = now().getTime() - startedAt.getTime();
+  metrics.took('ProvisioningDuration', took);
+  log.info('identity active', { took_ms: took });
+}
+
+/** Ends work for which there is nothing to do any more. */
+async function finish({ sql, work, identity }: Run): Promise<void> {
+  await sql.begin(async (tx) => {
+    await completeRow(tx, work);
+    await updateIdentity(tx, identity, { lease_until: null });
+  });
+}
+
+async function conclude(deps: WorkerDeps & QueueDeps, run: Run, error: unknown): Promise<WorkResult> {
+  const { sql, work, identity, now, random, log, metrics } = run;
+  const pausedUntil = run.host && (await reportProvider(run, run.host, error));
+  const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
+  if (pausedUntil && outcome.kind === 'parked' && pausedUntil > outcome.until) {
+    Object.assign(outcome, { until: pausedUntil, tellWorker: false });
+  }
+  try {
+    await settle(sql, work, identity, outcome);
+  } catch (lost) {
+    if (lost instanceof LeaseLost) return 'lease_lost';
+    throw lost;
+  }
+  const fields = { outcome: outcome.kind, step: identity.provisioning_step, error };
+  if (outcome.kind === 'failed') {
+    metrics.count('ProvisioningFailed');
+    log.error('work failed', { ...fields, code: outcome.error.code });
+  } else {
+    log.info('work waits', { ...fields, until: outcome.until.toISOString() });
+    if (outcome.kind === 'again' || outcome.tellWorker) {
+      // SQS brings the row back when it is due. If it does not, the relay does.
+      await sendQueued(deps, work.queueId, outcome.until.getTime() - now().getTime());
+    }
+  }
+  return outcome.kind;
+}

@@ -1,0 +1,168 @@
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { type Pds, type PdsOptions, startPds } from '../../../infra/local/pds.ts';
+import { type Sqs, startSqs } from '../../../infra/local/sqs.ts';
+import { connect, type Sql } from '../../../lib/db/connect.ts';
+import { backUpCredentials } from '../../../lib/lifecycle/backup.ts';
+import { silentLog } from '../../../lib/observability/log.ts';
+import { storeProviders } from '../../../lib/pds/providers.ts';
+import type { Identity } from '../../../lib/provisioning/identity.ts';
+import { enqueue, type QueueAction } from '../../../lib/provisioning/queue.ts';
+import type { WorkerDeps } from '../../../lib/provisioning/run.ts';
+import { TIMES } from '../../../lib/provisioning/times.ts';
+import { performWork, type QueueDeps } from '../../../lib/provisioning/work.ts';
+import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
+import { createVault } from '../../../lib/vault/vault.ts';
+import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
+import { type Gateway, startGateway } from './gateway.ts';
+
+export const DOMAIN = 'pnptv.test';
+const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
+
+/** The real servers that tests of the saga share: a PDS, SQS, and the gateway for members' names. */
+export type Stage = {
+  pds: Pds;
+  sqs: Sqs;
+  gateway: Gateway;
+  sqsClient: SQSClient;
+  close(): Promise<void>;
+};
+
+export async function openStage(options: Partial<PdsOptions> = {}): Promise<Stage> {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'saga-'));
+  const gateway = await startGateway();
+  const [pds, sqs] = await Promise.all([
+    startPds({ dir, plcUrl: 'http://127.0.0.1:9', gatewayUrl: gateway.url, domain: DOMAIN, ...options }),
+    startSqs(),
+  ]);
+  const sqsClient = new SQSClient({
+    endpoint: sqs.url,
+    region: 'eu-central-1',
+    credentials: CREDENTIALS,
+    maxAttempts: 1,
+  });
+  return {
+    pds,
+    sqs,
+    gateway,
+    sqsClient,
+    async close() {
+      sqsClient.destroy();
+      await Promise.all([pds.stop(), sqs.stop(), gateway.close()]);
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Bench = {
+  database: TestDatabase;
+  sql: Sql;
+  deps: WorkerDeps & QueueDeps;
+  /** A member who has just logged in; returns his id and the row of his work. */
+  member(options?: { username?: string | null; action?: QueueAction }): Promise<Member>;
+  close(): Promise<void>;
+};
+export type Member = { userId: string; queueId: string };
+
+/** An empty database with a worker before the stage's servers; `changes` replace what the worker is given. */
+export async function openBench(stage: Stage, changes: Partial<WorkerDeps & QueueDeps> = {}): Promise<Bench> {
+  const database = await freshDatabase();
+  const sql = connect(database.workerUrl, { max: 4 });
+  stage.gateway.serve(sql);
+  const queueName = `q-${randomBytes(4).toString('hex')}`;
+  await stage.sqsClient.send(new CreateQueueCommand({ QueueName: queueName }));
+  const wrapper = createLocalWrapper(randomBytes(32).toString('base64'));
+  const vault = createVault({ sql, wrapper, environment: 'test' });
+  const deps: WorkerDeps & QueueDeps = {
+    sql,
+    vault,
+    providers: [
+      {
+        id: 'local',
+        endpoint: stage.pds.url,
+        weight: 1,
+        adminPassword: stage.pds.adminPassword,
+        rateLimitBypassKey: stage.pds.rateLimitBypassKey,
+      },
+    ],
+    fetch: globalThis.fetch,
+    now: () => new Date(),
+    random: { bytes: randomBytes, int: randomInt, fraction: Math.random, uuid: randomUUID },
+    times: TIMES.test,
+    naming: { domain: DOMAIN, emailDomain: 'mail.pnptv.test', strategy: 'username', reserved: [] },
+    backUp: (tx, userId) => backUpCredentials({ tx, vault }, userId, 'auto'),
+    log: silentLog,
+    metrics: { count: () => {}, took: () => {}, flush: () => {} },
+    sqs: stage.sqsClient,
+    queueUrl: stage.sqs.queueUrl(queueName),
+    ...changes,
+  };
+  await storeProviders(sql, deps.providers);
+  return {
+    database,
+    sql,
+    deps,
+    async member({ username, action = 'create' } = {}) {
+      const userId = String(randomInt(1e9, 9e9));
+      const name = username === undefined ? `m${randomBytes(5).toString('hex')}` : username;
+      await sqlAsOwner(
+        database,
+        (owner) => owner`INSERT INTO users (id, username) VALUES (${userId}, ${name})`,
+      );
+      const { queueId } = await sql.begin((tx) => enqueue(tx, { userId, action }));
+      return { userId, queueId };
+    },
+    async close() {
+      stage.gateway.serve(undefined);
+      await sql.end();
+      await database.drop();
+    },
+  };
+}
+
+/** Only the owner may do what the API does when somebody logs in. */
+export async function sqlAsOwner<T>(database: TestDatabase, ask: (owner: Sql) => Promise<T>): Promise<T> {
+  const owner = connect(database.ownerUrl);
+  try {
+    return await ask(owner);
+  } finally {
+    await owner.end();
+  }
+}
+
+export async function identityOf({ sql }: Bench, userId: string): Promise<Identity> {
+  const [row] = await sql<[Identity]>`SELECT * FROM user_pds_mapping WHERE user_id = ${userId}`;
+  return row;
+}
+
+export type QueueRow = {
+  status: string;
+  attempt_count: number;
+  claims: number;
+  next_retry: Date;
+  parked_reason: string | null;
+  error_details: { code: string } | null;
+};
+
+export async function rowOf({ sql }: Bench, queueId: string): Promise<QueueRow> {
+  const [row] = await sql<[QueueRow]>`
+    SELECT status, attempt_count, claims, next_retry, parked_reason, error_details
+    FROM pds_provisioning_queue WHERE id = ${queueId}`;
+  return row;
+}
+
+/** Works on a row whenever it is due until it is over, waiting in real time; at most `withinMs`. */
+export async function workUntilOver(bench: Bench, queueId: string, withinMs = 30_000): Promise<QueueRow> {
+  const end = Date.now() + withinMs;
+  for (;;) {
+    await performWork(bench.deps, queueId);
+    const row = await rowOf(bench, queueId);
+    if (row.status === 'completed' || row.status === 'failed') return row;
+    const wait = row.next_retry.getTime() - Date.now();
+    if (Date.now() + wait > end) throw new Error(`not over in time: ${JSON.stringify(row)}`);
+    await new Promise((resolve) => setTimeout(resolve, Math.max(20, wait)));
+  }
+}
