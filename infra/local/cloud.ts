@@ -1,10 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { AppError } from '../../lib/app-error.ts';
 import { startAwsJson } from './aws-json.ts';
 import type { HttpApi } from './http-api/api.ts';
 import { kmsActions } from './kms.ts';
 import { openKmsKeys } from './kms-keys.ts';
-import type { PoolLimits } from './lambda/function.ts';
+import type { LambdaFunction, PoolLimits } from './lambda/function.ts';
 import type { InvokeResult } from './lambda/spec.ts';
 import type { Cloud } from './resources/cloud.ts';
 import { resourceKinds } from './resources/index.ts';
@@ -25,6 +26,8 @@ export type CloudOptions = {
   operatorSecrets?: Readonly<Record<string, string>>;
   /** Modules that every Lambda process loads before its handler. */
   preload?: readonly string[];
+  /** Folder for the compiled code of functions; without one every process compiles anew. */
+  compileCache?: string;
   poolLimits?: PoolLimits;
   /** A line that a function printed. */
   onLog?: (functionId: string, line: string) => void;
@@ -88,7 +91,7 @@ export async function startCloud(
       },
       stacks,
     );
-    for (const fn of functions.values()) await fn.warm();
+    await warmAll([...functions.values()]);
   } catch (error) {
     await stop();
     throw error;
@@ -119,6 +122,15 @@ export async function startCloud(
   };
 }
 
+/** A few at a time: more would only take the processor from each other. */
+async function warmAll(functions: LambdaFunction[]): Promise<void> {
+  const left = functions.values();
+  const warmSome = async () => {
+    for (const fn of left) await fn.warm();
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, warmSome));
+}
+
 async function startServices(stacks: readonly Stack[], options: CloudOptions): Promise<CloudServices> {
   const region = stacks.find((stack) => stack.region)?.region ?? DEFAULT_REGION;
   const account = SQS_ACCOUNT;
@@ -143,6 +155,7 @@ async function startServices(stacks: readonly Stack[], options: CloudOptions): P
     secrets,
     endpointEnvironment,
     preload: options.preload ?? [],
+    compileCache: options.compileCache,
     poolLimits: options.poolLimits ?? {},
     postgresUrl: options.postgresUrl ?? '',
     operatorSecret: ({ stack, logicalId }) =>

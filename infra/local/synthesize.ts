@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { startError, superviseChild } from './child.ts';
+import { startError, superviseChild, tieToOurLife } from './child.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 /** All that the assembly is made from. `infra/local` runs it and is no part of it. */
@@ -50,6 +50,7 @@ export async function synthesize({ dataDir, environment }: SynthesizeOptions) {
     },
   );
   const child = superviseChild(process_, { name: 'Synthesis' });
+  tieToOurLife(child, 'TERM');
   const sentence = await child.exited;
   if (process_.exitCode !== 0) {
     throw startError('The app does not synthesize', `\n${child.lastLines.join('\n') || sentence}`);

@@ -2,6 +2,7 @@
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 import { existsSync } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { enableCompileCache, flushCompileCache } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
@@ -96,9 +97,16 @@ async function serve(handler) {
   await call('POST', `invocation/${requestId}/${kind}`, payload, { 'content-type': 'application/json' });
 }
 
+// What the machine adds to Lambda stands on the command line: the environment is the function's own.
+const [compileCache, ...preload] = process.argv.slice(2);
+if (compileCache) enableCompileCache(compileCache);
+
 let handler;
 try {
+  for (const module of preload) await import(module);
   handler = await loadHandler();
+  // Nobody ends us politely: what was compiled is written now.
+  if (compileCache) flushCompileCache();
 } catch (error) {
   console.error(error);
   await call('POST', 'init/error', describe(error), { 'content-type': 'application/json' });

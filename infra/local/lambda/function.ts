@@ -29,7 +29,7 @@ type Slot = { sandbox: Sandbox; busy: boolean; lastUsed: number };
 
 /** Runs a function in processes of its own: as many as there are concurrent executions. */
 export function createFunction(spec: LambdaSpec, limits: PoolLimits = {}): LambdaFunction {
-  const { maxProcesses = 8, idleMs = 300_000 } = limits;
+  const { maxProcesses = 8, idleMs = 120_000 } = limits;
   const slots = new Set<Slot>();
   const line: ((slot: Slot | undefined) => void)[] = [];
   let starting = 0;

@@ -1,6 +1,6 @@
 import { reachMemberHosts } from '../member-fetch.ts';
 
-// Loaded into every Lambda process by `--import member-hosts.ts?domain=…&gateway=…`: on AWS, DNS knows these names.
+// Loaded into every Lambda process as `member-hosts.ts?domain=…&gateway=…`: on AWS, DNS knows these names.
 const { searchParams } = new URL(import.meta.url);
 reachMemberHosts({
   domain: searchParams.get('domain') ?? '',

@@ -47,8 +47,9 @@ export async function startSandbox(spec: LambdaSpec): Promise<Sandbox> {
     [
       '--enable-source-maps',
       `--max-old-space-size=${Math.max(64, Math.floor(spec.memoryMb * 0.9))}`,
-      ...spec.preload.flatMap((module) => ['--import', module]),
       BOOTSTRAP,
+      spec.compileCache ?? '',
+      ...spec.preload,
     ],
     {
       cwd: spec.directory,

@@ -16,6 +16,8 @@ export type LambdaSpec = {
   reservedConcurrency?: number;
   /** Modules that the process loads before the handler: the machine's part, e.g. names that no DNS knows. */
   preload: readonly string[];
+  /** Where compiled code is kept, so that the next process starts faster. */
+  compileCache?: string;
   onLog(line: string): void;
 };
 

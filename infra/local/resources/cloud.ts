@@ -19,6 +19,7 @@ export type Cloud = {
   endpointEnvironment: Readonly<Record<string, string>>;
   /** Modules that every Lambda process loads first. */
   preload: readonly string[];
+  compileCache: string | undefined;
   poolLimits: PoolLimits;
   /** Superuser URL of the server that stands in for RDS. */
   postgresUrl: string;

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import * as z from 'zod';
+import { AppError } from '../../../lib/app-error.ts';
 import { createFunction } from '../lambda/function.ts';
 import { arn, functionByArn, kind, number, physicalName } from './cloud.ts';
 
@@ -57,6 +58,7 @@ const lambdaFunction = kind(
         memoryMb: properties.MemorySize,
         reservedConcurrency: properties.ReservedConcurrentExecutions,
         preload: cloud.preload,
+        compileCache: cloud.compileCache,
         onLog: (line) => cloud.onLog(resource.name, line),
       },
       cloud.poolLimits,
@@ -119,7 +121,8 @@ const trigger = kind(
   async (cloud, resource, { HandlerArn }) => {
     const fn = functionByArn(cloud, HandlerArn);
     const { payload, functionError } = await fn.invoke({ RequestType: 'Create' });
-    if (functionError) throw new Error(`${fn.spec.id} failed: ${JSON.parse(payload).errorMessage}`);
+    if (functionError)
+      throw new AppError('TRIGGER_FAILED', `${fn.spec.id} failed: ${JSON.parse(payload).errorMessage}`);
     return { ref: physicalName(resource) };
   },
 );

@@ -104,7 +104,7 @@ function deployment(deps: DeployDependencies, stack: Stack, exports: Map<string,
       const properties = (await resolve(scope, declared)) as Record<string, unknown>;
       return await kind({ stack, logicalId, name: constructName(stack, logicalId), type, properties });
     } catch (error) {
-      if (error instanceof ResourceError) throw error;
+      if (error instanceof ResourceError || isOwnError(error)) throw error;
       throw failure(stack, logicalId, type, error instanceof Error ? error.message : String(error), error);
     }
   }
@@ -120,6 +120,11 @@ function deployment(deps: DeployDependencies, stack: Stack, exports: Map<string,
 }
 
 class ResourceError extends AppError {}
+
+/** A resource that says by itself what went wrong, e.g. a migration. */
+function isOwnError(error: unknown): boolean {
+  return error instanceof AppError && error.code !== 'TEMPLATE_UNSUPPORTED';
+}
 
 function failure(stack: Stack, logicalId: string, type: string, message: string, cause?: unknown): AppError {
   return new ResourceError(

@@ -1,0 +1,17 @@
+const TROUBLE = new Set(['ERROR', 'CRITICAL']);
+
+/**
+ * What a person at the terminal should see of a log line; undefined for the everyday ones. Functions log JSON, so a
+ * line that is none (a stack trace, a warning of Node) is worth showing. PDS and PLC directory go to the file only.
+ */
+export function troubleIn(source: string, line: string): string | undefined {
+  if (source === 'pds' || source === 'plc' || line.trim() === '') return undefined;
+  let entry: { level?: string; message?: string; error?: { message?: string } };
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    return line;
+  }
+  if (typeof entry !== 'object' || entry === null || !TROUBLE.has(entry.level ?? '')) return undefined;
+  return [entry.message, entry.error?.message].filter(Boolean).join(': ');
+}

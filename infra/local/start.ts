@@ -1,0 +1,113 @@
+import { createWriteStream } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { AppError } from '../../lib/app-error.ts';
+import { troubleIn } from './function-log.ts';
+import { lockDataDirectory } from './instance-lock.ts';
+import { type Platform, startPlatform } from './platform.ts';
+import { removeData } from './remove-data.ts';
+
+const USAGE = `Usage: npm start -- [options]
+  --port NUMBER      port of the app (3001)
+  --pds-port NUMBER  port of the Personal Data Server (3000)
+  --data FOLDER      where everything lies that survives a restart (.data)
+  --fresh            begin with nothing: removes that folder first
+  --logs             print every line that functions, PDS and PLC directory log
+Settings that have no secret may be given as environment variables, e.g. PDS_HANDLE_STRATEGY=generated npm start.`;
+
+/** Settings of infra/stage.ts that make sense on one machine. */
+const SETTINGS = [
+  'PDS_HANDLE_STRATEGY',
+  'PDS_PROVISIONING_ENABLED',
+  'PDS_DID_METHOD',
+  'TELEGRAM_BOT_USERNAME',
+  'ADMIN_TELEGRAM_IDS',
+];
+const STOP_LIMIT_MS = 3_000;
+
+const options = readOptions();
+const dataDir = path.resolve(options.data);
+const started = performance.now();
+const seconds = () => `${((performance.now() - started) / 1000).toFixed(1)} s`;
+let platform: Platform | undefined;
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+
+try {
+  if (options.fresh) {
+    const unlock = await lockDataDirectory(dataDir);
+    removeData(dataDir);
+    await unlock();
+  }
+  platform = await startPlatform({
+    dataDir,
+    httpPort: options.port,
+    pdsPort: options.pdsPort,
+    settings: Object.fromEntries(
+      SETTINGS.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
+    ),
+    onProgress: (part, text) => console.log(`${seconds().padStart(7)}  ${part.padEnd(9)}  ${text}`),
+    onNotice: (text) => console.error(`\n${text}`),
+    onLog: openLog(),
+  });
+  console.log(`\nReady after ${seconds()}: open ${platform.url} (Ctrl-C stops it)`);
+} catch (error) {
+  console.error(`\n${explain(error)}`);
+  process.exit(1);
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        port: { type: 'string', default: '3001' },
+        'pds-port': { type: 'string', default: '3000' },
+        data: { type: 'string', default: '.data' },
+        fresh: { type: 'boolean', default: false },
+        logs: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (values.help) {
+      console.log(USAGE);
+      process.exit(0);
+    }
+    const { 'pds-port': pdsPort, port, ...others } = values;
+    return { ...others, port: readPort('--port', port), pdsPort: readPort('--pds-port', pdsPort) };
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function readPort(option: string, text: string): number {
+  const port = Number(text);
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
+  throw new Error(`${option} takes a number from 1 to 65535, or 0 for a free port.`);
+}
+
+/** Every line goes to a file; the terminal gets what went wrong, or all of it with --logs. */
+function openLog() {
+  let file: ReturnType<typeof createWriteStream> | undefined;
+  return (source: string, line: string) => {
+    file ??= createWriteStream(path.join(dataDir, 'platform.log'), { mode: 0o600 });
+    file.write(`${new Date().toISOString()} ${source} ${line}\n`);
+    const shown = options.logs ? line : troubleIn(source, line);
+    if (shown !== undefined) console.error(`[${source}] ${shown}`);
+  };
+}
+
+async function stop(): Promise<void> {
+  // Asked twice, or before there is anything to stop in order: at once. No child outlives this process.
+  if (stopping || !platform) process.exit(130);
+  stopping = true;
+  console.log('\nStopping…');
+  setTimeout(() => process.exit(0), STOP_LIMIT_MS);
+  await platform.stop().catch((error) => console.error(explain(error)));
+  process.exit(0);
+}
+
+function explain(error: unknown): string {
+  if (error instanceof AppError) return error.message;
+  return error instanceof Error ? String(error.stack) : String(error);
+}
