@@ -86,6 +86,7 @@ try {
       }),
     );
 
+    Object.assign(process.env, platform.operator.environment);
     const credentials = await openCredentials(
       platform.operator,
       active.map((member) => member.did),

@@ -1,0 +1,54 @@
+import { parseArgs } from 'node:util';
+import { layGround } from './ground.ts';
+import { measureInfo } from './info-ratio.ts';
+import { measureLogins } from './login-to-active.ts';
+import { p50, quantile, type Sample } from './measure.ts';
+import { measureProvisioning } from './provision-ratio.ts';
+
+const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+
+/** What the project promises of itself (ours ÷ yardstick, medians of the same run). */
+const PROMISED = { provision_p50_ratio: 1.5, info_ratio: 2 };
+
+const ground = await layGround();
+let provisioning: { yardstick: number[]; ours: number[] };
+let info: { yardstick: number[]; ours: number[] };
+try {
+  provisioning = await measureProvisioning(ground, 30);
+  info = await measureInfo(ground, 2_000);
+} finally {
+  await ground.end();
+}
+const logins = await measureLogins(15);
+
+const ratio = ({ yardstick, ours }: typeof info) => p50(ours) / p50(yardstick);
+const figures = {
+  provision_p50_ratio: round(ratio(provisioning), 3),
+  info_ratio: round(ratio(info), 3),
+  login_to_active_p50_ms: round(p50(logins), 1),
+  provision_p50_ms: round(p50(provisioning.ours), 1),
+  provision_bare_p50_ms: round(p50(provisioning.yardstick), 1),
+  info_p50_ms: round(p50(info.ours), 3),
+  info_bare_sql_p50_ms: round(p50(info.yardstick), 3),
+};
+
+row('', 'runs', 'p50 ms', 'p90 ms', 'ours ÷ bare', 'promised');
+measured('bare PDS calls', provisioning.yardstick);
+measured('our saga', provisioning.ours, figures.provision_p50_ratio, PROMISED.provision_p50_ratio);
+measured('bare SQL of info', info.yardstick);
+measured('handler of info', info.ours, figures.info_ratio, PROMISED.info_ratio);
+measured('login to active', logins);
+if (values.json) console.log(JSON.stringify(figures));
+
+function measured(name: string, sample: Sample, ratio?: number, promised?: number): void {
+  const cells = [quantile(sample, 0.5).toFixed(2), quantile(sample, 0.9).toFixed(2)];
+  row(name, String(sample.length), ...cells, ratio?.toFixed(2) ?? '', promised ? `≤ ${promised}` : '');
+}
+
+function row(name: string, ...cells: string[]): void {
+  console.log(name.padEnd(20) + cells.map((cell) => cell.padStart(13)).join(''));
+}
+
+function round(value: number, digits: number): number {
+  return Number(value.toFixed(digits));
+}
