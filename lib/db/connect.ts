@@ -1,5 +1,7 @@
 import postgres from 'postgres';
 import { AppError } from '../app-error.ts';
+import { generations, reportLoss } from './generations.ts';
+import { openSocket } from './socket.ts';
 import { tlsFor } from './tls.ts';
 
 type Types = { bigint: number };
@@ -24,28 +26,62 @@ export type ConnectOptions = {
   idleTimeout?: number;
   /** Seconds to wait for a connection. Default 5. */
   connectTimeout?: number;
+  now?: () => number;
 };
 
 /**
- * A client for a Lambda's module scope; connects with the first query and does not keep the process alive.
+ * A client for a Lambda's module scope; connects with the first query.
  *
  * How values come back: bigint and count(*) as `number` (an id beyond 2^53 fails with DATABASE_NUMBER_TOO_LARGE,
  * never silently rounds), timestamptz as `Date` (milliseconds; who needs microseconds selects text), jsonb parsed,
  * numeric as string. Over the network the server's certificate is verified: see tls.ts.
+ *
+ * A lost connection fails what was in flight on the client (CONNECTION_DESTROYED) and nothing else: nothing is sent
+ * twice, the next query connects anew. A frozen Lambda does not notice that its sockets die, so after `idleTimeout`
+ * by the clock the next query gets a new connection without trying the old one.
  */
 export function connect(url: string, options: ConnectOptions = {}): Sql {
-  const { hostname, searchParams } = new URL(url);
-  return postgres<{ bigint: postgres.PostgresType<number> }>(url, {
+  const idleTimeout = options.idleTimeout ?? 20;
+  const { live, end } = generations({
+    open: (lost) => openClient(url, { ...options, idleTimeout }, lost),
+    idleMs: idleTimeout * 1000,
+    now: options.now ?? Date.now,
+  });
+  return new Proxy(live(), {
+    apply: (_, __, args: Parameters<Sql>) => live()(...args),
+    get: (_, name) => (name === 'end' ? end : Reflect.get(live(), name)),
+  });
+}
+
+function openClient(url: string, options: ConnectOptions, lost: () => Promise<void>): Sql {
+  const { hostname, port, searchParams } = new URL(url);
+  const connectTimeout = options.connectTimeout ?? 5;
+  const address = {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || 5432),
+    tls: tlsFor(hostname, searchParams.get('sslmode')),
+    timeoutMs: connectTimeout * 1000,
+  };
+  const settings = {
     max: options.max ?? 1,
     prepare: options.prepare ?? true,
-    idle_timeout: options.idleTimeout ?? 20,
+    idle_timeout: options.idleTimeout,
     max_lifetime: 15 * 60,
-    connect_timeout: options.connectTimeout ?? 5,
-    ssl: tlsFor(hostname, searchParams.get('sslmode')),
+    connect_timeout: connectTimeout,
+    ssl: false, // the socket comes encrypted
+    socket: async () => {
+      try {
+        return reportLoss(await openSocket(address), lost);
+      } catch (error) {
+        void lost();
+        throw error;
+      }
+    },
     connection: { application_name: options.applicationName ?? 'pds' },
     types: { bigint: { to: 20, from: [20], parse: safeInteger, serialize: String } },
     onnotice: () => {},
-  });
+  };
+  return postgres<{ bigint: postgres.PostgresType<number> }>(url, settings);
 }
 
 function safeInteger(text: string): number {

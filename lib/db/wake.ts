@@ -13,7 +13,8 @@ const LOST = new Set([
  * Makes sure of a living connection at the start of an invocation. While a Lambda is frozen its sockets die unseen;
  * the first query afterwards would fail, and by then nobody can tell whether it was executed. So after a pause
  * a query that may run twice goes first: it fails, the client connects anew, and the real ones never notice.
- * Costs one round trip, and only after `idleMs` without a call.
+ * Costs one round trip, and only after `idleMs` without a call. `connect` itself replaces a client that was idle for
+ * longer than its time-out; this is for work whose failure would be expensive even after a shorter pause.
  */
 export function wakeAfterFreeze(sql: Sql, { now = Date.now, idleMs = 5_000 } = {}): () => Promise<void> {
   let lastUse = now();
