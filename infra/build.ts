@@ -63,7 +63,8 @@ export async function buildFunctions(options: BuildOptions = {}): Promise<Bundle
 }
 
 const REQUIRE =
-  "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+  // Under a name of its own: esbuild does not rename what a bundled module imports to get out of a banner's way.
+  "import { createRequire as requireOfBundle } from 'node:module'; const require = requireOfBundle(import.meta.url);";
 
 function bundlesOf({ outputs }: Metafile, dist: string): Bundle[] {
   return Object.entries(outputs)
