@@ -11,6 +11,7 @@ import type { ApiHandler } from '../../../lib/http/route.ts';
 export const BOT_TOKEN = '123456:AAtest-bot-token-of-the-integration-tests';
 export const ADMIN_ID = 4711;
 export const APP_HOST = 'localhost:3001';
+export const ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64');
 export const SESSION_SECRET = 'a session secret that has more than 32 characters';
 
 /** The environment that CDK gives the API's functions. They read it when they are imported. */
@@ -23,7 +24,7 @@ export function setEnvironment({ apiUrl }: { apiUrl: string }, more: Record<stri
     DATABASE_URL: apiUrl,
     TELEGRAM_BOT_TOKEN: BOT_TOKEN,
     ADMIN_TELEGRAM_IDS: String(ADMIN_ID),
-    PDS_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+    PDS_ENCRYPTION_KEY: ENCRYPTION_KEY,
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     // Nobody listens there: a login must not need SQS.
     PROVISIONING_QUEUE_URL: 'http://127.0.0.1:9/000000000000/provisioning',

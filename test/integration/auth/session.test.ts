@@ -1,0 +1,215 @@
+import postgres from 'postgres';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { getSession, logout } from '../../../lib/auth/api.ts';
+import { asMember } from '../../../lib/auth/session.ts';
+import { newSessionToken } from '../../../lib/auth/session-cookie.ts';
+import { readSession } from '../../../lib/auth/show-session.ts';
+import type { Sql } from '../../../lib/db/connect.ts';
+import { contract } from '../../../lib/http/contract.ts';
+import { type ApiHandler, route } from '../../../lib/http/route.ts';
+import { silentLog } from '../../../lib/observability/log.ts';
+import * as pds from '../../../lib/pds/api.ts';
+import { readHealthChecks } from '../../../lib/pds/health-checks.ts';
+import { readInfo } from '../../../lib/pds/info.ts';
+import { readLogPage } from '../../../lib/pds/log.ts';
+import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
+import { type Call, call, logIn, SESSION_SECRET, setEnvironment } from '../http/app.ts';
+
+let database: TestDatabase;
+let db: postgres.Sql;
+let session: ApiHandler;
+let end: ApiHandler;
+let cookie: string;
+
+const look = (options: Call = { cookie }) => call(session, getSession, options);
+const verdict = async (answer: ReturnType<typeof call>) => {
+  const { status, error } = await answer;
+  return error ? [status, error.code] : [status];
+};
+const REFUSED = [401, 'SESSION_REQUIRED'];
+/** The session of the test's own login: it is the newest. */
+const change = (assignments: string) =>
+  db.unsafe(
+    `UPDATE sessions SET ${assignments} WHERE id = (SELECT id FROM sessions ORDER BY created_at DESC LIMIT 1)`,
+  );
+
+beforeAll(async () => {
+  database = await freshDatabase();
+  setEnvironment(database);
+  db = postgres(database.superuserUrl, { max: 2, onnotice: () => {} });
+  ({ handler: session } = await import('../../../functions/auth/get-session.ts'));
+  ({ handler: end } = await import('../../../functions/auth/logout.ts'));
+});
+afterAll(async () => {
+  await db.end();
+  await database.drop();
+});
+beforeEach(async () => {
+  cookie = await logIn();
+});
+
+describe('a session', () => {
+  it('lives 30 days after the login, however much it is used', async () => {
+    const { data } = await look();
+    expect((Date.parse(data.expires_at) - Date.now()) / 86_400_000).toBeCloseTo(30, 2);
+    await change(`expires_at = now() + interval '1 second'`);
+    expect(await verdict(look())).toEqual([200]);
+    await change(`expires_at = now()`);
+    expect(await verdict(look())).toEqual(REFUSED);
+  });
+
+  it('ends 7 days after its last use', async () => {
+    await change(`last_seen_at = now() - interval '6 days 23 hours'`);
+    expect(await verdict(look())).toEqual([200]);
+    await change(`last_seen_at = now() - interval '7 days'`);
+    expect(await verdict(look())).toEqual(REFUSED);
+    expect(await verdict(look())).toEqual(REFUSED);
+  });
+
+  it('notes its use, but at most once an hour', async () => {
+    const seen = async () =>
+      (await db`SELECT last_seen_at FROM sessions ORDER BY created_at DESC LIMIT 1`)[0]?.last_seen_at;
+    await change(`last_seen_at = now() - interval '61 minutes'`);
+    await look();
+    expect(Date.now() - (await seen()).getTime()).toBeLessThan(5000);
+    await change(`last_seen_at = now() - interval '59 minutes'`);
+    const before = await seen();
+    await look();
+    expect(await seen()).toEqual(before);
+  });
+
+  it('is over at once when the member logs out, and its cookie is taken away', async () => {
+    const { status, cookies } = await call(end, logout, { cookie });
+    expect(status).toBe(200);
+    expect(cookies).toEqual(['__Host-session=; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=0']);
+    expect(await verdict(look())).toEqual(REFUSED);
+    expect(await verdict(call(end, logout, { cookie }))).toEqual(REFUSED);
+  });
+
+  it('is not ended by a foreign page', async () => {
+    const headers = { origin: 'https://evil.example', 'sec-fetch-site': 'cross-site' };
+    expect(await verdict(call(end, logout, { cookie, headers }))).toEqual([403, 'ORIGIN_FORBIDDEN']);
+    expect(await verdict(look())).toEqual([200]);
+  });
+
+  it('of one login is not touched by the end of another', async () => {
+    const other = await logIn();
+    await call(end, logout, { cookie: other });
+    expect(await verdict(look())).toEqual([200]);
+  });
+
+  it.each([
+    ['no cookie', undefined],
+    ['an empty one', '__Host-session='],
+    ['a guess', `__Host-session=${'A'.repeat(43)}`],
+    ['something over-long', `__Host-session=${'A'.repeat(5000)}`],
+    ['SQL', `__Host-session=' OR 1=1 --`],
+    ['another name', `session=${'A'.repeat(43)}`],
+  ])('is not there with %s', async (_, sent) => {
+    expect(await verdict(look({ cookie: sent }))).toEqual(REFUSED);
+  });
+
+  it('is found among other cookies, but not under another name', async () => {
+    expect(await verdict(look({ cookie: cookie.replace('__Host-', '__Secure-') }))).toEqual(REFUSED);
+  });
+
+  it('takes the secret that it was made with', async () => {
+    const sql = postgres(database.apiUrl, { max: 1 }) as unknown as Sql;
+    const token = cookie.split('=')[1] ?? '';
+    const me = (sessionSecret: string) => asMember({ sql, sessionSecret }, token)`SELECT me.id`;
+    await expect(me(SESSION_SECRET)).resolves.toHaveLength(1);
+    await expect(me(`${SESSION_SECRET}!`)).rejects.toMatchObject({ code: 'SESSION_REQUIRED' });
+    await sql.end();
+  });
+});
+
+describe('a read', () => {
+  let sql: Sql;
+  let statements: string[];
+  const hosts = { PDS_APP_ORIGIN: 'http://localhost:3001', PDS_DOMAIN: 'pnptv.test' };
+  const deps = () => ({ hosts, log: silentLog, sessions: { sql, sessionSecret: SESSION_SECRET } });
+
+  beforeAll(() => {
+    sql = postgres(database.apiUrl, {
+      max: 1,
+      fetch_types: false,
+      types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+      debug: (_connection, query) => statements.push(query),
+    }) as unknown as Sql;
+  });
+  afterAll(() => sql.end());
+  beforeEach(() => {
+    statements = [];
+  });
+
+  it.each([
+    [
+      'the identity',
+      pds.info,
+      () => route(pds.info, deps(), ({ me }) => readInfo({ sql, provisioningEnabled: true }, me)),
+    ],
+    [
+      'the session',
+      getSession,
+      () => route(getSession, deps(), ({ me }) => readSession({ sql, provisioningEnabled: true }, me)),
+    ],
+    [
+      'the log',
+      pds.provisioningLog,
+      () => route(pds.provisioningLog, deps(), ({ me, query }) => readLogPage(me, query)),
+    ],
+    [
+      'the checks',
+      pds.healthChecks,
+      () => route(pds.healthChecks, deps(), ({ me, query }) => readHealthChecks(me, query)),
+    ],
+  ] as const)('of %s is one statement, with the session check in it', async (_, what, make) => {
+    const handler = make();
+    expect((await call(handler, what, { cookie })).status).toBe(200);
+    expect(statements).toHaveLength(1);
+    const dead = `__Host-session=${newSessionToken()}`;
+    expect(await verdict(call(handler, what, { cookie: dead }))).toEqual(REFUSED);
+    expect(statements).toHaveLength(2);
+  });
+
+  it('without a cookie does not reach the database', async () => {
+    const handler = route(pds.info, deps(), ({ me }) => readInfo({ sql, provisioningEnabled: true }, me));
+    expect(await verdict(call(handler, pds.info, {}))).toEqual(REFUSED);
+    expect(statements).toEqual([]);
+  });
+
+  it('answers 401 before it says what is wrong with the request', async () => {
+    const handler = route(pds.provisioningLog, deps(), ({ me, query }) => readLogPage(me, query));
+    const query = { limit: 'x' };
+    expect(await verdict(call(handler, pds.provisioningLog, { cookie, query }))).toEqual([
+      400,
+      'INPUT_INVALID',
+    ]);
+    const dead = `__Host-session=${newSessionToken()}`;
+    expect(await verdict(call(handler, pds.provisioningLog, { cookie: dead, query }))).toEqual(REFUSED);
+  });
+
+  it('whose handler forgets to ask who is there is refused all the same', async () => {
+    const handler = route(pds.healthChecks, deps(), () => []);
+    expect(await verdict(call(handler, pds.healthChecks, { cookie }))).toEqual([200]);
+    const dead = `__Host-session=${newSessionToken()}`;
+    expect(await verdict(call(handler, pds.healthChecks, { cookie: dead }))).toEqual(REFUSED);
+  });
+
+  it('for administrators shows a member nothing', async () => {
+    const secret = contract({ ...pds.healthChecks, operationId: 'secret', access: 'admin' });
+    const handler = route(secret, deps(), ({ me, query }) => readHealthChecks(me, query));
+    expect(await verdict(call(handler, secret, { cookie }))).toEqual([403, 'ADMIN_REQUIRED']);
+    await change(`last_seen_at = now()`);
+    await db`UPDATE users SET role = 'admin' WHERE id = (SELECT user_id FROM sessions ORDER BY created_at DESC LIMIT 1)`;
+    expect(await verdict(call(handler, secret, { cookie }))).toEqual([200]);
+  });
+
+  it('keeps the order of its rows, and tells no rows from no session', async () => {
+    const me = asMember(deps().sessions, cookie.split('=')[1] ?? '');
+    const rows = await me<{ n: number }>`SELECT n FROM generate_series(1, 500) n ORDER BY n DESC`;
+    expect(rows.map(({ n }) => n)).toEqual(Array.from({ length: 500 }, (_, index) => 500 - index));
+    expect(await me`SELECT 1 AS one WHERE false`).toEqual([]);
+    expect(await me`SELECT NULL AS nothing`).toEqual([{ nothing: null }]);
+  });
+});
