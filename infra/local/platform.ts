@@ -94,12 +94,14 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 type Stopper = ReturnType<typeof createStopper>;
 
 async function start(options: PlatformOptions, stopper: Stopper): Promise<Platform> {
-  const { dataDir, stage = 'local', onProgress = () => {}, onLog, onNotice = () => {} } = options;
+  const { dataDir, stage = 'local', onProgress = () => {}, onNotice = () => {} } = options;
   stopper.add(await lockDataDirectory(dataDir));
   const { botToken, plcPort } = await keepOperatorValues(path.join(dataDir, 'operator.json'));
   const pdsDir = path.join(dataDir, 'pds');
   mkdirSync(pdsDir, { recursive: true, mode: 0o700 });
   const pdsSecrets = keepPdsSecrets(path.join(pdsDir, 'secrets.json'));
+  // The PDS logs the headers that it gets.
+  const onLog = options.onLog && hideSecrets([botToken, ...Object.values(pdsSecrets)], options.onLog);
   const adminTelegramId = demoTelegramId(ADMIN_NAME);
 
   const gateway = await startGateway({
@@ -227,6 +229,14 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     operator: { databaseUrl: databaseUrls.worker, settings: vaultSettings(cloud), environment },
     stop: stopper.stop,
   };
+}
+
+function hideSecrets(secrets: readonly string[], log: (source: string, line: string) => void): typeof log {
+  return (source, line) =>
+    log(
+      source,
+      secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), line),
+    );
 }
 
 function pdsControls(pds: KeptChild<Pds>): Platform['pds'] {

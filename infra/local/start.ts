@@ -92,8 +92,9 @@ function openLog() {
   return (source: string, line: string) => {
     file ??= createWriteStream(path.join(dataDir, 'platform.log'), { mode: 0o600 });
     file.write(`${new Date().toISOString()} ${source} ${line}\n`);
-    const shown = options.logs ? line : troubleIn(source, line);
-    if (shown !== undefined) console.error(`[${source}] ${shown}`);
+    // A start that fails says why in one sentence.
+    const shown = options.logs ? line : platform && troubleIn(source, line);
+    if (shown) console.error(`[${source}] ${shown}`);
   };
 }
 

@@ -89,6 +89,7 @@ export async function startSandbox(spec: LambdaSpec): Promise<Sandbox> {
     if (!waiting) return;
     running = invocation;
     pending = undefined;
+    clearTimeout(running.timer);
     running.timer = setTimeout(() => endByTimeout(spec.timeoutMs), spec.timeoutMs);
     waiting.writeHead(200, {
       'content-type': 'application/json',
@@ -154,10 +155,7 @@ export async function startSandbox(spec: LambdaSpec): Promise<Sandbox> {
         timer: setTimeout(() => endByTimeout(INIT_TIMEOUT_MS), INIT_TIMEOUT_MS),
       };
       if (child.exitCode !== null || child.signalCode !== null) gone('the process is gone');
-      else if (waiting) {
-        clearTimeout(pending.timer);
-        dispatch(pending);
-      }
+      else if (waiting) dispatch(pending);
       return promise;
     },
   };

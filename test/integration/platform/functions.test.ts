@@ -30,6 +30,7 @@ describe('functions of the local cloud', () => {
         service: {
           Resources: {
             echo: lambda('echo', { Timeout: 5 }),
+            cold: lambda('pid', { Timeout: 15 }),
             environment: lambda('environment', {
               Environment: { Variables: { COLOR: 'red' } },
               MemorySize: 200,
@@ -82,6 +83,11 @@ describe('functions of the local cloud', () => {
       errorMessage: expect.stringMatching(/^RequestId: \S+ Error: Task timed out after 1\.00 seconds$/),
     });
     await expect.poll(() => isAlive(before)).toBe(false);
+  });
+
+  it('get their whole time-out, also in the first execution of a process', async () => {
+    cloud.functions.kill('cold');
+    expect((await invoke('cold', { ms: 11_000 })).functionError).toBeUndefined();
   });
 
   it('tell when the process exits in the middle', async () => {
