@@ -14,10 +14,11 @@ export async function measureLogins(rounds: number): Promise<number[]> {
   try {
     const sample: number[] = [];
     for (let round = -3; round < rounds; round++) {
+      const started = performance.now();
       const took = await timed(async () => {
         const user = { id: 710_000_003 + round, first_name: 'Bench', username: `bench_member_${round + 3}` };
         const { cookie } = await logIn(platform, user);
-        await watchUntilActive(platform, cookie, { pollMs: 10, timeoutMs: 30_000, steps: STEPS });
+        await watchUntilActive(platform, cookie, { pollMs: 10, timeoutMs: 30_000, steps: STEPS, started });
       });
       if (round >= 0) sample.push(took);
     }

@@ -71,6 +71,7 @@ try {
           pollMs,
           timeoutMs: 60_000,
           steps: STEPS,
+          started,
         });
         const { pds_did: did, pds_handle: handle, pds_endpoint: endpoint } = info;
         if (!did || !handle || !endpoint)

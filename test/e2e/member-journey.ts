@@ -58,14 +58,18 @@ export async function logIn(
 
 /**
  * Polls the member's info until it is `active`, and says when each step was first seen done (milliseconds since
- * the call). Throws when the identity fails or `timeoutMs` is over.
+ * `started`, a `performance.now()`). Throws when the identity fails or `timeoutMs` is over.
  */
 export async function watchUntilActive(
   app: AppEndpoint,
   cookie: string,
-  { pollMs, timeoutMs, steps }: { pollMs: number; timeoutMs: number; steps: readonly string[] },
+  {
+    pollMs,
+    timeoutMs,
+    steps,
+    started,
+  }: { pollMs: number; timeoutMs: number; steps: readonly string[]; started: number },
 ): Promise<{ info: IdentityInfo; steps: ObservedStep[] }> {
-  const started = performance.now();
   const seen: ObservedStep[] = [];
   for (;;) {
     const { data: info } = await call<IdentityInfo>(app, 'GET', '/api/pds/info', { cookie });

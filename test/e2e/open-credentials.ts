@@ -1,6 +1,6 @@
 import { connect } from '../../lib/db/connect.ts';
-import { splitSealed } from '../../lib/vault/sealed.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
+import { splitSealed } from '../../lib/vault/sealed.ts';
 import { openSecret } from '../../lib/vault/secrets.ts';
 import type { Credentials } from './prove-identity.ts';
 
