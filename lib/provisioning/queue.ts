@@ -124,7 +124,7 @@ export function messageBody(queueId: QueueId): string {
 export function readMessage(body: string): QueueId | undefined {
   try {
     const { queueId } = JSON.parse(body);
-    return typeof queueId === 'string' && /^[1-9]\d{0,18}$/.test(queueId) ? queueId : undefined;
+    return typeof queueId === 'string' && /^[1-9]\d{0,17}$/.test(queueId) ? queueId : undefined;
   } catch {
     return undefined;
   }

@@ -25,36 +25,49 @@ const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
 /** The real servers that tests of the saga share: a PDS, SQS, and the gateway for members' names. */
 export type Stage = {
   pds: Pds;
+  pdsDir: string;
   sqs: Sqs;
   gateway: Gateway;
   sqsClient: SQSClient;
+  /** Starts the PDS again that was stopped: same port, same data. */
+  restartPds(): Promise<void>;
   close(): Promise<void>;
 };
 
 export async function openStage(options: Partial<PdsOptions> = {}): Promise<Stage> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'saga-'));
   const gateway = await startGateway();
-  const [pds, sqs] = await Promise.all([
-    startPds({ dir, plcUrl: 'http://127.0.0.1:9', gatewayUrl: gateway.url, domain: DOMAIN, ...options }),
-    startSqs(),
-  ]);
+  const pdsOptions = {
+    dir,
+    plcUrl: 'http://127.0.0.1:9', // nobody: did:web needs no directory
+    gatewayUrl: gateway.url,
+    domain: DOMAIN,
+    ...options,
+  };
+  const [pds, sqs] = await Promise.all([startPds(pdsOptions), startSqs()]);
   const sqsClient = new SQSClient({
     endpoint: sqs.url,
     region: 'eu-central-1',
     credentials: CREDENTIALS,
     maxAttempts: 1,
   });
-  return {
+  const stage: Stage = {
     pds,
+    pdsDir: dir,
     sqs,
     gateway,
     sqsClient,
+    async restartPds() {
+      stage.pds = await startPds({ ...pdsOptions, port: pds.port });
+    },
     async close() {
       sqsClient.destroy();
-      await Promise.all([pds.stop(), sqs.stop(), gateway.close()]);
+      stage.pds.resume();
+      await Promise.all([stage.pds.stop(), sqs.stop(), gateway.close()]);
       rmSync(dir, { recursive: true, force: true });
     },
   };
+  return stage;
 }
 
 export type Bench = {
