@@ -1,0 +1,91 @@
+import { Duration } from 'aws-cdk-lib';
+import { Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { Construct } from 'constructs';
+import { type AlarmProps, addAlarm, PERIOD } from '../alarm.ts';
+
+/** SQS gives a message to a worker that often before it counts as poison. */
+export const MAX_RECEIVE_COUNT = 5;
+
+type Parts = Record<'queue' | 'deadLetters' | 'unstarted', Queue> &
+  Record<'worker' | 'relay' | 'deadLetter', Lambda>;
+
+/** What can go wrong between a login and an identity, and what to do about it. */
+export function addProvisioningAlarms(scope: Construct, parts: Parts, operators: ITopic): void {
+  for (const [id, props] of Object.entries({ ...queueAlarms(parts), ...functionAlarms(parts) }))
+    addAlarm(scope, `${id}-alarm`, props, operators);
+}
+
+function queueAlarms({ queue, deadLetters, unstarted, deadLetter }: Parts): Record<string, AlarmProps> {
+  const visible = { period: PERIOD, statistic: Stats.MAXIMUM };
+  return {
+    // The function empties the queue within seconds, so it is the function's runs that are counted.
+    'dead-letter': {
+      metric: deadLetter.metricInvocations({ period: PERIOD }),
+      threshold: 0,
+      means: `A member's provisioning crashed or timed out ${MAX_RECEIVE_COUNT} times and is marked as failed.`,
+      todo: 'read the error in the table dead_letters and the log of provision-identity, repair, redrive the row.',
+    },
+    'dead-letters-left': {
+      metric: deadLetters.metricApproximateNumberOfMessagesVisible(visible),
+      threshold: 0,
+      periods: 2,
+      means: 'Dead letters are not written down: their members still see "pending".',
+      todo: 'read the log of dead-letter; the messages stay for 14 days and are taken by themselves once it is repaired.',
+    },
+    'oldest-message': {
+      metric: queue.metricApproximateAgeOfOldestMessage(visible),
+      threshold: Duration.minutes(15).toSeconds(),
+      means: 'Messages have waited over 15 minutes: members see "pending" for that long.',
+      todo:
+        'look at errors, throttles and duration of provision-identity; if it is only slow, see the open circuits in the ' +
+        'table pds_providers. (Members of a PDS that is down are parked in the table and are not counted here.)',
+    },
+    'relay-not-started': {
+      metric: unstarted.metricApproximateNumberOfMessagesVisible(visible),
+      threshold: 0,
+      means: 'EventBridge Scheduler could not start the relay.',
+      todo: 'read the error code in the attributes of the message, repair the role or the function, purge the queue.',
+    },
+  };
+}
+
+function functionAlarms({ worker, relay, deadLetter }: Parts): Record<string, AlarmProps> {
+  return {
+    'worker-errors': {
+      metric: worker.metricErrors({ period: PERIOD }),
+      threshold: 2,
+      means: 'The provisioning worker crashes or times out. Nothing is lost yet: its messages come back.',
+      todo: `read the log of provision-identity; after ${MAX_RECEIVE_COUNT} receives a message becomes a dead letter.`,
+    },
+    'worker-throttles': {
+      metric: worker.metricThrottles({ period: PERIOD }),
+      threshold: 0,
+      means:
+        "The worker is turned away: the account's Lambda concurrency is used up, and receives are spent on it.",
+      todo: 'raise the quota "Concurrent executions" or find what uses it up.',
+    },
+    'relay-silent': {
+      metric: relay.metricInvocations({ period: PERIOD }),
+      threshold: 1,
+      whenBelow: true,
+      whenSilent: TreatMissingData.BREACHING,
+      means: 'The relay does not run: retries, parked members and lost messages wait.',
+      todo: 'see whether its schedule is enabled and may invoke it, and read the dead letters of the schedule.',
+    },
+    'relay-errors': {
+      metric: relay.metricErrors({ period: PERIOD }),
+      threshold: 2,
+      means: 'The relay fails: retries, parked members and lost messages wait.',
+      todo: 'read the log of relay; most likely the database or SQS does not answer.',
+    },
+    'dead-letter-errors': {
+      metric: deadLetter.metricErrors({ period: PERIOD }),
+      threshold: 0,
+      means: 'The function that writes dead letters down fails.',
+      todo: 'read the log of dead-letter; the messages come back by themselves.',
+    },
+  };
+}

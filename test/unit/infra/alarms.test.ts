@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { allResources, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
+
+const templates = synthesize(PRODUCTION);
+const alarms = allResources(templates).filter(([, { Type }]) => Type === 'AWS::CloudWatch::Alarm');
+const named = alarms.map(([id]) => id).join(' ');
+
+describe('alarms', () => {
+  it('say what they mean and what to do, and tell the operators', () => {
+    expect(alarms.length).toBeGreaterThan(15);
+    for (const [id, { Properties }] of alarms) {
+      expect([id, Properties.AlarmDescription]).toEqual([
+        id,
+        expect.stringMatching(/^.{20,} What to do: .{30,}\.?$/s),
+      ]);
+      expect([id, String(Properties.AlarmDescription).length <= 1024]).toEqual([id, true]);
+      expect([id, Properties.AlarmActions]).toEqual([id, [expect.anything()]]);
+    }
+  });
+
+  it.each(
+    [
+      'provisioningdeadletteralarm',
+      'provisioningdeadlettersleft',
+      'provisioningoldestmessage',
+      'provisioningworkererrors',
+      'provisioningrelaysilent',
+      'autherrors',
+      'pdserrors',
+      'identityerrors',
+      'identitythrottles',
+      'api5xx',
+      'datakeyalarm',
+      'databasecapacity',
+    ].slice(1),
+  )('exist for %s', (id) => {
+    expect(named).toContain(id);
+  });
+
+  it('take silence of the relay for failure', () => {
+    templates.service?.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'Invocations',
+      ComparisonOperator: 'LessThanThreshold',
+      TreatMissingData: 'breaching',
+    });
+  });
+
+  it('watch for the end of the key of all secrets', () => {
+    const [[, rule] = []] = resourcesOf(templates.monitoring, 'AWS::Events::Rule');
+    expect(rule?.Properties.EventPattern).toMatchObject({
+      detail: { eventName: expect.arrayContaining(['DisableKey', 'ScheduleKeyDeletion']) },
+    });
+    expect(JSON.stringify(rule?.Properties.Targets)).toContain('cancel-key-deletion');
+  });
+
+  it('have a dashboard with a row per subsystem', () => {
+    const [[, dashboard] = []] = resourcesOf(templates.monitoring, 'AWS::CloudWatch::Dashboard');
+    const body = JSON.stringify(dashboard?.Properties.DashboardBody);
+    for (const subsystem of ['auth', 'identity', 'pds', 'provisioning', 'database'])
+      expect(body).toContain(`## ${subsystem}`);
+  });
+});

@@ -1,0 +1,99 @@
+import vm from 'node:vm';
+import { Match } from 'aws-cdk-lib/assertions';
+import { describe, expect, it } from 'vitest';
+import { DESCRIBE_VIEWER, NOT_FOUND } from '../../../infra/stacks/edge-functions.ts';
+import { PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
+
+const { edge } = synthesize(PRODUCTION);
+const run = (code: string, event: unknown) =>
+  JSON.parse(JSON.stringify(vm.runInNewContext(`${code}; handler(event)`, { event })));
+
+type Behavior = { PathPattern?: string; FunctionAssociations: unknown; TargetOriginId: string };
+type Config = {
+  Aliases: string[];
+  Origins: { OriginCustomHeaders: { HeaderName: string; HeaderValue: string }[] }[];
+  DefaultCacheBehavior: Behavior;
+  CacheBehaviors?: Behavior[];
+  CustomErrorResponses: unknown;
+};
+const distributions = resourcesOf(edge, 'AWS::CloudFront::Distribution').map(
+  ([, { Properties }]) => Properties.DistributionConfig as Config,
+);
+const members = distributions.find(({ Aliases }) => Aliases[0] === '*.example.org');
+
+describe('edge', () => {
+  it('says which host was asked for and by whom, whatever the viewer claims', () => {
+    const request = run(DESCRIBE_VIEWER, {
+      viewer: { ip: '192.0.2.7' },
+      request: {
+        uri: '/',
+        headers: {
+          host: { value: 'alice.example.org' },
+          'x-pds-host': { value: 'forged' },
+          'x-pds-address': { value: 'forged' },
+        },
+      },
+    });
+    expect(request.headers).toMatchObject({
+      'x-pds-host': { value: 'alice.example.org' },
+      'x-pds-address': { value: '192.0.2.7' },
+    });
+  });
+
+  it('passes two documents of a member’s host and answers everything else itself', () => {
+    expect(members?.CacheBehaviors?.map(({ PathPattern }) => PathPattern)).toEqual([
+      '/.well-known/did.json',
+      '/.well-known/atproto-did',
+    ]);
+    expect(JSON.stringify(members?.DefaultCacheBehavior.FunctionAssociations)).toContain('notfound');
+    expect(run(NOT_FOUND, {})).toMatchObject({
+      statusCode: 404,
+      headers: { 'cache-control': { value: 'no-store' } },
+    });
+  });
+
+  it('keeps members apart in the cache, and nothing longer than the answer says', () => {
+    edge?.hasResourceProperties('AWS::CloudFront::CachePolicy', {
+      CachePolicyConfig: {
+        MinTTL: 0,
+        DefaultTTL: 0,
+        MaxTTL: 86_400,
+        ParametersInCacheKeyAndForwardedToOrigin: Match.objectLike({
+          HeadersConfig: { HeaderBehavior: 'whitelist', Headers: ['x-pds-host'] },
+          CookiesConfig: { CookieBehavior: 'none' },
+          QueryStringsConfig: { QueryStringBehavior: 'none' },
+        }),
+      },
+    });
+  });
+
+  it('never caches a 404', () => {
+    for (const { CustomErrorResponses } of distributions)
+      expect(CustomErrorResponses).toEqual([{ ErrorCode: 404, ErrorCachingMinTTL: 0 }]);
+  });
+
+  it('proves itself to the API with a secret that stands in no template', () => {
+    expect(distributions).toHaveLength(2);
+    for (const { Origins } of distributions) {
+      expect(Origins[0]?.OriginCustomHeaders).toEqual([
+        {
+          HeaderName: 'x-origin-secret',
+          HeaderValue: '{{resolve:secretsmanager:production/PDS_ORIGIN_SECRET:SecretString:::}}',
+        },
+      ]);
+    }
+  });
+
+  it('has a WAF on both, and does not hold the missing User-Agent of a resolver against it', () => {
+    const acls = resourcesOf(edge, 'AWS::WAFv2::WebACL').map(([id, { Properties }]) => [
+      id,
+      JSON.stringify(Properties.Rules),
+    ]);
+    const rulesOf = (kind: string) => acls.find(([id]) => id?.startsWith(kind))?.[1];
+    expect(rulesOf('app')).toContain('AWSManagedRulesCommonRuleSet');
+    expect(rulesOf('members')).not.toContain('AWSManagedRulesCommonRuleSet');
+    edge?.allResourcesProperties('AWS::CloudFront::Distribution', {
+      DistributionConfig: Match.objectLike({ WebACLId: Match.anyValue() }),
+    });
+  });
+});

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { functionsOf, LOCAL, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
+
+type Statement = { Effect: string; Action: string | string[]; Resource: unknown; Condition?: unknown };
+
+describe.each([
+  ['production', PRODUCTION],
+  ['local', LOCAL],
+])('grants of %s', (stage, env) => {
+  const { service } = synthesize(env);
+  const policies = resourcesOf(service, 'AWS::IAM::Policy').map(([id, { Properties }]) => ({
+    id,
+    statements: (Properties.PolicyDocument as { Statement: Statement[] }).Statement,
+  }));
+  const functions = functionsOf(service, stage);
+  const statementsOf = (functionId: string) => {
+    const role = functions.get(functionId)?.properties.Role as { 'Fn::GetAtt': [string, string] };
+    const attached = resourcesOf(service, 'AWS::IAM::Policy').filter(([, { Properties }]) =>
+      JSON.stringify(Properties.Roles).includes(role['Fn::GetAtt'][0]),
+    );
+    return attached.flatMap(([id]) => policies.find((policy) => policy.id === id)?.statements ?? []);
+  };
+  const actionsOf = ({ Action }: Statement) => [Action].flat();
+
+  it('allow single actions on single resources, X-Ray aside', () => {
+    expect(policies.length).toBeGreaterThan(functions.size);
+    for (const { id, statements } of policies) {
+      for (const statement of statements) {
+        const actions = actionsOf(statement);
+        expect([id, actions.filter((action) => action.includes('*'))]).toEqual([id, []]);
+        if ([statement.Resource].flat().includes('*'))
+          expect([id, actions]).toEqual([id, ['xray:PutTraceSegments', 'xray:PutTelemetryRecords']]);
+      }
+    }
+  });
+
+  it('let make and open data keys only who seals or opens secrets, and only keys of this stage', () => {
+    const users = [...functions.keys()].filter((id) =>
+      statementsOf(id).some((statement) => actionsOf(statement).some((action) => action.startsWith('kms:'))),
+    );
+    expect(users.sort()).toEqual(['pds-create-backup', 'provisioning-provision-identity']);
+    for (const id of users) {
+      const kms = statementsOf(id).filter((statement) => /"kms:/.test(JSON.stringify(statement.Action)));
+      expect(kms).toEqual([
+        expect.objectContaining({
+          Action: ['kms:GenerateDataKey', 'kms:Decrypt'],
+          Condition: { StringEquals: { 'kms:EncryptionContext:environment': stage } },
+        }),
+      ]);
+    }
+  });
+
+  it('give each function the database login of its role', () => {
+    const expected = (id: string) => {
+      if (id === 'database-migrate') return ['api', 'owner', 'worker'];
+      return [id.startsWith('provisioning-') ? 'worker' : 'api'];
+    };
+    for (const id of functions.keys()) {
+      const logins = JSON.stringify(statementsOf(id)).matchAll(/Refdatabasedatabase(owner|api|worker)/g);
+      expect([id, [...new Set([...logins].map(([, role]) => role))].sort()]).toEqual([id, expected(id)]);
+    }
+  });
+
+  it('show the bot’s token to the login alone', () => {
+    const readers = [...functions.keys()].filter((id) =>
+      JSON.stringify(statementsOf(id)).includes('TELEGRAMBOTTOKEN'),
+    );
+    expect(readers).toEqual(['auth-login-widget']);
+  });
+
+  it('let send to the queue only who enqueues, and receive only who works', () => {
+    const allowedTo = (action: string) =>
+      [...functions.keys()].filter((id) =>
+        statementsOf(id).some((statement) => actionsOf(statement).includes(action)),
+      );
+    const withQueueUrl = [...functions].filter(([, { properties }]) =>
+      JSON.stringify(properties.Environment).includes('PROVISIONING_QUEUE_URL'),
+    );
+    expect(allowedTo('sqs:SendMessage').sort()).toEqual(withQueueUrl.map(([id]) => id).sort());
+    expect(allowedTo('sqs:ReceiveMessage').sort()).toEqual([
+      'provisioning-dead-letter',
+      'provisioning-provision-identity',
+    ]);
+  });
+
+  it('show no secret in an environment', () => {
+    for (const [id, { properties }] of functions) {
+      const { Variables } = properties.Environment as { Variables: Record<string, unknown> };
+      const secrets = Object.keys(Variables).filter((name) =>
+        /SECRET|TOKEN|PASSWORD|DATABASE_URL|BYPASS/.test(name),
+      );
+      expect([id, secrets.filter((name) => !name.endsWith('_SECRET_ARN'))]).toEqual([id, []]);
+    }
+  });
+});

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { stageFromEnv } from '../../../infra/stage.ts';
+import { LOCAL, PRODUCTION } from './synthesized.ts';
+
+describe('stageFromEnv', () => {
+  it('needs nothing but its name on this machine', () => {
+    const stage = stageFromEnv(LOCAL);
+    expect(stage).toMatchObject({ name: 'local', deployed: false, times: 'local', edge: undefined });
+    expect(stageFromEnv({ PDS_STAGE: 'test' }).times).toBe('test');
+  });
+
+  it('takes what the local platform says over its defaults', () => {
+    const { settings } = stageFromEnv({
+      ...LOCAL,
+      PDS_APP_ORIGIN: 'http://127.0.0.1:4711',
+      PDS_DOMAIN: 'm.test',
+    });
+    expect(settings).toMatchObject({ PDS_APP_ORIGIN: 'http://127.0.0.1:4711', PDS_DOMAIN: 'm.test' });
+  });
+
+  it('is production unless it is told otherwise, and says everything that is missing, together', () => {
+    expect(() => stageFromEnv({})).toThrow(
+      /"production" is not complete.*PDS_APP_ORIGIN: is missing.*PDS_DOMAIN: is missing.*PDS_EMAIL_DOMAIN: is missing.*PDS_LOCAL_ENDPOINT: is missing.*TELEGRAM_BOT_USERNAME: is missing/,
+    );
+  });
+
+  it('names a wrong setting and what is expected, not its value', () => {
+    const wrong = { ...PRODUCTION, PDS_MODE: 'both', PDS_DOMAIN: 'Not A Domain' };
+    expect(() => stageFromEnv(wrong)).toThrow(
+      /PDS_DOMAIN: must be a lower-case host name; PDS_MODE: must be local, remote or hybrid/,
+    );
+    expect(() => stageFromEnv(wrong)).not.toThrow(/Not A Domain/);
+  });
+
+  it('has no default for who receives mail', () => {
+    expect(() => stageFromEnv({ ...PRODUCTION, PDS_EMAIL_DOMAIN: undefined })).toThrow(
+      'PDS_EMAIL_DOMAIN: is missing',
+    );
+  });
+
+  it('asks for the PDSs of its mode', () => {
+    const none = { ...PRODUCTION, PDS_LOCAL_ENDPOINT: undefined };
+    expect(() => stageFromEnv({ ...none, PDS_MODE: 'remote' })).toThrow('PDS_REMOTE_PROVIDER: is missing');
+    expect(() => stageFromEnv({ ...none, PDS_MODE: 'hybrid' })).toThrow(
+      /PDS_LOCAL_ENDPOINT.*PDS_REMOTE_PROVIDER/,
+    );
+  });
+
+  it('talks to nobody in the clear once it is deployed', () => {
+    expect(() => stageFromEnv({ ...PRODUCTION, PDS_LOCAL_ENDPOINT: 'http://pds.example.org' })).toThrow(
+      'PDS_LOCAL_ENDPOINT: must be https',
+    );
+  });
+
+  it('has an edge where there is a hosted zone, and only for an app inside it', () => {
+    expect(stageFromEnv(PRODUCTION).edge).toMatchObject({
+      appHost: 'app.example.org',
+      apiHost: 'api.example.org',
+    });
+    expect(stageFromEnv({ ...PRODUCTION, PDS_HOSTED_ZONE_ID: undefined }).edge).toBeUndefined();
+    expect(() => stageFromEnv({ ...PRODUCTION, PDS_APP_ORIGIN: 'https://notexample.org' })).toThrow(
+      'must lie in the zone',
+    );
+    expect(() => stageFromEnv({ ...PRODUCTION, AWS_REGION: undefined })).toThrow('AWS_REGION: is missing');
+  });
+
+  it('takes an existing database by three secrets or not at all', () => {
+    const arns = {
+      PDS_DATABASE_OWNER_SECRET_ARN: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:owner-abcdef',
+      PDS_DATABASE_API_SECRET_ARN: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:api-abcdef',
+      PDS_DATABASE_WORKER_SECRET_ARN: 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:worker-abcdef',
+    };
+    expect(stageFromEnv({ ...PRODUCTION, ...arns }).database.kind).toBe('existing');
+    expect(() => stageFromEnv({ ...PRODUCTION, ...arns, PDS_DATABASE_API_SECRET_ARN: undefined })).toThrow(
+      'give all three or none of them',
+    );
+  });
+});
