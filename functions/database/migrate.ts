@@ -1,7 +1,9 @@
 import path from 'node:path';
 import { readSettings } from '../../lib/config.ts';
 import { migrate } from '../../lib/db/migrate.ts';
+import { openLog } from '../../lib/observability/log.ts';
 
+const log = openLog('migrate');
 const owner = await readSettings(['DATABASE_URL']);
 const api = await readSettings(['DATABASE_URL'], roleEnvironment('API'));
 const worker = await readSettings(['DATABASE_URL'], roleEnvironment('WORKER'));
@@ -12,7 +14,7 @@ export async function handler(): Promise<{ applied: string[] }> {
     ownerUrl: owner.DATABASE_URL,
     directory: path.join(import.meta.dirname, 'migrations'),
     rolePasswords: { api: passwordOf(api.DATABASE_URL), worker: passwordOf(worker.DATABASE_URL) },
-    log: (line) => console.log(line),
+    log: (line) => log.info(line),
   });
   return { applied };
 }

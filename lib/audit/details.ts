@@ -1,23 +1,20 @@
+import { redactText } from '../observability/redact.ts';
+
 /** JSON as jsonb can hold it. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 export type Details = { [name: string]: Json };
 
-const REMOVED = '[removed]';
+const REMOVED = '[redacted]';
 const SECRET_NAME =
   /passw|secret|token|private|bootstrap|invite_?code|recovery_?code|cookie|authorization|init_?data|stack|jwt|mnemonic|sealed/i;
-const SECRET_VALUE = [
-  /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g, // JWT
-  /(?<!\d)\d{6,12}:[\w-]{30,}/g, // Telegram bot token
-  /\b(?:Bearer|Basic) [\w.~+/=-]{8,}/gi,
-  /(?<=:\/\/[^/\s:@]*:)[^/\s@]+(?=@)/g, // password in a URL
-  /\bv1\.[0-9a-f-]{36}\.[\w.-]{40,}/g, // sealed value
-];
+/** Beside what redactText knows: a bot token inside Telegram's URLs, and our own sealed values. */
+const SECRET_VALUE = /(?<!\d)\d{6,12}:[\w-]{30,}|\bv1\.[0-9a-f-]{36}\.[\w.-]{40,}/g;
 const MAX_TEXT = 2000;
 const MAX_DEPTH = 6;
 
 /**
  * What may be kept of an entry's details, for ever: a JSON object without secrets and stack traces. Members with
- * a telling name and texts that look like credentials are replaced by "[removed]", an Error becomes its name and
+ * a telling name and texts that look like credentials are replaced by "[redacted]", an Error becomes its name and
  * message. It cleans instead of refusing: an entry must not fail an operation that has already happened.
  */
 export function cleanDetails(details: Record<string, unknown> | undefined): Details | null {
@@ -30,8 +27,7 @@ export function cleanDetails(details: Record<string, unknown> | undefined): Deta
  * that PostgreSQL refuses (NUL, half a surrogate pair).
  */
 export function cleanText(text: string): string {
-  let clean = text.replace(/\n\s+at [\s\S]*$/, '');
-  for (const pattern of SECRET_VALUE) clean = clean.replace(pattern, REMOVED);
+  const clean = redactText(text.replace(/\n\s+at [\s\S]*$/, '')).replace(SECRET_VALUE, REMOVED);
   return clean.slice(0, MAX_TEXT).replaceAll('\0', '\ufffd').toWellFormed();
 }
 

@@ -17,3 +17,10 @@ export async function newMember(sql: Sql): Promise<LoggedMember> {
 export function entry(member: LoggedMember, more: Partial<AuditEntry> = {}): AuditEntry {
   return { ...member, action: 'verified', status: 'success', ...more };
 }
+
+/** All entries that still name the member, oldest first. */
+export function readEntries(sql: Sql, { userId }: LoggedMember) {
+  return sql`
+    SELECT action, status, details, error_code, error_message, created_by FROM pds_provisioning_log
+    WHERE user_id = ${userId} ORDER BY seq`;
+}

@@ -130,7 +130,7 @@ describe('migrate', () => {
 });
 
 describe('our migrations', () => {
-  it('let the roles in with their passwords, and put no password into the server', async () => {
+  it('let the roles in with their passwords', async () => {
     const { passwords } = inject('testServer');
     await migrate({ ownerUrl: database.ownerUrl, directory: OUR_MIGRATIONS, rolePasswords: passwords });
     for (const [url, role] of [

@@ -29,7 +29,7 @@ describe('cleanDetails', () => {
     'stack',
     'inviteCode',
   ])('removes a member named %s, however deep', (name) => {
-    expect(cleanDetails({ answer: { [name]: 'hunter2' } })).toEqual({ answer: { [name]: '[removed]' } });
+    expect(cleanDetails({ answer: { [name]: 'hunter2' } })).toEqual({ answer: { [name]: '[redacted]' } });
   });
 
   it('keeps name and message of an error, not its stack, cause or fields', () => {
@@ -40,7 +40,7 @@ describe('cleanDetails', () => {
   });
 
   it('never holds bytes', () => {
-    expect(cleanDetails({ seed: new Uint8Array(32) })).toEqual({ seed: '[removed]' });
+    expect(cleanDetails({ seed: new Uint8Array(32) })).toEqual({ seed: '[redacted]' });
   });
 
   it('keeps a member named __proto__ as a member', () => {
@@ -51,7 +51,7 @@ describe('cleanDetails', () => {
   it('ends for an object that contains itself', () => {
     const endless: Record<string, unknown> = {};
     endless.self = endless;
-    expect(JSON.stringify(cleanDetails(endless))).toContain('[removed]');
+    expect(JSON.stringify(cleanDetails(endless))).toContain('[redacted]');
   });
 
   it('takes anything and gives JSON that survives being written and read', () => {
@@ -69,13 +69,13 @@ describe('cleanDetails', () => {
 
 describe('cleanText', () => {
   it.each([
-    ['a JWT', `refused ${JWT} today`, 'refused [removed] today'],
-    ['a bot token', 'POST /bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/send', 'POST /bot[removed]/send'],
-    ['an Authorization header', 'sent Basic YWRtaW46aHVudGVyMg==', 'sent [removed]'],
+    ['a JWT', `refused ${JWT} today`, 'refused [redacted] today'],
+    ['a bot token', 'POST /bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/send', 'POST /bot[redacted]/send'],
+    ['an Authorization header', 'sent Basic YWRtaW46aHVudGVyMg==', 'sent Basic [redacted]'],
     [
       'a password in a URL',
       'postgres://pds_api:hunter2@db/pds is down',
-      'postgres://pds_api:[removed]@db/pds is down',
+      'postgres://[redacted]@db/pds is down',
     ],
     ['a stack trace', 'Error: no\n    at f (file.ts:1:1)\n    at g (file.ts:2:1)', 'Error: no'],
   ])('removes %s', (_, text, clean) => {
