@@ -190,6 +190,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
         PDS_RATE_LIMIT_BYPASS_KEY: pdsSecrets.rateLimitBypassKey,
       },
       preload: [preload.href],
+      compileCache: path.join(dataDir, 'compiled'),
       poolLimits: options.poolLimits,
       onLog,
       onNotice,

@@ -31,6 +31,8 @@ export function startSchedule(schedule: Schedule, onError: (error: unknown) => v
 function onTime({ expression, timezone }: Schedule, run: () => void): () => void {
   const interval = rateMs(expression);
   if (interval !== undefined) {
+    // A rate begins with its creation, so it runs at once. Here that also makes up for messages that SQS has forgotten.
+    run();
     const timer = setInterval(run, interval);
     return () => clearInterval(timer);
   }
