@@ -1,5 +1,6 @@
 import { readSettings, type SettingName, type Settings } from '../config.ts';
 import { connect } from '../db/connect.ts';
+import { wakeAfterFreeze } from '../db/wake.ts';
 import { openLog } from '../observability/log.ts';
 
 const PUBLIC_SETTINGS = ['PDS_APP_ORIGIN', 'PDS_DOMAIN', 'PDS_ORIGIN_SECRET', 'DATABASE_URL'] as const;
@@ -20,7 +21,13 @@ export async function openPublicApi<Name extends SettingName = never>(
     applicationName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'api',
     max: connections,
   });
-  return { settings, sql, log: openLog('api'), hosts: settings satisfies Settings<PublicSetting> };
+  return {
+    settings,
+    sql,
+    log: openLog('api'),
+    awake: wakeAfterFreeze(sql),
+    hosts: settings satisfies Settings<PublicSetting>,
+  };
 }
 
 /** The same for a route whose Lambda knows members by their session. */

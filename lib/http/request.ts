@@ -6,7 +6,12 @@ import type { Contract } from './contract.ts';
 import type { HostSettings, Origin } from './host.ts';
 
 /** What any route needs. */
-export type PublicRouteDeps = { hosts: HostSettings; log: Log };
+export type PublicRouteDeps = {
+  hosts: HostSettings;
+  log: Log;
+  /** Awaited before the database is asked anything: see lib/db/wake.ts. */
+  awake?: () => Promise<void>;
+};
 /** What a member's or an admin's route needs beside it. */
 export type Sessions = { sql: Sql; sessionSecret: string };
 export type RouteDeps<C extends Contract> = PublicRouteDeps &

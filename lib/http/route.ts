@@ -38,6 +38,7 @@ export function route<const C extends Contract>(
     const origin = originOf(deps.hosts, event);
     admitHost(deps.hosts, contract.host, origin);
     refuseForeignPages(deps.hosts, contract, event, origin);
+    await deps.awake?.();
     const asker = await askerOf(contract, deps.sessions, event);
     const input = await readInput(contract, event).catch(async (refusal) => {
       await asker.insist(); // 401 goes before 400
