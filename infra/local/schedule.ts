@@ -15,6 +15,8 @@ export type Schedule = {
 };
 
 const UNIT_MS: Record<string, number> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
+/** First and last value of AWS's six fields, weekdays already counted from 0. */
+const RANGES = ['0-59', '0-23', '1-31', '1-12', '0-6', '1970-2199'];
 const WEEKDAY_FIELD = 4;
 
 /** Lets the schedule run by the clock until the function that it returns is called. */
@@ -51,18 +53,22 @@ function rateMs(expression: string): number | undefined {
 }
 
 /**
- * AWS writes `cron(minute hour day month weekday year)`, with weekdays from 1 = Sunday and `?` for "any"; croner
- * writes seconds first and weekdays from 0.
+ * AWS writes `cron(minute hour day month weekday year)`, with weekdays from 1 = Sunday, `?` for "any" and `5/10` for
+ * "every tenth from the fifth"; croner writes seconds first, weekdays from 0, and that step as a range.
  */
 export function toCroner(expression: string): string {
   const fields = /^cron\((.+)\)$/.exec(expression)?.[1]?.trim().split(/\s+/);
-  if (fields?.length !== 6) {
+  if (fields?.length !== RANGES.length) {
     throw new AppError('TEMPLATE_UNSUPPORTED', `${expression} is no rate(…) or cron(…) with six fields`);
   }
   const translated = fields.map((field, index) => {
     if (field === '?') return '*';
-    if (index !== WEEKDAY_FIELD) return field;
-    return field.replace(/(?<![#/\d])[1-7](?=$|[-,#L])/g, (day) => String(Number(day) - 1));
+    const counted =
+      index === WEEKDAY_FIELD
+        ? field.replace(/(?<![#/\d])[1-7](?=$|[-,#L/])/g, (day) => String(Number(day) - 1))
+        : field;
+    const [, last] = RANGES[index]?.split('-') ?? [];
+    return counted.replace(/(?<![-\d])(\d+)(?=\/)/g, `$1-${last}`);
   });
   return ['0', ...translated].join(' ');
 }
