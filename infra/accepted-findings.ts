@@ -8,9 +8,8 @@ import type { IConstruct } from 'constructs';
 const ACCEPTED = {
   data: {
     'AwsSolutions-SMG4':
-      'Functions read a secret once, at start: a rotation by the clock would lock warm ones out. A new value and a ' +
-      'deployment rotate every secret of ours (roles get their passwords at each migration); the others belong to ' +
-      'Telegram and to the PDS.',
+      'Functions read a secret once, at start: a rotation by the clock would lock warm ones out. Ours are rotated by ' +
+      'hand (infra/stacks/database.ts says how); the others belong to Telegram and to the PDS.',
   },
   service: {
     'AwsSolutions-APIG4':

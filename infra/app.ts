@@ -14,6 +14,8 @@ export function createApp(stage: Stage, code: Ground['code'], outdir?: string): 
   const app = new App({
     outdir,
     analyticsReporting: false,
+    // What the service uses cannot be taken out of the data stack.
+    context: { '@aws-cdk/core:defaultCrossStackReferences': 'strong' },
     // CloudFormation's own rules take 2 of 3 seconds and say nothing about a template that stays on this machine.
     builtinCloudFormationValidation: stage.deployed,
     treeMetadata: stage.deployed,
@@ -34,7 +36,7 @@ function bundled(subsystem: string, operation: string): Code {
 
 if (import.meta.main) {
   try {
-    createApp(stageFromEnv(process.env), bundled).synth();
+    createApp(stageFromEnv(process.env), bundled, process.env.CDK_OUTDIR ?? 'cdk.out').synth();
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
     process.exitCode = 1;

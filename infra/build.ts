@@ -84,9 +84,13 @@ if (import.meta.main) {
     options: { minify: { type: 'boolean', default: true } },
     allowNegative: true,
   });
-  const bundles = await buildFunctions(values);
-  console.log(sizeTable(bundles));
-  const tooBig = values.minify ? overBudget(bundles) : [];
-  for (const problem of tooBig) console.error(problem);
-  if (tooBig.length > 0) process.exitCode = 1;
+  try {
+    const bundles = await buildFunctions(values);
+    console.log(sizeTable(bundles));
+    const tooBig = values.minify ? overBudget(bundles) : [];
+    if (tooBig.length > 0) throw new Error(tooBig.join('\n'));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    process.exitCode = 1;
+  }
 }

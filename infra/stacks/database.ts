@@ -19,8 +19,8 @@ const ROLES: Record<DatabaseRole, string> = { owner: 'pds_owner', api: 'pds_api'
 
 /**
  * PostgreSQL and the credentials of its roles. Our own is Aurora Serverless v2: encrypted, snapshots of 14 days, kept
- * when the stack goes. `pds_api` and `pds_worker` get their passwords from their secrets at every migration: a new
- * value of the secret and a deployment change it.
+ * when the stack goes. The migration gives `pds_api` and `pds_worker` the passwords that stand in their secrets: to
+ * change one, put a new value, invoke `<stage>-database-migrate`, and let functions that run start anew (deploy).
  */
 export class Database extends Construct {
   readonly credentials: Readonly<Record<DatabaseRole, ISecret>>;

@@ -147,6 +147,15 @@ describe('service stack', () => {
       expect([name, allResources({ template }).length < 400]).toEqual([name, true]);
   });
 
+  it('uses only the intrinsic functions that the local platform evaluates', () => {
+    const known = /^Fn::(GetAtt|ImportValue|Join|Select|Split|Sub)$/;
+    const used = allResources(local)
+      .filter(([, { Type }]) => !Type.startsWith('AWS::EC2::')) // no network there
+      .flatMap(([, resource]) => JSON.stringify(resource).match(/Fn::\w+/g) ?? []);
+    expect(used).toContain('Fn::ImportValue');
+    expect(used.filter((name) => !known.test(name))).toEqual([]);
+  });
+
   it('watches and fronts only what is deployed', () => {
     expect(Object.keys(production).sort()).toEqual(['data', 'edge', 'monitoring', 'service']);
     expect(Object.keys(local).sort()).toEqual(['data', 'service']);
