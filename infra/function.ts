@@ -59,7 +59,7 @@ export function describeFunction(scope: Construct, ground: Ground, needs: Functi
     architecture: Architecture.ARM_64,
     code: ground.code(needs.subsystem, needs.operation),
     handler: 'index.handler',
-    // CPU comes with memory. Starts are what we wait for: 512 MB halve them against 256; above 1,024 nothing is won.
+    // CPU comes with memory (1,769 MB are one core), and what we wait for is the start, which is CPU; the code needs 100 MB.
     memorySize: 512,
     timeout: needs.timeout,
     tracing: Tracing.ACTIVE,

@@ -95,8 +95,9 @@ export class MonitoringStack extends Stack {
       'database-connections',
       {
         metric: cluster.metricDatabaseConnections({ period: PERIOD, statistic: Stats.MAXIMUM }),
-        threshold: 500,
-        means: 'The functions hold over 500 database connections, one each; near 1,000 new ones are refused.',
+        threshold: 1_200,
+        means:
+          'The functions hold over 1,200 database connections, one each; 8 capacity units allow about 1,600.',
         todo: 'lower the throttling in infra/stacks/service.ts if it is a burst; if it is growth, put RDS Proxy in between.',
       },
       data.operators,
