@@ -59,7 +59,7 @@ export function describeFunction(scope: Construct, ground: Ground, needs: Functi
     architecture: Architecture.ARM_64,
     code: ground.code(needs.subsystem, needs.operation),
     handler: 'index.handler',
-    // CPU comes with memory (1,769 MB are one core), and what we wait for is the start, which is CPU; the code needs 100 MB.
+    // CPU comes with memory (1,769 MB are one core), and a start, which is what people wait for, is CPU.
     memorySize: 512,
     timeout: needs.timeout,
     tracing: Tracing.ACTIVE,
