@@ -2,7 +2,7 @@ import { createAccount, type PdsSession } from '../pds/client.ts';
 import { serviceJwt } from '../pds/service-jwt.ts';
 import { accountPassword } from './adopt.ts';
 import { LeaseLost, updateIdentity } from './identity.ts';
-import { type AccountHost, serviceDidOf } from './provider-access.ts';
+import type { AccountHost } from './provider-access.ts';
 import { type Run, reserved } from './run.ts';
 import { openFromMapping } from './secrets.ts';
 
@@ -10,16 +10,16 @@ const METHOD = 'com.atproto.server.createAccount';
 
 /**
  * Asks the PDS for the account, signing with the bootstrap key that the DID document shows. The names are served
- * since `reserved` was committed. That the request is about to leave is stored before it does.
+ * since `reserved` was committed. That the request is about to leave is stored before it does; an XrpcError is always
+ * one of this request.
  */
 export async function sendCreateAccount(
   run: Run,
   host: AccountHost,
-  inviteCode: string | undefined = host.provider.inviteCode,
+  { aud, inviteCode = host.provider.inviteCode }: { aud: string; inviteCode?: string | undefined },
 ): Promise<PdsSession> {
   const { sql, vault, identity, random, now, times } = run;
   const { pds_did: did, pds_handle: handle, account_email: email, bootstrap_key_sealed } = reserved(run);
-  const aud = await serviceDidOf(run, host);
   const password = await accountPassword(run);
   const privateKey = await openFromMapping(vault, identity, 'bootstrap_key_sealed', bootstrap_key_sealed);
   const startedAt = now();

@@ -8,7 +8,7 @@ import { answerRejection, newConcessions } from '../creation-rejected.ts';
 import { updateIdentity } from '../identity.ts';
 import { takeNextHandle } from '../next-handle.ts';
 import { OutcomeUnknown, Parked } from '../outcome.ts';
-import type { AccountHost } from '../provider-access.ts';
+import { type AccountHost, serviceDidOf } from '../provider-access.ts';
 import { type Run, stopInTime } from '../run.ts';
 
 /**
@@ -66,9 +66,10 @@ async function create(run: Run, host: AccountHost): Promise<PdsSession> {
   const concessions = newConcessions();
   for (;;) {
     stopInTime(run);
+    const aud = await serviceDidOf(run, host);
     await awaitBudget(run, host);
     try {
-      return await sendOnce(run, host, concessions.inviteCode);
+      return await sendOnce(run, host, { aud, inviteCode: concessions.inviteCode });
     } catch (error) {
       if (error instanceof XrpcError && error.final && !isRejection(error)) {
         return await adoptOrGiveUp(run, host, error);
@@ -81,11 +82,15 @@ async function create(run: Run, host: AccountHost): Promise<PdsSession> {
 }
 
 /** Sends one createAccount, and leaves `create_started_at` standing only if it may have had an effect. */
-async function sendOnce(run: Run, host: AccountHost, inviteCode: string | undefined): Promise<PdsSession> {
+async function sendOnce(
+  run: Run,
+  host: AccountHost,
+  args: Parameters<typeof sendCreateAccount>[2],
+): Promise<PdsSession> {
   const { sql, identity, now, times } = run;
   const earlier = identity.create_started_at;
   try {
-    return await sendCreateAccount(run, host, inviteCode);
+    return await sendCreateAccount(run, host, args);
   } catch (error) {
     if (!(error instanceof XrpcError)) throw error;
     const overAndDone =
