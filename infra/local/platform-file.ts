@@ -5,11 +5,13 @@ import { writePrivateFile } from './private-file.ts';
 /** What other commands (login, psql) need to know about a running platform. Holds credentials: mode 0600. */
 export type PlatformFile = {
   pid: number;
+  /** The app's origin. */
   url: string;
   pdsUrl: string;
   plcUrl: string;
   domain: string;
   botToken: string;
+  /** The Telegram id that is an admin here (ADMIN_TELEGRAM_IDS). */
   adminTelegramId: number;
   databaseUrls: { owner: string; api: string; worker: string; superuser: string };
 };

@@ -1,5 +1,11 @@
+export type Stopper = {
+  add(step: () => Promise<unknown>): void;
+  /** Takes every step, also after one that failed, and then fails with the first failure. Repeatable. */
+  stop(): Promise<void>;
+};
+
 /** Remembers how to stop what was started, and stops it: the last one first, once. */
-export function createStopper() {
+export function createStopper(): Stopper {
   const steps: (() => Promise<unknown>)[] = [];
   let stopping: Promise<void> | undefined;
 

@@ -1,0 +1,105 @@
+import path from 'node:path';
+import postgres from 'postgres';
+import { type KeptChild, keepRunning } from './kept-child.ts';
+import { type Pds, startPds } from './pds.ts';
+import { startPlc } from './plc.ts';
+import { startPostgres } from './postgres.ts';
+import type { Stopper } from './stopper.ts';
+
+type Dependencies = {
+  stopper: Stopper;
+  /** False skips every fsync of the database. */
+  durable?: boolean;
+  onProgress(part: string, text: string): void;
+  onNotice(text: string): void;
+  onLog?: (source: string, line: string) => void;
+};
+
+export type ServerOptions = {
+  dataDir: string;
+  /** Members' domain, and who answers for its names. */
+  domain: string;
+  gatewayUrl: string;
+  pdsPort: number;
+  plcPort: number;
+};
+
+/**
+ * Starts the servers that the app meets on this machine instead of RDS and the network: PostgreSQL, then the PLC
+ * directory, then the PDS. Each is started again when it crashes, and stopped by the stopper.
+ */
+export function startServers(deps: Dependencies, options: ServerOptions) {
+  const postgresStarting = startDatabase(deps, options);
+  const pdsStarting = postgresStarting.then(async (postgresUrl) => {
+    await startPlcDirectory(deps, options, postgresUrl);
+    return startDataServer(deps, options);
+  });
+  return { postgresStarting, pdsStarting };
+}
+
+/** The PLC directory's address, known before it is up. */
+export const plcUrlOf = (plcPort: number): string => `http://127.0.0.1:${plcPort}`;
+
+/** Where the PDS keeps everything; its secrets are made before it starts. */
+export const pdsDirectory = (dataDir: string): string => path.join(dataDir, 'pds');
+
+async function startDatabase(deps: Dependencies, { dataDir }: ServerOptions): Promise<string> {
+  // Functions know its address: when it comes back, it comes back there.
+  let port: number | undefined;
+  const server = await keepRunning(async () => {
+    const started = await startPostgres({ dir: path.join(dataDir, 'postgres'), port, durable: deps.durable });
+    port = started.port;
+    return started;
+  }, deps.onNotice);
+  deps.stopper.add(server.stop);
+  deps.onProgress('database', 'PostgreSQL is up');
+  return server.current().url;
+}
+
+async function startPlcDirectory(
+  { stopper, onProgress, onNotice, onLog }: Dependencies,
+  { plcPort }: ServerOptions,
+  postgresUrl: string,
+): Promise<void> {
+  const databaseUrl = await ensurePlcDatabase(postgresUrl);
+  const directory = await keepRunning(
+    () => startPlc({ port: plcPort, databaseUrl, onLog: onLog && ((line) => onLog('plc', line)) }),
+    onNotice,
+  );
+  stopper.add(directory.stop);
+  onProgress('plc', `PLC directory is up on ${directory.current().url}`);
+}
+
+async function startDataServer(
+  { stopper, onProgress, onNotice, onLog }: Dependencies,
+  { dataDir, domain, gatewayUrl, pdsPort, plcPort }: ServerOptions,
+): Promise<KeptChild<Pds>> {
+  const pds = await keepRunning(
+    () =>
+      startPds({
+        dir: pdsDirectory(dataDir),
+        port: pdsPort,
+        plcUrl: plcUrlOf(plcPort),
+        gatewayUrl,
+        domain,
+        onLog: onLog && ((line) => onLog('pds', line)),
+      }),
+    onNotice,
+  );
+  stopper.add(pds.stop);
+  onProgress('pds', `PDS is up on ${pds.current().url}`);
+  return pds;
+}
+
+async function ensurePlcDatabase(postgresUrl: string): Promise<string> {
+  const sql = postgres(postgresUrl, { max: 1, onnotice: () => {} });
+  try {
+    const [existing] = await sql`SELECT FROM pg_database WHERE datname = 'plc'`;
+    if (!existing) await sql`CREATE DATABASE plc`;
+  } finally {
+    await sql.end();
+  }
+  const url = new URL(postgresUrl);
+  url.pathname = '/plc';
+  return url.href;
+}
