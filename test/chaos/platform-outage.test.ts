@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TIMES } from '../../lib/provisioning/times.ts';
+import { call, type IdentityInfo } from '../e2e/member-journey.ts';
+import { expectNoDoublesNorOrphans, expectWorkingIdentities } from '../e2e/prove-members.ts';
+import {
+  logInAll,
+  openPlatform,
+  type RunningPlatform,
+  relayNow,
+  untilActive,
+} from '../e2e/running-platform.ts';
+
+const MEMBERS = ['walter', 'jesse', 'saul_good', 'kim', 'mike'];
+const LOGIN_MS = 3_000;
+
+/** In stage `test`: HTTP 2 s, quarantine 8 s. The relay's minute is shortened by hand: see `relayNow`. */
+describe('a PDS that fails', () => {
+  let running: RunningPlatform;
+  beforeAll(async () => {
+    running = await openPlatform();
+  });
+  afterAll(() => running?.close());
+
+  const idsOf = (members: readonly { id: string }[]) => members.map(({ id }) => id);
+  const rowsOf = (members: readonly { id: string }[]) =>
+    running.sql<{ status: string; attempt_count: number; parked_reason: string | null }[]>`
+      SELECT status, attempt_count, parked_reason FROM pds_provisioning_queue
+      WHERE user_id IN ${running.sql(idsOf(members))} AND action = 'create'`;
+  const infoOf = async ({ cookie }: { cookie: string }) =>
+    (await call<IdentityInfo>(running.platform, 'GET', '/api/pds/info', { cookie })).data;
+
+  it('is down while members log in: they get in at once and wait, nothing is spent or lost, and all end active', async () => {
+    await running.platform.pds.stop();
+    const begun = performance.now();
+    const members = await logInAll(running, MEMBERS);
+    expect(performance.now() - begun).toBeLessThan(LOGIN_MS);
+
+    for (let second = 0; second < 8; second += 1) {
+      await relayNow(running);
+      await sleep(1_000);
+    }
+    const rows = await rowsOf(members);
+    expect(rows).toHaveLength(MEMBERS.length);
+    expect(rows.every(({ status, attempt_count }) => status === 'pending' && attempt_count === 0)).toBe(true);
+    expect(rows.map(({ parked_reason }) => parked_reason)).toContain('provider_down');
+    for (const info of await Promise.all(members.map(infoOf))) {
+      expect(info).toMatchObject({ status: 'pending', provisioning_step: 'reserved', error: null });
+    }
+
+    await running.platform.pds.start();
+    await untilActive(running, { members: idsOf(members), timeoutMs: 60_000 });
+    expect((await rowsOf(members)).every(({ attempt_count }) => attempt_count === 0)).toBe(true);
+    await expectWorkingIdentities(running, idsOf(members));
+    await expectNoDoublesNorOrphans(running);
+  }, 120_000);
+
+  it('hangs for longer than the quarantine with createAccount unread, and wakes up: each gets one account', async () => {
+    running.platform.pds.pause();
+    const members = await logInAll(running, ['hank', 'marie', 'gus']);
+    const awake = performance.now() + (TIMES.test.quarantine + 2 * TIMES.test.http) * 1_000;
+    while (performance.now() < awake) {
+      await relayNow(running);
+      await sleep(1_000);
+    }
+    const sent = await running.sql`
+      SELECT FROM user_pds_mapping
+      WHERE user_id IN ${running.sql(idsOf(members))} AND create_started_at IS NOT NULL`;
+    expect(sent.length).toBeGreaterThan(0);
+    running.platform.pds.resume();
+    await untilActive(running, { members: idsOf(members), timeoutMs: 60_000 });
+    await expectWorkingIdentities(running, idsOf(members));
+    await expectNoDoublesNorOrphans(running);
+  }, 120_000);
+
+  it('is killed while it makes accounts, and comes back: each gets one account', async () => {
+    const members = await logInAll(running, ['skyler', 'holly', 'flynn', 'lydia', 'todd', 'badger']);
+    await expect
+      .poll(
+        () => running.sql`
+          SELECT FROM user_pds_mapping
+          WHERE user_id IN ${running.sql(idsOf(members))} AND create_started_at IS NOT NULL`,
+        { interval: 10, timeout: 15_000 },
+      )
+      .not.toHaveLength(0);
+    running.platform.pds.kill();
+    await untilActive(running, { members: idsOf(members), timeoutMs: 60_000 });
+    await expectWorkingIdentities(running, idsOf(members));
+    await expectNoDoublesNorOrphans(running);
+  }, 120_000);
+});
