@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/connect.ts';
-import type { ProviderState } from './providers.ts';
+import { type ProviderState, readProviderState } from './providers.ts';
 
 /** Failures in a row, of any members, after which nobody asks a provider any more. */
 export const FAILURES_TO_OPEN = 5;
@@ -44,16 +44,14 @@ export async function noteFailure(sql: Queryable, id: string, now: Date): Promis
     UPDATE pds_providers SET
       consecutive_failures = consecutive_failures + 1,
       breaker_state = CASE WHEN consecutive_failures + 1 >= ${FAILURES_TO_OPEN} THEN 'open' ELSE breaker_state END,
-      breaker_until = CASE
-        WHEN consecutive_failures + 1 < ${FAILURES_TO_OPEN} THEN breaker_until
-        -- Failures that were under way when it opened lengthen no pause.
-        WHEN breaker_state = 'open' AND breaker_until > ${now}::timestamptz THEN breaker_until
-        ELSE ${now}::timestamptz + least(
-          ${LONGEST_PAUSE_MS}::float8,
-          ${FIRST_PAUSE_MS}::float8 * 2.0 ^ least(consecutive_failures + 1 - ${FAILURES_TO_OPEN}, 10)
-        ) * interval '1 millisecond' END
-    WHERE id = ${id}
+      breaker_until = CASE WHEN consecutive_failures + 1 >= ${FAILURES_TO_OPEN} THEN ${now}::timestamptz + least(
+        ${LONGEST_PAUSE_MS}::float8,
+        ${FIRST_PAUSE_MS}::float8 * 2.0 ^ least(consecutive_failures + 1 - ${FAILURES_TO_OPEN}, 10)
+      ) * interval '1 millisecond' ELSE breaker_until END
+    -- Failures that were under way when it opened neither count nor lengthen the pause.
+    WHERE id = ${id} AND NOT (breaker_state = 'open' AND breaker_until > ${now})
     RETURNING breaker_state, breaker_until`;
+  if (!row) return (await readProviderState(sql, id)).breaker_until ?? undefined;
   return row?.breaker_state === 'open' ? (row.breaker_until ?? undefined) : undefined;
 }
 
