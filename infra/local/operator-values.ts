@@ -1,21 +1,41 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { freePort } from './free-port.ts';
+import { checkPort } from './ports.ts';
 import { writePrivateFile } from './private-file.ts';
 
-/** What an operator would bring along on AWS. */
+/** What an operator would bring along on AWS, and what has to stay the same from start to start. */
 export type OperatorValues = {
   /** Telegram's form: `<bot id>:<35 characters>`. No bot of Telegram has it. */
   botToken: string;
-  /** The PLC directory's port: kept, because it stands in every function's environment. */
+  /** The PLC directory's port. */
   plcPort: number;
+  /** The PDS's port where none is asked for: it stands in the DID documents of members. */
+  pdsPort: number;
 };
 
 /** Makes these values once and keeps them in a file for their owner's eyes only. */
 export async function keepOperatorValues(file: string): Promise<OperatorValues> {
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
-  const botToken = `${randomInt(1_000_000_000, 9_999_999_999)}:${randomBytes(26).toString('base64url')}`;
-  const values = { botToken, plcPort: await freePort() };
+  const kept: OperatorValues | undefined = existsSync(file)
+    ? JSON.parse(readFileSync(file, 'utf8'))
+    : undefined;
+  if (kept && (await isFree(kept.plcPort))) return kept;
+  const values: OperatorValues = {
+    botToken: `${randomInt(1_000_000_000, 9_999_999_999)}:${randomBytes(26).toString('base64url')}`,
+    pdsPort: await freePort(),
+    ...kept,
+    // Nothing that lasts names the PLC directory, so it may move out of a stranger's way.
+    plcPort: await freePort(),
+  };
   writePrivateFile(file, JSON.stringify(values, null, 2));
   return values;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  try {
+    await checkPort(port);
+    return true;
+  } catch {
+    return false;
+  }
 }

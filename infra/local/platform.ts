@@ -1,7 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { type CloudOptions, type RunningCloud, startCloud } from './cloud.ts';
-import { freePort } from './free-port.ts';
 import { startGateway } from './gateway.ts';
 import { hideSecrets } from './hide-secrets.ts';
 import { lockDataDirectory } from './instance-lock.ts';
@@ -22,7 +21,7 @@ export type PlatformOptions = {
   dataDir: string;
   /** Port of the app; 0 or absent: a free one. */
   httpPort?: number;
-  /** Port of the PDS; 0 or absent: a free one. */
+  /** Port of the PDS; 0 or absent: one that was free at the first start on this folder. */
   pdsPort?: number;
   /** False skips every fsync of the database. Default true. */
   durable?: boolean;
@@ -71,7 +70,8 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 async function start(options: PlatformOptions, stopper: Stopper): Promise<Platform> {
   const { dataDir, stage = 'local', onProgress = () => {}, onNotice = () => {} } = options;
   stopper.add(await lockDataDirectory(dataDir));
-  const { botToken, plcPort } = await keepOperatorValues(path.join(dataDir, 'operator.json'));
+  const operator = await keepOperatorValues(path.join(dataDir, 'operator.json'));
+  const { botToken, plcPort } = operator;
   mkdirSync(pdsDirectory(dataDir), { recursive: true, mode: 0o700 });
   const pdsSecrets = keepPdsSecrets(path.join(pdsDirectory(dataDir), 'secrets.json'));
   // The PDS logs the headers that it gets.
@@ -88,7 +88,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     staticDirectories: [path.join(import.meta.dirname, 'page')],
   });
   stopper.add(gateway.stop);
-  const pdsPort = options.pdsPort || (await freePort());
+  const pdsPort = options.pdsPort || operator.pdsPort;
   await checkPort(pdsPort);
   const pdsUrl = `http://localhost:${pdsPort}`;
   const plcUrl = plcUrlOf(plcPort);
