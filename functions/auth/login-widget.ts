@@ -2,7 +2,7 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { loginWidget } from '../../lib/auth/api.ts';
 import { logIn } from '../../lib/auth/log-in.ts';
 import { limit, networkOf } from '../../lib/auth/rate-limit.ts';
-import { SESSION_SECONDS, sessionCookie } from '../../lib/auth/session-cookie.ts';
+import { readSessionToken, SESSION_SECONDS, sessionCookie } from '../../lib/auth/session-cookie.ts';
 import { showSession } from '../../lib/auth/show-session.ts';
 import { verifyWidgetPayload } from '../../lib/auth/telegram-widget.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
@@ -22,14 +22,24 @@ const queue = { sql, sqs: new SQSClient({ maxAttempts: 1 }), queueUrl: settings.
 /** Ten a second from one network: a crowd behind one address gets in, a flood stays outside. */
 const LIMIT = { max: 600, windowSeconds: 60 };
 
-export const handler = route(loginWidget, api, async ({ body, address, userAgent, setCookie, log }) => {
-  await limit(sql, 'login', networkOf(address), LIMIT);
-  verifyWidgetPayload({ botToken: settings.TELEGRAM_BOT_TOKEN, now: new Date() }, body);
-  const login = await logIn(
-    { sql, sessionSecret, adminIds, provisioningEnabled },
-    { profile: body, signature: body.hash, userAgent },
-  );
-  await wakeWorker({ ...queue, provisioningEnabled, log }, login.queued);
-  setCookie(sessionCookie(login.token, SESSION_SECONDS));
-  return showSession(login.member, login.expiresAt, login.identity);
-});
+export const handler = route(
+  loginWidget,
+  api,
+  async ({ body, address, userAgent, cookies, setCookie, log }) => {
+    await limit(sql, 'login', networkOf(address), LIMIT);
+    verifyWidgetPayload({ botToken: settings.TELEGRAM_BOT_TOKEN, now: new Date() }, body);
+    const login = await logIn(
+      { sql, sessionSecret, adminIds, provisioningEnabled },
+      {
+        profile: body,
+        signature: body.hash,
+        loginMethod: 'widget',
+        userAgent,
+        replaces: readSessionToken(cookies),
+      },
+    );
+    await wakeWorker({ ...queue, provisioningEnabled, log }, login.queued);
+    setCookie(sessionCookie(login.token, SESSION_SECONDS));
+    return showSession(login.member, login.expiresAt, login.identity);
+  },
+);

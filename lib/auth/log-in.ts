@@ -3,7 +3,7 @@ import type { Sql, Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { findIdentity, type IdentityInfo } from '../pds/info.ts';
 import { enqueue, type QueueId } from '../provisioning/queue.ts';
-import { type Member, startSession } from './session.ts';
+import { type Member, type NewSession, startSession } from './session.ts';
 
 /** A member as his login shows him. What is absent, he does not have any more. */
 export type LoginProfile = {
@@ -47,17 +47,14 @@ export function logIn(
   {
     profile,
     signature,
-    userAgent,
-  }: { profile: LoginProfile; signature: string; userAgent: string | undefined },
+    ...session
+  }: { profile: LoginProfile; signature: string } & Omit<NewSession, 'userId'>,
 ): Promise<Login> {
   return sql.begin(async (tx) => {
     await useUpSignature(tx, signature);
     const member = await storeMember(tx, profile, adminIds.includes(String(profile.id)) ? 'admin' : 'member');
     const queued = await enqueueWork(tx, member.id);
-    const { token, expiresAt } = await startSession(
-      { tx, sessionSecret },
-      { userId: member.id, loginMethod: 'widget', userAgent },
-    );
+    const { token, expiresAt } = await startSession({ tx, sessionSecret }, { userId: member.id, ...session });
     const identity = await findIdentity({ sql: tx, provisioningEnabled }, member.id);
     return { member, token, expiresAt, identity, queued };
   });

@@ -71,17 +71,28 @@ export async function whoIsThere(me: Me): Promise<Member> {
   return member;
 }
 
-/** Starts a session and returns its token, which is stored nowhere: it belongs into the member's cookie. */
+export type NewSession = {
+  userId: string;
+  loginMethod: 'widget';
+  userAgent: string | undefined;
+  /** The token of the session that the same browser had until now. */
+  replaces: string | undefined;
+};
+
+/**
+ * Starts a session and returns its token, which is stored nowhere: it belongs into the member's cookie. The session
+ * that it replaces ends (OWASP ASVS 5.0, 7.2.4).
+ */
 export async function startSession(
   { tx, sessionSecret }: { tx: Queryable; sessionSecret: string },
-  {
-    userId,
-    loginMethod,
-    userAgent,
-  }: { userId: string; loginMethod: 'widget'; userAgent: string | undefined },
+  { userId, loginMethod, userAgent, replaces }: NewSession,
 ): Promise<{ token: string; expiresAt: Date }> {
   const token = newSessionToken();
   const [session] = await tx<[{ expires_at: Date }]>`
+    WITH replaced AS (
+      UPDATE sessions SET revoked_at = now()
+      WHERE token_hmac = ${replaces === undefined ? null : hashToken(sessionSecret, replaces)} AND revoked_at IS NULL
+    )
     INSERT INTO sessions (user_id, token_hmac, login_method, user_agent, expires_at)
     VALUES (${userId}, ${hashToken(sessionSecret, token)}, ${loginMethod}, ${userAgent?.slice(0, 500) ?? null},
             now() + make_interval(secs => ${SESSION_SECONDS}))

@@ -5,10 +5,13 @@ import { AppError, type AppErrorOptions } from '../app-error.ts';
  * other code is our own trouble and leaves as INTERNAL or UNAVAILABLE: see error-answer.ts.
  */
 export const ERROR_CODES = {
-  INPUT_INVALID: { status: 400, message: 'Some fields are missing, unknown or wrong: correct `fields`.' },
+  INPUT_INVALID: {
+    status: 400,
+    message: 'Some fields are missing, unknown, too long or of the wrong form: correct `fields`.',
+  },
   BODY_INVALID: {
     status: 400,
-    message: 'The body must be one JSON object in UTF-8, of at most 16 KiB, without NUL characters.',
+    message: 'The body must be one JSON object in UTF-8, of at most 16 KiB.',
   },
   BODY_UNEXPECTED: { status: 400, message: 'This route takes no body: leave it out.' },
 

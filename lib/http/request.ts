@@ -32,6 +32,8 @@ export type Request<C extends Contract> = Asker<C> &
     query: Output<C['query']>;
     body: Output<C['body']>;
     userAgent: string | undefined;
+    /** As `name=value`. */
+    cookies: readonly string[];
     /** Adds a Set-Cookie to the answer. */
     setCookie(cookie: string): void;
     /** Has the request id and the operation in every line. */

@@ -44,19 +44,23 @@ export function route<const C extends Contract>(
       await asker.insist(); // 401 goes before 400
       throw refusal;
     });
-    const cookies: string[] = [];
+    const newCookies: string[] = [];
     const request = {
       ...origin,
       ...asker.known,
       ...input,
       userAgent: event.headers['user-agent'],
-      setCookie: (cookie: string) => void cookies.push(cookie),
+      cookies: event.cookies ?? [],
+      setCookie: (cookie: string) => void newCookies.push(cookie),
       log: logOf(event),
       signal,
     };
     const result = await handler(request as unknown as Request<C>);
     await asker.insist();
-    return finish(event, { ...envelope(contract, result), ...(cookies.length > 0 && { cookies }) });
+    return finish(event, {
+      ...envelope(contract, result),
+      ...(newCookies.length > 0 && { cookies: newCookies }),
+    });
   };
 
   const timeoutEarlyResponse = () => {

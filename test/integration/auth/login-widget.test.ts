@@ -76,6 +76,16 @@ describe('a login that Telegram has signed', () => {
     expect(counts).toEqual({ sessions: 2, work: 1 });
   });
 
+  it('ends the session that the same browser had, and no other', async () => {
+    const user = newcomer();
+    const elsewhere = await login({ body: signedLogin(user, secondsFromNow(-3)) });
+    const before = await login({ body: signedLogin(user, secondsFromNow(-2)) });
+    const [first, second] = [elsewhere, before].map(({ cookies }) => cookies[0]?.split(';', 1)[0]);
+    await login({ body: signedLogin(user, secondsFromNow(-1)), cookie: second });
+    expect((await call(session, getSession, { cookie: second })).status).toBe(401);
+    expect((await call(session, getSession, { cookie: first })).status).toBe(200);
+  });
+
   it('takes over what the member changed at Telegram, also what he removed', async () => {
     const { id, ...rest } = newcomer();
     await login({ body: signedLogin({ id, ...rest, last_name: 'Old' }, secondsFromNow(-1)) });
@@ -187,10 +197,9 @@ describe('a login that is refused makes no account', () => {
       adminIds: [],
       provisioningEnabled: true,
     };
+    const browser = { loginMethod: 'widget', userAgent: undefined, replaces: undefined } as const;
     const answers = await Promise.allSettled(
-      Array.from({ length: 20 }, () =>
-        logIn(deps, { profile: body, signature: body.hash, userAgent: undefined }),
-      ),
+      Array.from({ length: 20 }, () => logIn(deps, { profile: body, signature: body.hash, ...browser })),
     );
     await others.end();
     expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
