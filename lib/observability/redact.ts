@@ -7,7 +7,7 @@ const SECRET_NAME =
 /** Secrets that give themselves away by their shape, for texts that others wrote: messages and stacks of errors. */
 const SECRET_SHAPES: readonly [RegExp, string][] = [
   [/\beyJ[\w-]+\.[\w-]+\.[\w-]*/g, REDACTED], // JWT, RFC 7519
-  [/\b\d{6,}:[\w-]{30,}/g, REDACTED], // Telegram bot token
+  [/(?<!\d)\d{6,}:[\w-]{20,}/g, REDACTED], // Telegram bot token, also behind "bot" as in its API
   [/:\/\/[^\s/@]+@/g, `://${REDACTED}@`], // credentials in a URL
   [/\b(Bearer|Basic)\s+[\w+/=.~-]+/gi, `$1 ${REDACTED}`],
   [/\b(__Host-\w+|hash|token|secret|password)=[^\s&;,"']+/gi, `$1=${REDACTED}`],
