@@ -4,7 +4,10 @@ import { mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../lib/app-error.ts';
+
+const LEFTOVER_MS = 20;
 
 /**
  * Makes this process the only platform on a data directory; returns what gives the directory back. The lock is a
@@ -23,7 +26,7 @@ export async function lockDataDirectory(dataDir: string): Promise<() => Promise<
       if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
       const pid = await askHolder(address);
       if (pid !== undefined) throw alreadyRunning(dataDir, pid);
-      rmSync(address, { force: true });
+      await removeLeftover(address);
     }
   }
   server.unref();
@@ -48,10 +51,17 @@ async function askHolder(address: string): Promise<number | undefined> {
   try {
     const chunks: Buffer[] = [];
     for await (const chunk of socket) chunks.push(chunk);
-    return Number(Buffer.concat(chunks).toString());
+    // A holder that dies while it is asked says nothing.
+    return Number(Buffer.concat(chunks).toString()) || undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Nobody answers there: a file is removed; a name without a file goes with its process, which is about to end. */
+async function removeLeftover(address: string): Promise<void> {
+  if (address.startsWith('\0')) await sleep(LEFTOVER_MS);
+  else rmSync(address, { force: true });
 }
 
 /** Linux has socket names without files ("abstract"); elsewhere a file, which a crash leaves behind. */

@@ -8,7 +8,12 @@ import { databaseUrlsOf, type OperatorKeys, operatorKeysOf } from './operator-ke
 import { keepOperatorValues } from './operator-values.ts';
 import { type PdsControls, pdsControls } from './pds-controls.ts';
 import { keepPdsSecrets } from './pds-secrets.ts';
-import { type PlatformFile, removePlatformFile, writePlatformFile } from './platform-file.ts';
+import {
+  type PlatformFile,
+  readPlatformFile,
+  removePlatformFile,
+  writePlatformFile,
+} from './platform-file.ts';
 import { checkPort } from './ports.ts';
 import { pdsDirectory, plcUrlOf, startServers } from './servers.ts';
 import { createStopper, type Stopper } from './stopper.ts';
@@ -52,6 +57,7 @@ const DOMAIN = 'pnptv.test';
 const ADMIN_NAME = 'admin';
 /** Stacks without a part that could run here. */
 const NOT_RUN = /(^|-)(edge|monitoring)$/;
+const LEFTOVERS_MS = 5_000;
 
 /**
  * Bundles and synthesizes the app and runs it on this machine, with a real PostgreSQL, PDS and PLC directory around
@@ -89,7 +95,9 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   });
   stopper.add(gateway.stop);
   const pdsPort = options.pdsPort || operator.pdsPort;
-  await checkPort(pdsPort);
+  // The servers of a platform that was killed end by themselves, a moment after it.
+  const patienceMs = readPlatformFile(dataDir) ? LEFTOVERS_MS : 0;
+  for (const port of [pdsPort, plcPort]) await checkPort(port, { patienceMs });
   const pdsUrl = `http://localhost:${pdsPort}`;
   const plcUrl = plcUrlOf(plcPort);
   const gatewayUrl = `http://127.0.0.1:${gateway.port}`;
