@@ -12,6 +12,8 @@ const settings = await readSettings([
   'PDS_TIMES',
   'PDS_DOMAIN',
   'PDS_EMAIL_DOMAIN',
+  'PDS_MODE',
+  'PDS_DID_METHOD',
   'PDS_HANDLE_STRATEGY',
   'PDS_LOCAL_ENDPOINT',
   'PDS_PROVISIONING_ENABLED',

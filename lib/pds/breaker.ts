@@ -4,7 +4,7 @@ import { type ProviderState, readProviderState } from './providers.ts';
 /** Failures in a row, of any members, after which nobody asks a provider any more. */
 export const FAILURES_TO_OPEN = 5;
 const FIRST_PAUSE_MS = 5_000;
-const LONGEST_PAUSE_MS = 60_000;
+const LONGEST_PAUSE_MS = 30_000;
 
 /** Whether a provider may be asked now; if not, why and when to come back. */
 export type Admission =
@@ -37,7 +37,7 @@ export async function admit(
 
 /**
  * Counts one failure of the provider itself. From the fifth in a row on, and when the probe fails, the breaker opens
- * for 5 s, doubling up to a minute. Returns the end of that pause, or undefined while the breaker stays closed.
+ * for 5 s, doubling up to 30 s. Returns the end of that pause, or undefined while the breaker stays closed.
  */
 export async function noteFailure(sql: Queryable, id: string, now: Date): Promise<Date | undefined> {
   const [row] = await sql<{ breaker_state: string; breaker_until: Date | null }[]>`

@@ -73,9 +73,8 @@ async function conclude(deps: WorkerDeps & QueueDeps, run: Run, error: unknown):
   const { sql, work, identity, now, random, log, metrics } = run;
   const pausedUntil = run.host && (await reportProvider(run, run.host, error));
   const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
-  if (pausedUntil && outcome.kind === 'parked' && pausedUntil > outcome.until) {
-    Object.assign(outcome, { until: pausedUntil, tellWorker: false });
-  }
+  // Comes back as the next probe; those that find the breaker open wait for what it finds.
+  if (pausedUntil && outcome.kind === 'parked' && pausedUntil > outcome.until) outcome.until = pausedUntil;
   try {
     await settle(sql, work, identity, outcome);
   } catch (lost) {

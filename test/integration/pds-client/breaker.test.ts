@@ -36,7 +36,7 @@ describe('what all workers know of a provider', () => {
     expect(await fail(0)).toEqual(at(5));
   }
 
-  it('opens at the fifth failure in a row and pauses longer each time, up to a minute', async () => {
+  it('opens at the fifth failure in a row and pauses longer each time, up to half a minute', async () => {
     await open();
     expect(await ask(1)).toEqual({ admitted: false, reason: 'provider_down', until: at(5) });
     expect(await fail(2)).toEqual(at(5)); // was under way already
@@ -48,7 +48,7 @@ describe('what all workers know of a provider', () => {
       pauses.push(((until?.getTime() ?? 0) - at(time).getTime()) / 1000);
       time = ((until?.getTime() ?? 0) - START) / 1000;
     }
-    expect(pauses).toEqual([10, 20, 40, 60, 60]);
+    expect(pauses).toEqual([10, 20, 30, 30, 30]);
   });
 
   it('forgets failures at the first success, and writes nothing while there is nothing to forget', async () => {

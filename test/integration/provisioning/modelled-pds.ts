@@ -36,7 +36,7 @@ export function modelledPds(deps: {
   const repos = new Set<string>();
   const takenHandles = new Set<string>();
   let running: Creation[] = [];
-  let most = 0;
+  const most = new Map<string, number>();
 
   function finishCreations() {
     const over = running.filter(({ endsAt }) => endsAt <= deps.now());
@@ -70,7 +70,8 @@ export function modelledPds(deps: {
     repos.add(did);
     const creation = { did, input, endsAt: deps.now() + seconds * 1000 };
     running.push(creation);
-    most = Math.max(most, running.filter((other) => other.did === did).length);
+    const together = running.filter((other) => other.did === did).length;
+    most.set(did, Math.max(most.get(did) ?? 0, together));
     return creation;
   }
 
@@ -172,8 +173,8 @@ export function modelledPds(deps: {
       finishCreations();
       return accounts.get(did);
     },
-    /** How many creations of one DID ever ran at the same time. */
-    mostAtOnce: () => most,
+    /** How many creations of this DID ever ran at the same time. */
+    mostAtOnce: (did: string) => most.get(did) ?? 0,
   };
 }
 
