@@ -4,7 +4,7 @@ import { health } from '../../lib/pds/api.ts';
 import { checkHealth } from '../../lib/pds/health.ts';
 
 /** Leaves of the 3 seconds that a member waits what our own queries take. */
-const PROBE_MS = 2500;
+const PROBE_MS = 2200;
 
 const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED']);
 const probes = {

@@ -1,11 +1,10 @@
-import * as z from 'zod/mini';
 import type { Did, Handle } from '../brands.ts';
 import type { Queryable } from '../db/connect.ts';
 import { didHost, isDidWeb } from '../identity/did.ts';
 import { findIdentityByHost } from '../identity/hostnames.ts';
-import { describeServer, getRepoStatus } from './client.ts';
+import { describeServer, getRepoStatus, readHealth } from './client.ts';
 import type { HealthCheck } from './health-checks.ts';
-import { callXrpc, type PdsConnection } from './xrpc.ts';
+import type { PdsConnection } from './xrpc.ts';
 import { XrpcError } from './xrpc-error.ts';
 
 /** An identity as far as probing it takes. */
@@ -35,7 +34,7 @@ export function probeIdentity({ sql, pdsAt }: ProbeDeps, identity: ProbedIdentit
   const { pds_did: did, pds_endpoint: endpoint, provider_endpoint: providerEndpoint } = identity;
   return Promise.all([
     probe('connectivity', providerEndpoint, async () => {
-      const { version } = await callXrpc(pdsAt(providerEndpoint), HEALTH);
+      const { version } = await readHealth(pdsAt(providerEndpoint));
       return { passed: true, details: { version: version ?? null } };
     }),
     probe('endpoint_reachable', endpoint, async () => {
@@ -51,8 +50,6 @@ export function probeIdentity({ sql, pdsAt }: ProbeDeps, identity: ProbedIdentit
     }),
   ]);
 }
-
-const HEALTH = { nsid: '_health', params: {}, answer: z.object({ version: z.optional(z.string()) }) };
 
 /** Whether our own answers at the member's two names point at each other and at the PDS. */
 async function isServed(
