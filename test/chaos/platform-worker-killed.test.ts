@@ -12,8 +12,8 @@ import {
 } from '../e2e/running-platform.ts';
 import { seededRandom } from './seeded-random.ts';
 
-const MEMBERS = 16;
-const KILLING_MS = 30_000;
+const MEMBERS = 12;
+const KILLING_MS = 20_000;
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
 
 describe('a worker that is killed', () => {

@@ -34,15 +34,17 @@ export async function expectWorkingIdentities(
   );
   const { domain, url: gatewayUrl } = platform;
   const fetch = memberHostFetch({ domain, gatewayUrl, fetch: globalThis.fetch });
-  for (const member of members) {
-    expect(member.status).toBe('active');
-    const { pds_did: did, pds_handle: handle, pds_endpoint: endpoint } = member;
-    const opened = credentials.get(did);
-    if (!opened) throw new Error(`nothing is stored for ${did}`);
-    const { checks } = await proveIdentity({ fetch }, { did, handle, endpoint }, opened);
-    expect(Object.entries(checks).filter(([, holds]) => !holds)).toEqual([]);
-    await expectOneStory(running, member);
-  }
+  await Promise.all(
+    members.map(async (member) => {
+      expect(member.status).toBe('active');
+      const { pds_did: did, pds_handle: handle, pds_endpoint: endpoint } = member;
+      const opened = credentials.get(did);
+      if (!opened) throw new Error(`nothing is stored for ${did}`);
+      const { checks } = await proveIdentity({ fetch }, { did, handle, endpoint }, opened);
+      expect(Object.entries(checks).filter(([, holds]) => !holds)).toEqual([]);
+      await expectOneStory(running, member);
+    }),
+  );
 }
 
 /** One `created` and one automatic backup in a log that verifies; one name of each kind; no provisioning left open. */
@@ -71,8 +73,10 @@ async function expectOneStory({ sql }: RunningPlatform, member: Mapping): Promis
  * Holds the PDS itself against our table: exactly one active account for every member, under his handle, none twice,
  * none left over, and no remains of one on its disk.
  */
-export async function expectNoDoublesNorOrphans(running: RunningPlatform): Promise<void> {
-  const { platform, sql, dataDir } = running;
+export async function expectNoDoublesNorOrphans(
+  { platform, sql, dataDir }: RunningPlatform,
+  pdsUrl = platform.pds.url,
+): Promise<void> {
   const mapped = await sql<{ pds_did: Did; pds_handle: string }[]>`
     SELECT pds_did, pds_handle FROM user_pds_mapping WHERE pds_did IS NOT NULL ORDER BY pds_did`;
   const dids = mapped.map(({ pds_did }) => pds_did);
@@ -82,12 +86,12 @@ export async function expectNoDoublesNorOrphans(running: RunningPlatform): Promi
   const pds = {
     fetch,
     now: () => new Date(),
-    endpoint: platform.pds.url,
+    endpoint: pdsUrl,
     timeoutMs: 10_000,
     rateLimitBypassKey: undefined,
     adminPassword,
   };
-  const agent = new AtpAgent({ service: platform.pds.url });
+  const agent = new AtpAgent({ service: pdsUrl });
   const { repos } = (await agent.com.atproto.sync.listRepos({ limit: 1000 })).data;
   expect(repos.map(({ did }) => did).sort()).toEqual(dids);
   expect(repos.filter(({ active }) => !active)).toEqual([]);

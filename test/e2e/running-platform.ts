@@ -18,7 +18,7 @@ export type RunningPlatform = {
   readonly dataDir: string;
   /** Every line that functions, PDS and PLC directory have printed since the first start. */
   readonly lines: readonly { source: string; line: string }[];
-  /** Ends it and starts it again on the same data. */
+  /** Ends it and starts it again on the same data, at the same addresses. */
   restart(options?: Partial<PlatformOptions>): Promise<void>;
   close(): Promise<void>;
 };
@@ -55,14 +55,19 @@ export async function openPlatform(options: Partial<PlatformOptions> = {}): Prom
     dataDir,
     lines,
     async restart(more) {
+      const { url, pdsUrl } = running.platform;
       await stop();
-      running = await start(more);
+      running = await start({ httpPort: portOf(url), pdsPort: portOf(pdsUrl), ...more });
     },
     async close() {
       await stop();
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+function portOf(url: string): number {
+  return Number(new URL(url).port);
 }
 
 let lastId = 7_000_000_000;
@@ -100,10 +105,17 @@ export async function relayNow({ platform, sql }: RunningPlatform): Promise<void
   await platform.fire(schedule.id);
 }
 
-/** Waits until all these members (default: everybody) are active, with a relay every second instead of every minute. */
+/**
+ * Waits until all these members (default: everybody) are active. Unless `hurried` is false, the relay comes every second
+ * instead of every minute.
+ */
 export async function untilActive(
   running: RunningPlatform,
-  { timeoutMs, members }: { timeoutMs: number; members?: readonly string[] },
+  {
+    timeoutMs,
+    members,
+    hurried = true,
+  }: { timeoutMs: number; members?: readonly string[]; hurried?: boolean },
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
@@ -115,7 +127,7 @@ export async function untilActive(
         `not active after ${timeoutMs} ms:\n${waiting.map((row) => JSON.stringify(row)).join('\n')}`,
       );
     }
-    await relayNow(running);
+    if (hurried) await relayNow(running);
     await sleep(1_000);
   }
 }
