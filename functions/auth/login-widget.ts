@@ -1,4 +1,3 @@
-import { SQSClient } from '@aws-sdk/client-sqs';
 import { loginWidget } from '../../lib/auth/api.ts';
 import { logIn } from '../../lib/auth/log-in.ts';
 import { limit, networkOf } from '../../lib/auth/rate-limit.ts';
@@ -7,7 +6,7 @@ import { showSession } from '../../lib/auth/show-session.ts';
 import { verifyWidgetPayload } from '../../lib/auth/telegram-widget.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
-import { wakeWorker } from '../../lib/pds/wake-worker.ts';
+import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
 
 const { settings, sql, ...api } = await openApi([
   'TELEGRAM_BOT_TOKEN',
@@ -18,7 +17,7 @@ const { settings, sql, ...api } = await openApi([
 const { sessionSecret } = api.sessions;
 const adminIds = settings.ADMIN_TELEGRAM_IDS ?? [];
 const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;
-const queue = { sql, sqs: new SQSClient({ maxAttempts: 1 }), queueUrl: settings.PROVISIONING_QUEUE_URL };
+const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);
 /** Ten a second from one network: a crowd behind one address gets in, a flood stays outside. */
 const LIMIT = { max: 600, windowSeconds: 60 };
 

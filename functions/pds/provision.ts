@@ -1,14 +1,13 @@
-import { SQSClient } from '@aws-sdk/client-sqs';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { provision } from '../../lib/pds/api.ts';
 import { requestProvisioning } from '../../lib/pds/request-provisioning.ts';
 import { waitUntilSettled } from '../../lib/pds/wait-until-settled.ts';
-import { wakeWorker } from '../../lib/pds/wake-worker.ts';
+import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
 
 const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL']);
 const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;
-const queue = { sql, sqs: new SQSClient({ maxAttempts: 1 }), queueUrl: settings.PROVISIONING_QUEUE_URL };
+const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);
 const WAIT_MS = 25_000;
 
 export const handler = route(provision, api, async ({ body, member, log, signal }) => {

@@ -1,14 +1,13 @@
-import { SQSClient } from '@aws-sdk/client-sqs';
 import { limit } from '../../lib/auth/rate-limit.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { retryProvision } from '../../lib/pds/api.ts';
 import { requestProvisioning } from '../../lib/pds/request-provisioning.ts';
-import { wakeWorker } from '../../lib/pds/wake-worker.ts';
+import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
 
 const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL']);
 const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;
-const queue = { sql, sqs: new SQSClient({ maxAttempts: 1 }), queueUrl: settings.PROVISIONING_QUEUE_URL };
+const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);
 const LIMIT = { max: 10, windowSeconds: 600 };
 
 export const handler = route(retryProvision, api, async ({ member, log }) => {

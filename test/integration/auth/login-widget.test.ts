@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import postgres from 'postgres';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { getSession, loginWidget } from '../../../lib/auth/api.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
@@ -257,6 +260,25 @@ describe('a login whose form is wrong', () => {
     const { status, error } = await login({ rawBody });
     expect([status, error?.code, error?.fields]).toEqual([400, 'INPUT_INVALID', ['body']]);
   });
+});
+
+it('does not wait for a queue that accepts and never answers', async () => {
+  const hung = createServer(() => {}).listen(0, '127.0.0.1');
+  await once(hung, 'listening');
+  const { port } = hung.address() as AddressInfo;
+  process.env.PROVISIONING_QUEUE_URL = `http://127.0.0.1:${port}/000000000000/provisioning`;
+  vi.resetModules();
+  try {
+    const fresh = await import('../../../functions/auth/login-widget.ts');
+    const begun = performance.now();
+    expect((await call(fresh.handler, loginWidget, { body: signedLogin() })).status).toBe(200);
+    const took = performance.now() - begun;
+    expect(took).toBeGreaterThan(500); // it has tried
+    expect(took).toBeLessThan(1500);
+  } finally {
+    hung.closeAllConnections();
+    hung.close();
+  }
 });
 
 it('counts logins per network and says when to come back', async () => {
