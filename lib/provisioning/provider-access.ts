@@ -8,6 +8,7 @@ import { type ProviderState, readProviderState, storeServiceDid } from '../pds/p
 import type { PdsConnection } from '../pds/xrpc.ts';
 import { XrpcError } from '../pds/xrpc-error.ts';
 import { Parked } from './outcome.ts';
+import { restartQuarantine } from './quarantine.ts';
 import { type Run, reserved, type WorkerDeps } from './run.ts';
 
 /** A member's PDS, as a run uses it. */
@@ -36,7 +37,10 @@ export async function openAccountHost(run: Run): Promise<AccountHost> {
   }
   const state = await readProviderState(sql, provider_id);
   const admission = await admit(sql, state, { now: now(), probeMs: times.lease * 1000 });
-  if (!admission.admitted) throw new Parked(admission.reason, admission.until);
+  if (!admission.admitted) {
+    if (admission.reason === 'provider_down') await restartQuarantine(run);
+    throw new Parked(admission.reason, admission.until);
+  }
   const pds = connectionTo(run, provider, times.http * 1000);
   const { adminPassword } = provider;
   return { provider, state, pds, admin: adminPassword === undefined ? undefined : { ...pds, adminPassword } };

@@ -1,5 +1,5 @@
 import type { Step } from './identity.ts';
-import { openAccountHost } from './provider-access.ts';
+import { type AccountHost, openAccountHost } from './provider-access.ts';
 import { type Run, stopInTime } from './run.ts';
 import { createOrAdoptAccount } from './steps/account_created.ts';
 import { activate } from './steps/activated.ts';
@@ -7,11 +7,8 @@ import { publishIdentity } from './steps/identity_published.ts';
 import { reserve } from './steps/reserved.ts';
 import { secure } from './steps/secured.ts';
 
-type StepFunction = (run: Run) => Promise<void>;
-
 /** The step that follows each step. Every one stores its result before the next begins, and may be begun again. */
-const NEXT: Record<Exclude<Step, 'secured'>, StepFunction> = {
-  requested: reserve,
+const NEXT: Record<Exclude<Step, 'requested' | 'secured'>, (run: Run, host: AccountHost) => Promise<void>> = {
   reserved: createOrAdoptAccount,
   account_created: publishIdentity,
   identity_published: activate,
@@ -25,9 +22,13 @@ const NEXT: Record<Exclude<Step, 'secured'>, StepFunction> = {
 export async function provision(run: Run): Promise<void> {
   for (let step = run.identity.provisioning_step; step !== 'secured'; step = run.identity.provisioning_step) {
     stopInTime(run);
-    if (step !== 'requested') run.host ??= await openAccountHost(run);
     const begun = performance.now();
-    await NEXT[step](run);
+    if (step === 'requested') {
+      await reserve(run);
+    } else {
+      run.host ??= await openAccountHost(run);
+      await NEXT[step](run, run.host);
+    }
     run.log.info('step done', {
       step: run.identity.provisioning_step,
       took_ms: Math.round(performance.now() - begun),

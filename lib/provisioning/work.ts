@@ -30,7 +30,6 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
   const run: Run = { ...deps, log, work, identity, username, startedAt: deps.now() };
   try {
     await perform(run);
-    if (run.host) await reportProvider(run, run.host, run.host.trouble);
   } catch (error) {
     if (error instanceof LeaseLost) {
       log.info('another worker has taken over');
@@ -38,6 +37,7 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
     }
     return await conclude(deps, run, error);
   }
+  if (run.host) await reportProvider(run, run.host, run.host.trouble);
   if (run.followUp !== undefined) await sendQueued(deps, run.followUp);
   return 'done';
 }

@@ -9,6 +9,7 @@ import { updateIdentity } from '../identity.ts';
 import { takeNextHandle } from '../next-handle.ts';
 import { OutcomeUnknown, Parked } from '../outcome.ts';
 import { type AccountHost, serviceDidOf } from '../provider-access.ts';
+import { quarantineEnd, restartQuarantine } from '../quarantine.ts';
 import { type Run, stopInTime } from '../run.ts';
 
 /**
@@ -18,25 +19,24 @@ import { type Run, stopInTime } from '../run.ts';
  * (two overlapping calls for one DID: the loser's clean-up deletes the winner's repo). So from the moment one leaves
  * until `create_started_at` + quarantine we only look, and adopt what we find.
  */
-export async function createOrAdoptAccount(run: Run): Promise<void> {
-  const host = run.host as AccountHost;
+export async function createOrAdoptAccount(run: Run, host: AccountHost): Promise<void> {
   host.session = (await adoptEarlier(run, host)) ?? (await create(run, host));
   await updateIdentity(run.sql, run.identity, { provisioning_step: 'account_created' });
 }
 
 async function adoptEarlier(run: Run, host: AccountHost): Promise<PdsSession | undefined> {
-  const { identity, times, now, work, log } = run;
-  if (identity.create_started_at === null) return undefined;
+  const { times, now, work, log } = run;
+  if (quarantineEnd(run) === undefined) return undefined;
   const session = await look(run, host);
   if (session) {
     log.info('account of an earlier attempt adopted');
     return session;
   }
   const at = now().getTime();
-  const quarantineEnds = identity.create_started_at.getTime() + times.quarantine * 1000;
-  if (at < quarantineEnds) {
+  const end = quarantineEnd(run)?.getTime() ?? at;
+  if (at < end) {
     // Looking now and then costs little, and most late accounts are there long before the end.
-    throw new Parked('outcome_unknown', new Date(Math.min(at + times.http * 1000, quarantineEnds)));
+    throw new Parked('outcome_unknown', new Date(Math.min(at + times.http * 1000, end)));
   }
   if (work.attemptCount >= work.maxAttempts) {
     throw new AppError(
@@ -47,17 +47,11 @@ async function adoptEarlier(run: Run, host: AccountHost): Promise<PdsSession | u
   return undefined;
 }
 
-/**
- * A PDS that does not answer even this may have everything that we sent still unread before it, and begin with it
- * when it wakes up: so the quarantine counts from the last time that it was found asleep.
- */
 async function look(run: Run, host: AccountHost): Promise<PdsSession | undefined> {
   try {
     return await adoptAccount(run, host);
   } catch (error) {
-    if (error instanceof XrpcError && error.fault === 'timeout') {
-      await updateIdentity(run.sql, run.identity, { create_started_at: run.now() });
-    }
+    if (error instanceof XrpcError && error.fault === 'timeout') await restartQuarantine(run);
     throw error;
   }
 }

@@ -9,8 +9,7 @@ import type { Run } from '../run.ts';
  * identity_published → activated: the PDS reads our DID document from outside, finds its own key and URL in it and
  * activates the account. That the handle resolves it has seen when it created the account.
  */
-export async function activate(run: Run): Promise<void> {
-  const host = run.host as AccountHost;
+export async function activate(run: Run, host: AccountHost): Promise<void> {
   const { accessJwt } = await sessionOf(run, host);
   const { activated, validDid } = await checkAccountStatus(host.pds, accessJwt);
   if (!validDid) {

@@ -7,6 +7,7 @@ import { sessionOf, withAdmin } from '../adopt.ts';
 import { updateIdentity } from '../identity.ts';
 import { Parked } from '../outcome.ts';
 import type { AccountHost } from '../provider-access.ts';
+import { quarantineEnd } from '../quarantine.ts';
 import { type Run, reserved } from '../run.ts';
 
 /** As long as the edge may keep a document; until then the new one is served with no-store, too. */
@@ -16,8 +17,7 @@ const SETTLING_MS = 60_000;
  * account_created → identity_published: the DID document names the PDS's own repo key and its public URL, both as
  * the PDS says them, to the letter.
  */
-export async function publishIdentity(run: Run): Promise<void> {
-  const host = run.host as AccountHost;
+export async function publishIdentity(run: Run, host: AccountHost): Promise<void> {
   const session = await sessionOf(run, host);
   const { repoKey, endpoint } = await recommendedCredentials(run, host, session);
   await updateIdentity(run.sql, run.identity, {
@@ -51,9 +51,9 @@ async function repoIsGone({ pds }: AccountHost, accessJwt: string): Promise<bool
 
 /** Deletes the account, which nothing was ever written to, and goes back to creating it. */
 async function beginAgain(run: Run, host: AccountHost, cause: XrpcError): Promise<never> {
-  const { sql, identity, now, times, log } = run;
-  const quarantineEnds = (identity.create_started_at?.getTime() ?? 0) + times.quarantine * 1000;
-  if (now().getTime() < quarantineEnds) throw new Parked('outcome_unknown', new Date(quarantineEnds));
+  const { sql, identity, now, log } = run;
+  const end = quarantineEnd(run);
+  if (end && now() < end) throw new Parked('outcome_unknown', end);
   const deleted = await withAdmin(run, host, (admin) => deleteAccount(admin, reserved(run).pds_did));
   if (!deleted.asAdmin) {
     throw new AppError(

@@ -11,10 +11,10 @@ import { completeRow } from '../settle.ts';
  * activated → secured: one transaction stores the sealed tokens, destroys the bootstrap key, backs the credentials
  * up, says so in the audit log, ends this work and asks for the first check. With it the identity is active.
  */
-export async function secure(run: Run): Promise<void> {
+export async function secure(run: Run, host: AccountHost): Promise<void> {
   const { sql, vault, identity, work, now, startedAt } = run;
   const { data_key_id, pds_did, pds_handle, user_id, pnptv_uuid } = reserved(run);
-  const { accessJwt, refreshJwt } = await sessionOf(run, run.host as AccountHost);
+  const { accessJwt, refreshJwt } = await sessionOf(run, host);
   // Sealed before the transaction: should the data key have to be opened, nobody's locks wait for KMS.
   const [access, refresh] = await Promise.all([
     sealForMapping(vault, data_key_id, identity, 'pds_access_token', accessJwt),
