@@ -13,8 +13,6 @@ import { TIMES } from './times.ts';
 
 type WorkerSettings = Settings<
   | 'PDS_ENVIRONMENT'
-  | 'PDS_MODE'
-  | 'PDS_DID_METHOD'
   | 'PDS_TIMES'
   | 'PDS_DOMAIN'
   | 'PDS_EMAIL_DOMAIN'
@@ -27,7 +25,8 @@ type WorkerSettings = Settings<
   | 'PDS_ENCRYPTION_KEY'
   | 'DATABASE_URL'
   | 'PROVISIONING_QUEUE_URL'
->;
+> &
+  Partial<Settings<'PDS_MODE' | 'PDS_DID_METHOD'>>;
 
 /** What `backUpCredentials` (lifecycle) needs and does; given in, because provisioning comes before it. */
 type BackUp = (deps: { tx: Transaction; vault: Vault }, userId: string, type: 'auto') => Promise<unknown>;
@@ -63,7 +62,11 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
 }
 
 /** Better no worker at all than one that gives members something else than what the operator asked for. */
-function refuseUnavailable({ PDS_MODE, PDS_DID_METHOD, PDS_LOCAL_ENDPOINT }: WorkerSettings): void {
+function refuseUnavailable({
+  PDS_MODE = 'local',
+  PDS_DID_METHOD = 'web',
+  PDS_LOCAL_ENDPOINT,
+}: WorkerSettings): void {
   const problems = [
     PDS_MODE !== 'local' && `PDS_MODE: ${PDS_MODE} is not available in this version`,
     PDS_DID_METHOD !== 'web' && `PDS_DID_METHOD: ${PDS_DID_METHOD} is not available in this version`,
