@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type PlatformFile, readPlatformFile } from './platform-file.ts';
 import { demoTelegramId, signWidgetPayload, type TelegramUser } from './telegram.ts';
@@ -30,7 +31,7 @@ console.log(`Logged in ${name} (${role}, Telegram id ${id}); the session is in $
 console.log(`Try: curl -b ${COOKIE_JAR} ${platform.url}/api/pds/info`);
 
 async function logIn(
-  { url, botToken }: PlatformFile,
+  { url, botToken }: Pick<PlatformFile, 'url' | 'botToken'>,
   user: TelegramUser,
 ): Promise<{ cookie: string; expiresAt: Date; role: string }> {
   const response = await fetch(`${url}/api/auth/telegram/widget`, {
@@ -40,9 +41,14 @@ async function logIn(
   }).catch(() => fail(`Nobody answers at ${url}. Start the platform with: npm start`));
   const answer = (await response.json()) as {
     data?: { expires_at: string; member: { role: string } };
-    error?: { message: string };
+    error?: { code: string; message: string };
   };
   const cookie = response.headers.getSetCookie()[0]?.split(';', 1)[0];
+  if (answer.error?.code === 'LOGIN_REPLAYED') {
+    // Telegram counts in seconds: two logins of one member within a second are one and the same.
+    await sleep(1_000);
+    return logIn({ url, botToken }, user);
+  }
   if (!answer.data || !cookie) return fail(`The login failed: ${answer.error?.message ?? response.status}`);
   return { cookie, expiresAt: new Date(answer.data.expires_at), role: answer.data.member.role };
 }
