@@ -1,8 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { freePort } from './free-port.ts';
-import { checkPort } from './ports.ts';
-import { writePrivateFile } from './private-file.ts';
+import { freePort } from './process/free-port.ts';
+import { checkPort } from './process/ports.ts';
+import { writePrivateFile } from './process/private-file.ts';
 
 /** What an operator would bring along on AWS, and what has to stay the same from start to start. */
 export type OperatorValues = {

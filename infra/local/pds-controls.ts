@@ -1,5 +1,5 @@
-import type { KeptChild } from './kept-child.ts';
-import type { Pds } from './pds.ts';
+import type { Pds } from './atproto/pds.ts';
+import type { KeptChild } from './process/kept-child.ts';
 
 /** What can be done to the running PDS. */
 export type PdsControls = {

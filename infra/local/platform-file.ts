@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { writePrivateFile } from './private-file.ts';
+import { writePrivateFile } from './process/private-file.ts';
 
 /** What other commands (login, psql) need to know about a running platform. Holds credentials: mode 0600. */
 export type PlatformFile = {

@@ -1,25 +1,25 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import { keepPdsSecrets } from './atproto/pds-secrets.ts';
 import { type CloudOptions, type RunningCloud, startCloud } from './cloud.ts';
-import { startGateway } from './gateway.ts';
 import { hideSecrets } from './hide-secrets.ts';
-import { lockDataDirectory } from './instance-lock.ts';
+import { startGateway } from './http-api/gateway.ts';
 import { databaseUrlsOf, type OperatorKeys, operatorKeysOf } from './operator-keys.ts';
 import { keepOperatorValues } from './operator-values.ts';
 import { type PdsControls, pdsControls } from './pds-controls.ts';
-import { keepPdsSecrets } from './pds-secrets.ts';
 import {
   type PlatformFile,
   readPlatformFile,
   removePlatformFile,
   writePlatformFile,
 } from './platform-file.ts';
-import { checkPort } from './ports.ts';
+import { lockDataDirectory } from './process/instance-lock.ts';
+import { checkPort } from './process/ports.ts';
+import { createStopper, type Stopper } from './process/stopper.ts';
 import { pdsDirectory, plcUrlOf, startServers } from './servers.ts';
-import { createStopper, type Stopper } from './stopper.ts';
-import { synthesize } from './synthesize.ts';
 import { demoTelegramId, telegramDialog } from './telegram.ts';
 import { loadAssembly } from './template/assembly.ts';
+import { synthesize } from './template/synthesize.ts';
 
 export type PlatformOptions = {
   /** Where everything that survives a restart lies. */

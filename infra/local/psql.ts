@@ -3,8 +3,8 @@ import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { parseArgs } from 'node:util';
 import postgres from 'postgres';
-import { runningPlatform } from './instance-lock.ts';
 import { readPlatformFile } from './platform-file.ts';
+import { runningPlatform } from './process/instance-lock.ts';
 import { runCommand } from './psql/commands.ts';
 
 // Opens the running platform's database as its superuser: with psql, if this machine has it, else with a small prompt

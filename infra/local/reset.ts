@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { lockDataDirectory } from './instance-lock.ts';
+import { lockDataDirectory } from './process/instance-lock.ts';
 import { removeData } from './remove-data.ts';
 
 const { values } = parseArgs({ options: { data: { type: 'string', default: '.data' } } });

@@ -1,10 +1,10 @@
 import path from 'node:path';
 import postgres from 'postgres';
-import { type KeptChild, keepRunning } from './kept-child.ts';
-import { type Pds, startPds } from './pds.ts';
-import { startPlc } from './plc.ts';
-import { startPostgres } from './postgres.ts';
-import type { Stopper } from './stopper.ts';
+import { type Pds, startPds } from './atproto/pds.ts';
+import { startPlc } from './atproto/plc.ts';
+import { startPostgres } from './postgres/postgres.ts';
+import { type KeptChild, keepRunning } from './process/kept-child.ts';
+import type { Stopper } from './process/stopper.ts';
 
 type Dependencies = {
   stopper: Stopper;

@@ -3,8 +3,8 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { AppError } from '../../lib/app-error.ts';
 import { troubleIn } from './function-log.ts';
-import { lockDataDirectory } from './instance-lock.ts';
 import { type Platform, startPlatform } from './platform.ts';
+import { lockDataDirectory } from './process/instance-lock.ts';
 import { removeData } from './remove-data.ts';
 
 const USAGE = `Usage: npm start -- [options]

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Pds, startPds } from '../../infra/local/pds.ts';
+import { type Pds, startPds } from '../../infra/local/atproto/pds.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
 import { expectNoDoublesNorOrphans, expectWorkingIdentities } from '../e2e/prove-members.ts';
 import { logInAll, openPlatform, type RunningPlatform, untilActive } from '../e2e/running-platform.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { memberHostFetch } from '../../infra/local/member-fetch.ts';
+import { memberHostFetch } from '../../infra/local/atproto/member-fetch.ts';
 import { startPlatform } from '../../infra/local/platform.ts';
 import { demoTelegramId } from '../../infra/local/telegram.ts';
 import { logIn, type ObservedStep, watchUntilActive } from './member-journey.ts';

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Platform, startPlatform } from '../../infra/local/platform.ts';
 import { readPlatformFile } from '../../infra/local/platform-file.ts';
-import { findProcess } from '../../infra/local/process-table.ts';
+import { findProcess } from '../../infra/local/process/process-table.ts';
 import { call, type IdentityInfo, logIn, watchUntilActive } from './member-journey.ts';
 
 const LOCAL = path.resolve(import.meta.dirname, '../../infra/local');

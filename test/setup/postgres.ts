@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
-import { startPostgres } from '../../infra/local/postgres.ts';
+import { startPostgres } from '../../infra/local/postgres/postgres.ts';
 import { migrate } from '../../lib/db/migrate.ts';
 
 /** What the tests need to make databases of their own: the server, the template, the roles' passwords. */

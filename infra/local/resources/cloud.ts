@@ -1,10 +1,10 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import * as z from 'zod';
+import type { KmsKeys } from '../aws/kms-keys.ts';
+import type { SecretsManager } from '../aws/secrets-manager.ts';
+import type { Schedule } from '../events/schedule.ts';
 import type { HttpApi } from '../http-api/api.ts';
-import type { KmsKeys } from '../kms-keys.ts';
 import type { LambdaFunction, PoolLimits } from '../lambda/function.ts';
-import type { Schedule } from '../schedule.ts';
-import type { SecretsManager } from '../secrets-manager.ts';
 import type { Create, Created, Resource } from '../template/deploy.ts';
 
 /** The machine's side of the cloud: what resources are made of, and the register of those that exist. */

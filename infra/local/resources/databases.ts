@@ -1,6 +1,6 @@
 import postgres from 'postgres';
 import * as z from 'zod';
-import { SUPERUSER } from '../postgres-cluster.ts';
+import { SUPERUSER } from '../postgres/cluster.ts';
 import { type Cloud, kind, physicalName } from './cloud.ts';
 
 const engine = z.string().regex(/postgres/, 'only PostgreSQL runs locally');

@@ -1,6 +1,6 @@
 import { CreateQueueCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import * as z from 'zod';
-import { startPoller } from '../queue-poller.ts';
+import { startPoller } from '../events/queue-poller.ts';
 import { arn, boolean, functionByArn, kind, number, physicalName } from './cloud.ts';
 
 /** AWS::SQS::Queue, with its redrive policy. */

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import * as z from 'zod';
+import { checkExpression, type Schedule, startSchedule } from '../events/schedule.ts';
 import { invokeAsync } from '../lambda/async-invoke.ts';
 import type { InvokeResult } from '../lambda/spec.ts';
-import { checkExpression, type Schedule, startSchedule } from '../schedule.ts';
 import { arn, type Cloud, functionByArn, kind, physicalName } from './cloud.ts';
 import { queueUrlOf } from './queues.ts';
 

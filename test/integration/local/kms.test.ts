@@ -19,7 +19,7 @@ import {
   TagResourceCommand,
 } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startKms } from '../../../infra/local/kms.ts';
+import { startKms } from '../../../infra/local/aws/kms.ts';
 
 const home = mkdtempSync(path.join(tmpdir(), 'kms-test-'));
 const file = path.join(home, 'kms.json');

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { DidResolver, HandleResolver } from '@atproto/identity';
 import { afterEach, describe, expect, it } from 'vitest';
-import { memberHostFetch, reachMemberHosts } from '../../../infra/local/member-fetch.ts';
+import { memberHostFetch, reachMemberHosts } from '../../../infra/local/atproto/member-fetch.ts';
 import { startMemberGateway } from './member-gateway.ts';
 
 const domain = 'pnptv.test';

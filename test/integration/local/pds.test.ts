@@ -8,9 +8,9 @@ import path from 'node:path';
 import { AtpAgent } from '@atproto/api';
 import { Secp256k1Keypair } from '@atproto/crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type Pds, type PdsOptions, startPds } from '../../../infra/local/pds.ts';
-import { type Plc, startPlc } from '../../../infra/local/plc.ts';
-import { findProcess } from '../../../infra/local/process-table.ts';
+import { type Pds, type PdsOptions, startPds } from '../../../infra/local/atproto/pds.ts';
+import { type Plc, startPlc } from '../../../infra/local/atproto/plc.ts';
+import { findProcess } from '../../../infra/local/process/process-table.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 import { startMemberGateway } from './member-gateway.ts';
 
@@ -233,7 +233,7 @@ describe('the server', () => {
 });
 
 async function startInAnotherProcess(): Promise<{ parent: ChildProcess; pid: number }> {
-  const module = new URL('../../../infra/local/plc.ts', import.meta.url).href;
+  const module = new URL('../../../infra/local/atproto/plc.ts', import.meta.url).href;
   const program = `
     const { startPlc } = await import(${JSON.stringify(module)});
     console.log((await startPlc()).pid);

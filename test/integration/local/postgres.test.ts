@@ -15,11 +15,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import postgres from 'postgres';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import { freePort } from '../../../infra/local/free-port.ts';
-import { type Postgres, startPostgres } from '../../../infra/local/postgres.ts';
-import { chooseAccount } from '../../../infra/local/postgres-account.ts';
-import { findPostgresBinaries } from '../../../infra/local/postgres-binaries.ts';
-import { findProcess } from '../../../infra/local/process-table.ts';
+import { chooseAccount } from '../../../infra/local/postgres/account.ts';
+import { findPostgresBinaries } from '../../../infra/local/postgres/binaries.ts';
+import { type Postgres, startPostgres } from '../../../infra/local/postgres/postgres.ts';
+import { freePort } from '../../../infra/local/process/free-port.ts';
+import { findProcess } from '../../../infra/local/process/process-table.ts';
 
 const asRoot = process.getuid?.() === 0;
 const NOBODY = 65534;
@@ -79,7 +79,7 @@ const isAlive = (pid: number): boolean => findProcess(pid) !== undefined;
 
 /** A Node process that starts the server on `dir`, says its pid and then just lives. */
 async function startInAnotherProcess(uid?: number): Promise<{ parent: ChildProcess; pid: number }> {
-  const module = new URL('../../../infra/local/postgres.ts', import.meta.url).href;
+  const module = new URL('../../../infra/local/postgres/postgres.ts', import.meta.url).href;
   const program = `
     const { startPostgres } = await import(${JSON.stringify(module)});
     const server = await startPostgres({ dir: ${JSON.stringify(dir)}, durable: false });

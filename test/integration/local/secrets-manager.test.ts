@@ -9,7 +9,7 @@ import {
   SecretsManagerClient,
 } from '@aws-sdk/client-secrets-manager';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startSecretsManager } from '../../../infra/local/secrets-manager.ts';
+import { startSecretsManager } from '../../../infra/local/aws/secrets-manager.ts';
 
 const home = mkdtempSync(path.join(tmpdir(), 'secrets-test-'));
 const file = path.join(home, 'secrets.json');

@@ -9,7 +9,7 @@ import {
   StartMessageMoveTaskCommand,
 } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Sqs, startSqs } from '../../../infra/local/sqs.ts';
+import { type Sqs, startSqs } from '../../../infra/local/aws/sqs.ts';
 
 let server: Sqs;
 let sqs: SQSClient;

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningCloud } from '../../../infra/local/cloud.ts';
-import { type Gateway, startGateway } from '../../../infra/local/gateway.ts';
+import { type Gateway, startGateway } from '../../../infra/local/http-api/gateway.ts';
 import { lambda, runStacks } from './assembly.ts';
 
 const CODE = {

@@ -7,7 +7,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningCloud } from '../../../infra/local/cloud.ts';
-import { failedMessages } from '../../../infra/local/queue-poller.ts';
+import { failedMessages } from '../../../infra/local/events/queue-poller.ts';
 import { lambda, runStacks } from './assembly.ts';
 
 /** Prints the batch as one line and then does what the bodies say. */

@@ -1,9 +1,9 @@
 import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { Cron } from 'croner';
 import { describe, expect, it } from 'vitest';
+import { checkExpression, toCroner } from '../../../infra/local/events/schedule.ts';
 import { invokeAsync } from '../../../infra/local/lambda/async-invoke.ts';
 import type { LambdaFunction } from '../../../infra/local/lambda/function.ts';
-import { checkExpression, toCroner } from '../../../infra/local/schedule.ts';
 import { lambda, runStacks } from './assembly.ts';
 
 const CODE = {

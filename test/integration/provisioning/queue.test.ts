@@ -6,7 +6,7 @@ import {
   SQSClient,
 } from '@aws-sdk/client-sqs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Sqs, startSqs } from '../../../infra/local/sqs.ts';
+import { type Sqs, startSqs } from '../../../infra/local/aws/sqs.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { silentLog } from '../../../lib/observability/log.ts';
 import { claim, MOST_CLAIMS } from '../../../lib/provisioning/claim.ts';

@@ -4,8 +4,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DisableKeyCommand, KMSClient, ScheduleKeyDeletionCommand } from '@aws-sdk/client-kms';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { AwsError, startAwsJson } from '../../../infra/local/aws-json.ts';
-import { startKms } from '../../../infra/local/kms.ts';
+import { AwsError, startAwsJson } from '../../../infra/local/aws/aws-json.ts';
+import { startKms } from '../../../infra/local/aws/kms.ts';
 import { createKmsWrapper, KMS_CLIENT_OPTIONS } from '../../../lib/vault/kms-wrapper.ts';
 import { itWrapsDataKeys } from '../../unit/vault/wrapping-promises.ts';
 

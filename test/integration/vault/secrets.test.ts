@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { KMSClient } from '@aws-sdk/client-kms';
 import postgres, { type Sql } from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startKms } from '../../../infra/local/kms.ts';
+import { startKms } from '../../../infra/local/aws/kms.ts';
 import { chooseDataKey } from '../../../lib/vault/choose-data-key.ts';
 import type { KeyWrapper } from '../../../lib/vault/key-wrapper.ts';
 import { createKmsWrapper } from '../../../lib/vault/kms-wrapper.ts';

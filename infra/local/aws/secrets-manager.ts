@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { writePrivateFile } from '../process/private-file.ts';
 import { optionalText, optionalTextList, text } from './aws-input.ts';
 import { type AwsActions, AwsError, type AwsInput, type AwsJsonServer, startAwsJson } from './aws-json.ts';
-import { writePrivateFile } from './private-file.ts';
 
 type Version = { id: string; stages: string[]; value: string; created: number };
 type Secret = { name: string; arn: string; created: number; versions: Version[] };

@@ -1,6 +1,6 @@
 import { Cron } from 'croner';
-import { AppError } from '../../lib/app-error.ts';
-import type { InvokeResult } from './lambda/spec.ts';
+import { AppError } from '../../../lib/app-error.ts';
+import type { InvokeResult } from '../lambda/spec.ts';
 
 /** Something that happens at set times (AWS::Scheduler::Schedule, AWS::Events::Rule). */
 export type Schedule = {

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { Code } from 'aws-cdk-lib/aws-lambda';
-import { createApp } from '../app.ts';
-import { buildFunctions } from '../build.ts';
-import { stageFromEnv } from '../stage.ts';
+import { createApp } from '../../app.ts';
+import { buildFunctions } from '../../build.ts';
+import { stageFromEnv } from '../../stage.ts';
 
 // node synthesize-process.ts <dist> <outdir>: the app of `cdk deploy`, with bundles and output in places of our own.
 const [dist = '', outdir = ''] = process.argv.slice(2);

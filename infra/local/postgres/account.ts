@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import path from 'node:path';
-import { startError } from './child.ts';
+import { startError } from '../process/child.ts';
 
 /**
  * Under which account PostgreSQL runs, and how a command is started under it.

@@ -63,7 +63,7 @@ export function serveAsChild<Input>(
   start: (input: Input) => Promise<{ server: Server; stop: () => Promise<void> }>,
 ): void {
   // A PDS is some 2,000 modules: keeping their compiled code saves a third of its start.
-  enableCompileCache(fileURLToPath(new URL('../../node_modules/.cache/compiled', import.meta.url)));
+  enableCompileCache(fileURLToPath(new URL('../../../node_modules/.cache/compiled', import.meta.url)));
   process.once('disconnect', () => process.exit());
   process.once('message', async ({ input }: { input: Input }) => {
     try {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { AppError } from '../../lib/app-error.ts';
-import { gatewayAnswer, type HttpAnswer } from './http-api/answer.ts';
-import { answerRequest, type HttpApi, MAX_BODY_BYTES, MAX_HEADER_BYTES } from './http-api/api.ts';
-import { splitTarget } from './http-api/request.ts';
+import { AppError } from '../../../lib/app-error.ts';
+import { gatewayAnswer, type HttpAnswer } from './answer.ts';
+import { answerRequest, type HttpApi, MAX_BODY_BYTES, MAX_HEADER_BYTES } from './api.ts';
+import { splitTarget } from './request.ts';
 import { findStaticFile } from './static-files.ts';
 
 /** Answers a request that belongs to this machine alone, or says that it is not its own. */

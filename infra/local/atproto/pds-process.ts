@@ -1,5 +1,5 @@
+import { onLoopbackOnly, serveAsChild } from '../process/node-child.ts';
 import { reachMemberHosts } from './member-fetch.ts';
-import { onLoopbackOnly, serveAsChild } from './node-child.ts';
 import type { PdsProcessInput } from './pds.ts';
 
 serveAsChild<PdsProcessInput>(async ({ memberHosts, environment }) => {

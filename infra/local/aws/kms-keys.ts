@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { writePrivateFile } from '../process/private-file.ts';
 import { AwsError } from './aws-json.ts';
-import { writePrivateFile } from './private-file.ts';
 
 export type KmsKey = {
   id: string;

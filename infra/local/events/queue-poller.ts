@@ -5,8 +5,8 @@ import {
   ReceiveMessageCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
-import type { LambdaFunction } from './lambda/function.ts';
-import type { InvokeResult } from './lambda/spec.ts';
+import type { LambdaFunction } from '../lambda/function.ts';
+import type { InvokeResult } from '../lambda/spec.ts';
 
 export type EventSource = {
   queueUrl: string;

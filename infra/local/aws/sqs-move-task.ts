@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { buildApp } from 'fauxqs';
-import { startError } from './child.ts';
+import { startError } from '../process/child.ts';
 
 type App = ReturnType<typeof buildApp>;
 type Message = { Body: string; ReceiptHandle: string; MessageAttributes?: object };

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module';
-import { onLoopbackOnly, serveAsChild } from './node-child.ts';
+import { onLoopbackOnly, serveAsChild } from '../process/node-child.ts';
 import type { PlcProcessInput } from './plc.ts';
 
 serveAsChild<PlcProcessInput>(async ({ port, databaseUrl }) => {

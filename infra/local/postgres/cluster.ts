@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { startError } from './child.ts';
-import type { Account } from './postgres-account.ts';
+import { startError } from '../process/child.ts';
+import type { Account } from './account.ts';
 
 export const SUPERUSER = 'postgres';
 

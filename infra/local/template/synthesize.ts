@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { startError, superviseChild, tieToOurLife } from './child.ts';
+import { startError, superviseChild, tieToOurLife } from '../process/child.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
+const ROOT = path.resolve(import.meta.dirname, '../../..');
 /** All that the assembly is made from. `infra/local` runs it and is no part of it. */
 const INPUTS = [
   'functions/**/*',

@@ -1,6 +1,6 @@
 import { createECDH, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { writePrivateFile } from './private-file.ts';
+import { writePrivateFile } from '../process/private-file.ts';
 
 export type PdsSecrets = {
   jwtSecret: string;

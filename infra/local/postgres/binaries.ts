@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { startError } from './child.ts';
+import { startError } from '../process/child.ts';
 
 export type PostgresBinaries = { initdb: string; postgres: string };
 

@@ -1,5 +1,5 @@
 import { buildApp } from 'fauxqs';
-import { startError } from './child.ts';
+import { startError } from '../process/child.ts';
 import { addMessageMoveTask } from './sqs-move-task.ts';
 
 export type Sqs = {

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startError } from './child.ts';
-import { findProcess } from './process-table.ts';
+import { startError } from '../process/child.ts';
+import { findProcess } from '../process/process-table.ts';
 
 /** A setting that PostgreSQL ignores; it shows on the command line which process started the server. */
 export const LAUNCHER_SETTING = 'local.launcher_pid';

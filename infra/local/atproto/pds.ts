@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { ServerEnvironment } from '@atproto/pds';
-import type { Child, OnLog } from './child.ts';
-import { freePort } from './free-port.ts';
+import type { Child, OnLog } from '../process/child.ts';
+import { freePort } from '../process/free-port.ts';
+import { startNodeChild } from '../process/node-child.ts';
 import type { MemberHosts } from './member-fetch.ts';
-import { startNodeChild } from './node-child.ts';
 import { keepPdsSecrets } from './pds-secrets.ts';
 
 export type PdsOptions = {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { startError } from './child.ts';
+import { startError } from '../process/child.ts';
 
 /** What a request body holds before anybody has looked at it. */
 export type AwsInput = Record<string, unknown>;

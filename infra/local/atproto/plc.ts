@@ -1,5 +1,5 @@
-import type { Child, OnLog } from './child.ts';
-import { startNodeChild } from './node-child.ts';
+import type { Child, OnLog } from '../process/child.ts';
+import { startNodeChild } from '../process/node-child.ts';
 
 export type PlcOptions = {
   /** A database of its own, owned by the URL's role; without one, the directory forgets everything when it stops. */

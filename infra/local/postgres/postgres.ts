@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, realpathSync } from 'node:fs';
 import path from 'node:path';
-import { type Child, type OnLog, startError, superviseChild, tieToOurLife } from './child.ts';
-import { freePort } from './free-port.ts';
-import { chooseAccount } from './postgres-account.ts';
-import { findPostgresBinaries } from './postgres-binaries.ts';
-import { clusterExists, createCluster, passwordFile, SUPERUSER } from './postgres-cluster.ts';
-import { endOrphanedPostmaster, LAUNCHER_SETTING } from './postgres-orphan.ts';
+import { type Child, type OnLog, startError, superviseChild, tieToOurLife } from '../process/child.ts';
+import { freePort } from '../process/free-port.ts';
+import { chooseAccount } from './account.ts';
+import { findPostgresBinaries } from './binaries.ts';
+import { clusterExists, createCluster, passwordFile, SUPERUSER } from './cluster.ts';
+import { endOrphanedPostmaster, LAUNCHER_SETTING } from './orphan.ts';
 
 export type PostgresOptions = {
   /** Data directory; made at the first start. Its password lies beside it, in `<dir>.password`. */
