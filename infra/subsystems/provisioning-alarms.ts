@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import { Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
@@ -14,7 +14,11 @@ type Parts = Record<'queue' | 'deadLetters' | 'unstarted', Queue> &
 
 /** What can go wrong between a login and an identity, and what to do about it. */
 export function addProvisioningAlarms(scope: Construct, parts: Parts, operators: ITopic): void {
-  for (const [id, props] of Object.entries({ ...queueAlarms(parts), ...functionAlarms(parts) }))
+  for (const [id, props] of Object.entries({
+    ...queueAlarms(parts),
+    ...functionAlarms(parts),
+    ...eventAlarms(),
+  }))
     addAlarm(scope, `${id}-alarm`, props, operators);
 }
 
@@ -86,6 +90,45 @@ function functionAlarms({ worker, relay, deadLetter }: Parts): Record<string, Al
       threshold: 0,
       means: 'The function that writes dead letters down fails.',
       todo: 'read the log of dead-letter; the messages come back by themselves.',
+    },
+  };
+}
+
+/** What the worker itself counts (lib/observability/metrics.ts), where no error of the function shows it. */
+function eventAlarms(): Record<string, AlarmProps> {
+  const counted = (metricName: string) =>
+    new Metric({
+      namespace: 'PdsProvisioning',
+      metricName,
+      dimensionsMap: { service: 'provisioning' },
+      statistic: Stats.SUM,
+      period: PERIOD,
+    });
+  return {
+    'identity-failed': {
+      metric: counted('ProvisioningFailed'),
+      threshold: 0,
+      means: 'A member was told that his identity could not be made.',
+      todo: 'read error_details of the failed row in pds_provisioning_queue; what is repaired, a retry goes on from there.',
+    },
+    'work-given-up': {
+      metric: counted('ProvisioningDead'),
+      threshold: 0,
+      means: 'Work was begun again and again without an outcome, and is given up.',
+      todo: 'find the row in pds_provisioning_queue and its queue_id in the log of provision-identity, repair, redrive.',
+    },
+    'circuit-open': {
+      metric: counted('CircuitBreakerOpen'),
+      threshold: 0,
+      means: 'A PDS does not answer. New members wait for it and lose nothing.',
+      todo: 'see to the PDS (/xrpc/_health); when it answers, they complete by themselves.',
+    },
+    'admin-password-refused': {
+      metric: counted('AdminPasswordRefused'),
+      threshold: 0,
+      means:
+        'The PDS refuses our admin password: broken-off creations cannot be cleared, nor passwords reset.',
+      todo: "write the PDS's admin password into the secret PDS_ADMIN_PASSWORD and deploy, or restart the worker.",
     },
   };
 }

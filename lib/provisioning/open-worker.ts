@@ -18,6 +18,7 @@ type WorkerSettings = Settings<
   | 'PDS_EMAIL_DOMAIN'
   | 'PDS_HANDLE_STRATEGY'
   | 'PDS_LOCAL_ENDPOINT'
+  | 'PDS_APP_ORIGIN'
   | 'PDS_ADMIN_DID'
   | 'PDS_ADMIN_PASSWORD'
   | 'PDS_RATE_LIMIT_BYPASS_KEY'
@@ -37,7 +38,7 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
   // Two connections: opening a data key may need one while a transaction holds the other.
   const sql = connect(settings.DATABASE_URL, { applicationName: 'provision-identity', max: 2 });
   const vault = await openVault(settings, sql);
-  const { PDS_DOMAIN: domain, PDS_ADMIN_DID, PDS_LOCAL_ENDPOINT } = settings;
+  const { PDS_DOMAIN: domain, PDS_APP_ORIGIN, PDS_ADMIN_DID, PDS_LOCAL_ENDPOINT } = settings;
   return {
     sql,
     vault,
@@ -50,7 +51,7 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
       domain,
       emailDomain: settings.PDS_EMAIL_DOMAIN,
       strategy: settings.PDS_HANDLE_STRATEGY,
-      reserved: operatorLabels(domain, [PDS_ADMIN_DID, PDS_LOCAL_ENDPOINT]),
+      reserved: operatorLabels(domain, [PDS_APP_ORIGIN, PDS_ADMIN_DID, PDS_LOCAL_ENDPOINT]),
     },
     backUp: (tx: Transaction, userId: string) => backUpCredentials({ tx, vault }, userId, 'auto'),
     log: openLog('provision-identity'),

@@ -39,6 +39,7 @@ export async function measureProvisioning(ground: Ground, rounds: number) {
       PDS_EMAIL_DOMAIN: DOMAIN,
       PDS_HANDLE_STRATEGY: 'username',
       PDS_LOCAL_ENDPOINT: pds.url,
+      PDS_APP_ORIGIN: 'http://localhost:3001',
       PDS_ADMIN_DID: undefined,
       PDS_ADMIN_PASSWORD: pds.adminPassword,
       PDS_RATE_LIMIT_BYPASS_KEY: undefined,
