@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Answer, type AskOptions, ask } from './ask.ts';
 import { openPlatform, type RunningPlatform, untilActive } from './running-platform.ts';
 
@@ -27,9 +27,14 @@ beforeAll(async () => {
   jars = { member: await jarOf('alice'), admin: await jarOf('admin', '--admin') };
   await untilActive(running, { timeoutMs: 60_000 });
   // The first checks of the two identities come after them.
-  const open = () =>
-    running.sql`SELECT FROM pds_provisioning_queue WHERE status IN ('pending', 'processing')`;
-  await expect.poll(open, { timeout: 20_000 }).toHaveLength(0);
+  await vi.waitUntil(
+    async () => {
+      const open =
+        await running.sql`SELECT FROM pds_provisioning_queue WHERE status IN ('pending', 'processing')`;
+      return open.length === 0;
+    },
+    { timeout: 20_000, interval: 100 },
+  );
 });
 afterAll(async () => {
   await running?.close();

@@ -1,0 +1,229 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ReceiveMessageResult, SQSClient } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { keepPdsSecrets } from '../../infra/local/atproto/pds-secrets.ts';
+import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
+import type { Did } from '../../lib/brands.ts';
+import { updateAccountPassword } from '../../lib/pds/admin.ts';
+import { type AskOptions, ask } from './ask.ts';
+import { type Opened, openEverySecret, spellings } from './opened-secrets.ts';
+import {
+  newcomer,
+  openPlatform,
+  type RunningPlatform,
+  relayNow,
+  untilActive,
+  WORKER,
+} from './running-platform.ts';
+
+/**
+ * Drives the platform through good and bad days and keeps everything that leaves it in the clear: answers, log lines,
+ * messages, rows, and what is deployed. Then no secret, in no spelling, may be in any of it.
+ */
+describe('what the platform says', () => {
+  let running: RunningPlatform;
+  const secrets: Opened[] = [];
+  const answers: string[] = [];
+  const messages: string[] = [];
+  let did: Did;
+  let uuid: string;
+
+  const keep = (name: string, value: string) => secrets.push({ name, bytes: Buffer.from(value) });
+  const tell = async (method: string, route: string, options?: AskOptions) => {
+    const { headers, ...answer } = await ask(running.platform, method, route, options);
+    // A login hands its session to the browser; nothing else ever shows one.
+    const { 'set-cookie': cookies, ...others } = headers;
+    answers.push(JSON.stringify({ method, route, headers: others }), answer.text);
+    return { ...answer, cookie: cookies?.[0]?.split(';', 1)[0] };
+  };
+  const logIn = async (user: TelegramUser) => {
+    const body = signWidgetPayload(running.platform.botToken, user);
+    keep(`signature of ${user.id}`, body.hash);
+    const { cookie } = await tell('POST', '/api/auth/telegram/widget', { body });
+    if (cookie === undefined) throw new Error('no session');
+    keep(`session of ${user.id}`, cookie.slice(cookie.indexOf('=') + 1));
+    return cookie;
+  };
+  const openAll = async () => secrets.push(...(await openEverySecret(running)));
+
+  beforeAll(async () => {
+    listenIn(messages);
+    running = await openPlatform();
+    const { platform, dataDir, sql } = running;
+    keep('bot token', platform.botToken);
+    const pdsSecrets = keepPdsSecrets(path.join(dataDir, 'pds', 'secrets.json'));
+    for (const [name, value] of Object.entries(pdsSecrets)) keep(`${name} of the PDS`, value);
+    for (const [role, url] of Object.entries(platform.databaseUrls)) {
+      keep(`password of ${role}`, decodeURIComponent(new URL(String(url)).password));
+    }
+    keep('SESSION_SECRET', deployedSecret(dataDir, /session/i));
+
+    // A good day.
+    const alice = newcomer('silent_alice');
+    const cookie = await logIn(alice);
+    await untilActive(running, { timeoutMs: 30_000 });
+    await openAll();
+    const [row] = await sql<
+      { pds_did: Did; pnptv_uuid: string }[]
+    >`SELECT pds_did, pnptv_uuid FROM user_pds_mapping`;
+    if (!row) throw new Error('no identity');
+    ({ pds_did: did, pnptv_uuid: uuid } = row);
+    await tell('POST', '/api/pds/create-backup', { cookie });
+
+    // Bad input, and a PDS that is down while somebody else comes: his bootstrap key is still there.
+    const forged = signWidgetPayload(
+      platform.botToken,
+      newcomer('mallory'),
+      new Date(Date.now() - 3_600_000),
+    );
+    keep('stale signature', forged.hash);
+    await tell('POST', '/api/auth/telegram/widget', { body: forged });
+    await tell('POST', '/api/auth/telegram/widget', { body: { ...forged, token: platform.botToken } });
+    await tell('POST', '/api/auth/telegram/widget', { rawBody: `{"hash":"${forged.hash}"` });
+    await platform.pds.stop();
+    const bob = await logIn(newcomer('silent_bob'));
+    await tell('GET', '/api/pds/health', { cookie });
+    await some(() => sql`SELECT FROM user_pds_mapping WHERE bootstrap_key_sealed IS NOT NULL`);
+    await openAll();
+    await tell('POST', '/api/pds/retry-provision', { cookie: bob });
+    await tell('POST', '/api/pds/create-backup', { cookie: bob });
+    await platform.pds.start();
+
+    // A worker that dies at work, and an account whose stored credentials do not fit any more.
+    await logIn(newcomer('silent_carol'));
+    await sleep(150);
+    platform.functions.kill(WORKER);
+    await untilActive(running, { timeoutMs: 60_000 });
+    await openAll();
+    const pds = { fetch, now: () => new Date(), endpoint: platform.pds.url, timeoutMs: 10_000 };
+    const { adminPassword } = pdsSecrets;
+    await updateAccountPassword({ ...pds, adminPassword }, { did, password: 'another-password-than-ours' });
+    await sql`UPDATE user_pds_mapping SET last_verified_at = now() - interval '2 hours' WHERE pds_did = ${did}`;
+    await logIn({ ...alice, first_name: 'Alice, back again' });
+    await relayNow(running);
+    await some(
+      () => sql`SELECT FROM pds_health_checks WHERE check_type = 'credentials' AND status = 'failed'`,
+    );
+    await openAll();
+
+    for (const route of ['info', 'health', 'health-checks', 'provisioning-log']) {
+      await tell('GET', `/api/pds/${route}`, { cookie });
+    }
+    await tell('GET', '/api/auth/session', { cookie });
+    await tell('GET', '/.well-known/did.json', { host: did.slice('did:web:'.length) });
+    const admin = await logIn({ id: platform.adminTelegramId, first_name: 'Admin' });
+    await tell('POST', '/api/pds/provision', { cookie: admin, body: { userId: String(alice.id) } });
+    await tell('POST', '/api/auth/logout', { cookie });
+    await openAll();
+  }, 180_000);
+  afterAll(async () => {
+    await running?.close();
+  });
+
+  /** Names what is found; a failing test must not print the secret itself. */
+  const found = (text: string) =>
+    secrets
+      .filter((secret) => spellings(secret).some((spelling) => text.includes(spelling)))
+      .map(({ name }) => name);
+
+  it('has had every kind of secret to keep', () => {
+    const kinds = new Set(secrets.map(({ name }) => name.replace(/ (of )?[\d-][\da-f-]*$/, '')));
+    for (const kind of [
+      'pds_private_key_encrypted',
+      'bootstrap_key_sealed',
+      'account_password_sealed',
+      'pds_access_token',
+      'pds_refresh_token',
+      'session',
+      'signature',
+      'bot token',
+      'SESSION_SECRET',
+      'adminPassword of the PDS',
+      'password of worker',
+    ]) {
+      expect(kinds).toContain(kind);
+    }
+    expect(secrets.filter(({ name }) => name.startsWith('data key'))).not.toHaveLength(0);
+    for (const { name, bytes } of secrets) expect([name, bytes.length > 15]).toEqual([name, true]);
+    // The search itself finds what is there.
+    for (const secret of secrets) {
+      for (const spelling of spellings(secret)) expect(found(`"…${spelling}…"`)).toContain(secret.name);
+    }
+  });
+
+  it('holds no secret in any answer', () => {
+    const text = answers.join('\n');
+    expect(text).toContain(did);
+    expect(found(text)).toEqual([]);
+  });
+
+  it('holds no secret in any log line, failures and stacks included', () => {
+    const text = running.lines.map(({ line }) => line).join('\n');
+    for (const sign of [uuid, 'request refused', 'work waits', 'SIGKILL']) expect(text).toContain(sign);
+    expect(found(text)).toEqual([]);
+    // The platform itself takes the operator's secrets out of what the PDS prints. Our functions need nobody to do it.
+    const ours = running.lines.filter(({ source, line }) => source !== 'pds' && line.includes('[secret]'));
+    expect(ours).toEqual([]);
+  });
+
+  it('carries nothing but the number of a row through SQS', () => {
+    expect(messages).not.toHaveLength(0);
+    for (const message of messages) expect(message).toMatch(/^\{"queueId":"\d+"\}$/);
+  });
+
+  it('keeps nothing in the clear in any table', async () => {
+    const { sql } = running;
+    const tables = await sql<{ name: string }[]>`
+      SELECT c.oid::regclass::text AS name FROM pg_class c
+      WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace`;
+    expect(tables.length).toBeGreaterThan(15);
+    const dumps = await Promise.all(
+      tables.map(({ name }) => sql<{ line: string }[]>`SELECT t::text AS line FROM ${sql(name)} t`),
+    );
+    const text = dumps.flatMap((rows) => rows.map(({ line }) => line)).join('\n');
+    expect(text).toContain(did);
+    expect(found(text)).toEqual([]);
+  });
+
+  it('deploys none: templates and environments name where each secret is', () => {
+    const { functions } = running.platform;
+    const environments = functions.ids().map((id) => functions.environment(id));
+    expect(JSON.stringify(environments)).toContain('SECRET_ARN');
+    expect(found(JSON.stringify(environments))).toEqual([]);
+    const templates = filesIn(path.join(running.dataDir, 'cdk.out')).filter((file) => file.endsWith('.json'));
+    expect(templates).not.toHaveLength(0);
+    for (const file of templates) expect([file, found(readFileSync(file, 'utf8'))]).toEqual([file, []]);
+  });
+});
+
+/** Waits until a query finds something. */
+async function some(query: () => PromiseLike<readonly unknown[]>): Promise<void> {
+  await vi.waitUntil(async () => (await query()).length > 0, { timeout: 20_000, interval: 100 });
+}
+
+/** Notes what the queues deliver: the platform polls them from this process, through the SDK's client. */
+function listenIn(messages: string[]): void {
+  const send = SQSClient.prototype.send as (...args: unknown[]) => Promise<ReceiveMessageResult>;
+  vi.spyOn(SQSClient.prototype, 'send').mockImplementation(async function (this: SQSClient, ...args) {
+    const answer = await send.apply(this, args);
+    for (const { Body = '' } of answer.Messages ?? []) messages.push(Body);
+    return answer;
+  });
+}
+
+function deployedSecret(dataDir: string, name: RegExp): string {
+  const stored: { name: string; versions: { value: string }[] }[] = JSON.parse(
+    readFileSync(path.join(dataDir, 'secrets.json'), 'utf8'),
+  );
+  const value = stored.find((secret) => name.test(secret.name))?.versions.at(-1)?.value;
+  if (value === undefined) throw new Error(`no secret is named ${name}`);
+  return value;
+}
+
+function filesIn(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath, entry.name));
+}
