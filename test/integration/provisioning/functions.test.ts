@@ -25,6 +25,7 @@ describe('the functions of provisioning', () => {
       PDS_ENVIRONMENT: 'test',
       PDS_TIMES: 'test',
       PDS_DOMAIN: DOMAIN,
+      PDS_APP_ORIGIN: `https://app.${DOMAIN}`,
       PDS_EMAIL_DOMAIN: 'mail.pnptv.test',
       PDS_LOCAL_ENDPOINT: stage.pds.url,
       PDS_ADMIN_DID: `did:web:chiefs.${DOMAIN}`,
