@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readPlatformFile } from '../../infra/local/platform-file.ts';
 import { freePort } from '../../infra/local/process/free-port.ts';
@@ -66,7 +67,7 @@ async function startChild(options: {
   const child = spawn(
     process.execPath,
     [
-      path.join(import.meta.dirname, 'platform-process.ts'),
+      fileURLToPath(new URL('./platform-process.ts', import.meta.url)),
       `--data=${options.dataDir}`,
       `--port=${options.httpPort}`,
       `--pds-port=${options.pdsPort}`,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const STEPS = ['requested', 'reserved', 'account_created', 'identity_published', 'activated', 'secured'];
@@ -60,7 +61,7 @@ describe('npm run demo', { timeout: 90_000 }, () => {
   });
 
   it('fails, and names the check, when one does not hold', async () => {
-    const broken = path.join(import.meta.dirname, 'forgetful-client.ts');
+    const broken = fileURLToPath(new URL('./forgetful-client.ts', import.meta.url));
     expect(existsSync(broken)).toBe(true);
     const { code, last } = await demo(['--json'], ['--import', broken]);
     expect(code).toBe(1);
