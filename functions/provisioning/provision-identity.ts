@@ -2,9 +2,9 @@ import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { readSettings } from '../../lib/config.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
 import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
+import { once } from '../../lib/once.ts';
 import { storeProviders } from '../../lib/pds/providers.ts';
 import { performMessages } from '../../lib/provisioning/messages.ts';
-import { once } from '../../lib/provisioning/once.ts';
 import { openWorker } from '../../lib/provisioning/open-worker.ts';
 
 const settings = await readSettings([
