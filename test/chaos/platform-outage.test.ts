@@ -36,7 +36,7 @@ describe('a PDS that fails', () => {
     const members = await logInAll(running, MEMBERS);
     expect(performance.now() - begun).toBeLessThan(LOGIN_MS);
 
-    for (let second = 0; second < 8; second += 1) {
+    for (let second = 0; second < 5; second += 1) {
       await relayNow(running);
       await sleep(1_000);
     }

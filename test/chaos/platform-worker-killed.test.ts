@@ -13,7 +13,7 @@ import {
 import { seededRandom } from './seeded-random.ts';
 
 const MEMBERS = 12;
-const KILLING_MS = 20_000;
+const KILLING_MS = 15_000;
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
 
 describe('a worker that is killed', () => {

@@ -18,7 +18,7 @@ export type RunningPlatform = {
   readonly dataDir: string;
   /** Every line that functions, PDS and PLC directory have printed since the first start. */
   readonly lines: readonly { source: string; line: string }[];
-  /** Ends it and starts it again on the same data, at the same addresses. */
+  /** Ends it and starts it again on the same data. */
   restart(options?: Partial<PlatformOptions>): Promise<void>;
   close(): Promise<void>;
 };
@@ -44,7 +44,11 @@ export async function openPlatform(options: Partial<PlatformOptions> = {}): Prom
     await running.sql.end({ timeout: 1 });
     await running.platform.stop();
   };
-  let running = await start();
+  const remove = () => rm(dataDir, { recursive: true, force: true });
+  let running = await start().catch(async (error) => {
+    await remove();
+    throw error;
+  });
   return {
     get platform() {
       return running.platform;
@@ -55,19 +59,14 @@ export async function openPlatform(options: Partial<PlatformOptions> = {}): Prom
     dataDir,
     lines,
     async restart(more) {
-      const { url, pdsUrl } = running.platform;
       await stop();
-      running = await start({ httpPort: portOf(url), pdsPort: portOf(pdsUrl), ...more });
+      running = await start(more);
     },
     async close() {
       await stop();
-      await rm(dataDir, { recursive: true, force: true });
+      await remove();
     },
   };
-}
-
-function portOf(url: string): number {
-  return Number(new URL(url).port);
 }
 
 let lastId = 7_000_000_000;

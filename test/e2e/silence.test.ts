@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type ReceiveMessageResult, SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { keepPdsSecrets } from '../../infra/local/atproto/pds-secrets.ts';
@@ -93,7 +92,9 @@ describe('what the platform says', () => {
 
     // A worker that dies at work, and an account whose stored credentials do not fit any more.
     await logIn(newcomer('silent_carol'));
-    await sleep(150);
+    await some(
+      () => sql`SELECT FROM pds_provisioning_queue WHERE status = 'processing' AND action = 'create'`,
+    );
     platform.functions.kill(WORKER);
     await untilActive(running, { timeoutMs: 60_000 });
     await openAll();
@@ -200,7 +201,7 @@ describe('what the platform says', () => {
 
 /** Waits until a query finds something. */
 async function some(query: () => PromiseLike<readonly unknown[]>): Promise<void> {
-  await vi.waitUntil(async () => (await query()).length > 0, { timeout: 20_000, interval: 100 });
+  await vi.waitUntil(async () => (await query()).length > 0, { timeout: 20_000, interval: 10 });
 }
 
 /** Notes what the queues deliver: the platform polls them from this process, through the SDK's client. */
