@@ -13,7 +13,7 @@ import {
 import { seededRandom } from './seeded-random.ts';
 
 const MEMBERS = 12;
-const KILLING_MS = 15_000;
+const KILLING_MS = 18_000;
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
 
 describe('a worker that is killed', () => {
@@ -47,7 +47,7 @@ describe('a worker that is killed', () => {
     }
     const members = (await Promise.all(logins)).flat().map(({ id }) => id);
     console.log(`CHAOS_SEED=${SEED}: workers killed after`, countByValue(interrupted));
-    expect(interrupted.size).toBeGreaterThan(5);
+    expect(interrupted.size).toBeGreaterThan(3);
 
     await untilActive(running, { timeoutMs: 90_000 });
     await expectWorkingIdentities(running, members);
