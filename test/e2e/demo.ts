@@ -35,14 +35,8 @@ type Outcome = {
   checks: Checks;
 };
 
-const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, members: { type: 'string', default: '1' } },
-});
+const values = readOptions();
 const count = Number(values.members);
-if (!Number.isInteger(count) || count < 1 || count > 500) {
-  console.error('--members takes a whole number from 1 to 500.');
-  process.exit(2);
-}
 
 const say = (line: string) => console.log(line);
 const dataDir = await mkdtemp(path.join(tmpdir(), 'pds-demo-'));
@@ -134,6 +128,20 @@ try {
   await rm(dataDir, { recursive: true, force: true });
 }
 process.exit(failed ? 1 : 0);
+
+function readOptions() {
+  const members = { type: 'string', default: '1' } as const;
+  const json = { type: 'boolean', default: false } as const;
+  try {
+    const { values } = parseArgs({ options: { json, members } });
+    if (/^([1-9]\d?|[1-4]\d\d|500)$/.test(values.members)) return values;
+    console.error('--members takes a whole number from 1 to 500.');
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+  }
+  console.error('Usage: npm run demo [-- --members NUMBER] [-- --json]');
+  process.exit(2);
+}
 
 function memberName(index: number): string {
   const name = NAMES[index % NAMES.length] ?? 'demo';
