@@ -225,7 +225,9 @@ describe('a request without the right to ask', () => {
     const body = { userId: String(member.id) };
     const before = await running.sql`SELECT count(*) FROM pds_provisioning_queue WHERE action <> 'verify'`;
     expectRefusal(await post('/api/pds/provision', { cookie: member.cookie, body }), 403, 'ADMIN_REQUIRED');
-    expect(await running.sql`SELECT count(*) FROM pds_provisioning_queue WHERE action <> 'verify'`).toEqual(before);
+    expect(await running.sql`SELECT count(*) FROM pds_provisioning_queue WHERE action <> 'verify'`).toEqual(
+      before,
+    );
   });
 
   it('asks, as an administrator, for a member who never was here: 404', async () => {
