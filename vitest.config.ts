@@ -13,7 +13,6 @@ export default defineConfig({
           include: ['test/{integration,e2e,chaos}/**/*.test.ts'],
           globalSetup: ['test/setup/postgres.ts'],
           maxWorkers: 2,
-          retry: 1, // real servers on shared cores: a slow first answer is no broken promise
         },
       },
     ],

@@ -8,6 +8,7 @@ import * as identityContracts from '../../../lib/identity/api.ts';
 import { backUpCredentials, backupPlace } from '../../../lib/lifecycle/backup.ts';
 import * as contracts from '../../../lib/pds/api.ts';
 import { readMessage } from '../../../lib/provisioning/queue.ts';
+import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
 import { openSecret } from '../../../lib/vault/secrets.ts';
@@ -59,7 +60,8 @@ async function activeMember() {
 
 beforeAll(async () => {
   stage = await openStage();
-  bench = await openBench(stage);
+  // Nothing here waits for a failure: a slow machine may take its time.
+  bench = await openBench(stage, { times: TIMES.local });
   db = connect(bench.database.superuserUrl, { max: 2 });
   vault = createVault({ sql: bench.sql, wrapper: createLocalWrapper(ENCRYPTION_KEY), environment: 'test' });
   Object.assign(bench.deps, {
