@@ -1,5 +1,4 @@
 import { AppError } from '../app-error.ts';
-import type { Queryable } from '../db/connect.ts';
 import type { PdsAdmin } from '../pds/admin.ts';
 import { admit, noteFailure, noteSuccess, noteThrottled } from '../pds/breaker.ts';
 import { describeServer, type PdsSession } from '../pds/client.ts';
@@ -90,13 +89,4 @@ export async function reportProvider(
 /** Waiting out the quarantine comes after an answer: there is no such account, yet. */
 function sawNoAccount(error: unknown): boolean {
   return error instanceof Parked && error.reason === 'outcome_unknown';
-}
-
-/** Makes the work due that waited for this provider: the next relay sends it, the oldest first. */
-async function _wakeParked(sql: Queryable, providerId: string, now: Date): Promise<number> {
-  const woken = await sql`
-    UPDATE pds_provisioning_queue q SET next_retry = ${now} FROM user_pds_mapping m
-    WHERE q.status = 'pending' AND q.parked_reason = 'provider_down' AND q.next_retry > ${now}
-      AND m.user_id = q.user_id AND m.provider_id = ${providerId}`;
-  return woken.count;
 }
