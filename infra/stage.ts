@@ -8,8 +8,6 @@ const PLAIN = [
   'PDS_EMAIL_DOMAIN',
   'PDS_MODE',
   'PDS_LOCAL_ENDPOINT',
-  'PDS_REMOTE_PROVIDER',
-  'PDS_PLC_URL',
   'PDS_ADMIN_DID',
   'PDS_DID_METHOD',
   'PDS_HANDLE_STRATEGY',
@@ -78,14 +76,16 @@ export function stageFromEnv(env: Environment): Stage {
   const deployed = times === 'production';
 
   const settings = readSettings(env, deployed ? {} : ON_THIS_MACHINE, problems);
-  if (deployed) checkReachable(settings, problems);
+  if (deployed) checkTls(settings, problems);
+  const operatorEmail = env.PDS_OPERATOR_EMAIL || undefined;
+  if (deployed && !operatorEmail) problems.push('PDS_OPERATOR_EMAIL: is missing, nobody would hear an alarm');
   const stage: Stage = {
     name,
     deployed,
     times,
     settings,
     database: readDatabase(env, problems),
-    operatorEmail: env.PDS_OPERATOR_EMAIL || undefined,
+    operatorEmail,
     region: env.CDK_DEFAULT_REGION || env.AWS_REGION || undefined,
     edge: deployed ? readEdge(env, settings, problems) : undefined,
   };
@@ -108,15 +108,9 @@ function readSettings(env: Environment, defaults: Stage['settings'], problems: s
 }
 type Parsed = { success: boolean; error?: { issues: { message: string }[] } };
 
-/** A deployed stage talks to others: over TLS, and to a PDS that is named. */
-function checkReachable(settings: Stage['settings'], problems: string[]): void {
-  const mode = settings.PDS_MODE ?? SETTINGS.PDS_MODE.default;
-  const needed = { local: ['PDS_LOCAL_ENDPOINT'], remote: ['PDS_REMOTE_PROVIDER'] } as const;
-  const wanted: readonly PlainName[] =
-    mode === 'hybrid' ? [...needed.local, ...needed.remote] : needed[mode === 'remote' ? 'remote' : 'local'];
-  for (const name of wanted)
-    if (!settings[name]) problems.push(`${name}: is missing, PDS_MODE=${mode} needs it`);
-  for (const name of ['PDS_APP_ORIGIN', 'PDS_LOCAL_ENDPOINT', 'PDS_REMOTE_PROVIDER', 'PDS_PLC_URL'] as const)
+/** A deployed stage talks to others over TLS only. */
+function checkTls(settings: Stage['settings'], problems: string[]): void {
+  for (const name of ['PDS_APP_ORIGIN', 'PDS_LOCAL_ENDPOINT'] as const)
     if (settings[name]?.startsWith('http:')) problems.push(`${name}: must be https`);
 }
 

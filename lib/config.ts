@@ -48,10 +48,13 @@ export const SETTINGS = {
   },
   PDS_PROVISIONING_ENABLED: { schema: flag, default: 'true' },
   PDS_MODE: {
-    schema: z.enum(['local', 'remote', 'hybrid'], 'must be local, remote or hybrid'),
+    schema: z.literal('local', 'must be local: remote and hybrid are not available in this version'),
     default: 'local',
   },
-  PDS_DID_METHOD: { schema: z.enum(['web', 'plc'], 'must be web or plc'), default: 'web' },
+  PDS_DID_METHOD: {
+    schema: z.literal('web', 'must be web: plc is not available in this version'),
+    default: 'web',
+  },
   PDS_HANDLE_STRATEGY: {
     schema: z.enum(['username', 'generated'], 'must be username or generated'),
     default: 'username',
@@ -63,9 +66,7 @@ export const SETTINGS = {
   PDS_DOMAIN: { schema: hostname },
   PDS_EMAIL_DOMAIN: { schema: hostname },
   PDS_APP_ORIGIN: { schema: origin },
-  PDS_LOCAL_ENDPOINT: { schema: z.optional(origin) },
-  PDS_REMOTE_PROVIDER: { schema: z.optional(origin) },
-  PDS_PLC_URL: { schema: z.optional(origin) },
+  PDS_LOCAL_ENDPOINT: { schema: origin },
   PDS_ADMIN_DID: { schema: z.optional(z.string().check(z.regex(/^did:[a-z]+:.+$/, 'must be a DID'))) },
   PDS_ADMIN_PASSWORD: { schema: z.optional(z.string().check(z.minLength(8))), secret: true },
   PDS_RATE_LIMIT_BYPASS_KEY: { schema: z.optional(z.string()), secret: true },
@@ -79,7 +80,12 @@ export const SETTINGS = {
   DATABASE_URL: {
     schema: z
       .string()
-      .check(z.refine((value) => /^postgres(ql)?:\/\//.test(value), 'must be a postgres:// URL')),
+      .check(
+        z.refine(
+          (value) => /^postgres(ql)?:\/\//.test(value) && URL.canParse(value),
+          'must be a postgres:// URL, its password percent-encoded',
+        ),
+      ),
     secret: true,
   },
   TELEGRAM_BOT_TOKEN: {

@@ -112,7 +112,6 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
       PDS_DOMAIN: DOMAIN,
       PDS_APP_ORIGIN: gateway.url,
       PDS_LOCAL_ENDPOINT: pdsUrl,
-      PDS_PLC_URL: plcUrl,
       ADMIN_TELEGRAM_IDS: admins.join(','),
     },
   }).then(({ directory, reused }) => {

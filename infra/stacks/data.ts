@@ -1,4 +1,5 @@
 import { type App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Topic } from 'aws-cdk-lib/aws-sns';
@@ -41,7 +42,14 @@ export class DataStack extends Stack {
     this.secrets = this.#createSecrets(stage);
     this.operators = new Topic(this, 'operators', { displayName: `PDS ${stage.name}`, enforceSSL: true });
     this.operators.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    this.#letAlarmsPublish();
     if (stage.operatorEmail) this.operators.addSubscription(new EmailSubscription(stage.operatorEmail));
+  }
+
+  /** The topic's policy replaces the one by which SNS lets the whole account publish: alarms must be let in by name. */
+  #letAlarmsPublish(): void {
+    const conditions = { StringEquals: { 'aws:SourceAccount': this.account } };
+    this.operators.grantPublish(new ServicePrincipal('cloudwatch.amazonaws.com', { conditions }));
   }
 
   /**
@@ -49,15 +57,12 @@ export class DataStack extends Stack {
    * PDS_ORIGIN_SECRET that is the value; the others are somebody else's to choose, and an operator enters them once.
    */
   #createSecrets(stage: Stage): Partial<Record<SettingName, ISecret>> {
-    const hasOwnPds = stage.settings.PDS_MODE !== 'remote';
     const enter = 'Enter it by `aws secretsmanager put-secret-value`';
     const descriptions: Partial<Record<SettingName, string>> = {
       SESSION_SECRET: 'Keys the hashes of session tokens. A new value logs everybody out.',
       TELEGRAM_BOT_TOKEN: `The bot's token from BotFather. ${enter}.`,
-      ...(hasOwnPds && {
-        PDS_ADMIN_PASSWORD: `The admin password of the PDS at PDS_LOCAL_ENDPOINT. ${enter}.`,
-        PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS. ${enter}, or give the PDS this value.`,
-      }),
+      PDS_ADMIN_PASSWORD: `The admin password of the PDS at PDS_LOCAL_ENDPOINT. ${enter}.`,
+      PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS. ${enter}, or give the PDS this value.`,
       // On one machine no edge stands in front: hosts are believed as they come.
       ...(stage.deployed && {
         PDS_ORIGIN_SECRET: 'Proves to the API that a request came through the edge.',

@@ -1,5 +1,6 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { SubnetType } from 'aws-cdk-lib/aws-ec2';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import {
   AuroraPostgresEngineVersion,
   ClusterInstance,
@@ -20,7 +21,8 @@ const ROLES: Record<DatabaseRole, string> = { owner: 'pds_owner', api: 'pds_api'
 /**
  * PostgreSQL and the credentials of its roles. Our own is Aurora Serverless v2: encrypted, snapshots of 14 days, kept
  * when the stack goes. The migration gives `pds_api` and `pds_worker` the passwords that stand in their secrets: to
- * change one, put a new value, invoke `<stage>-database-migrate`, and let functions that run start anew (deploy).
+ * change one, put a new value, invoke `<stage>-database-migrate`, and restart the functions that run (they read it at
+ * their start): `aws lambda update-function-configuration --function-name NAME --description "$(date)"`.
  */
 export class Database extends Construct {
   readonly credentials: Readonly<Record<DatabaseRole, ISecret>>;
@@ -48,7 +50,15 @@ export class Database extends Construct {
       return secret;
     };
     const owner = secretOf('owner');
+    const clusterIdentifier = `${stage.name}-pds`;
+    // Made here, since the one that RDS would make keeps its lines for ever.
+    const log = new LogGroup(this, 'log', {
+      logGroupName: `/aws/rds/cluster/${clusterIdentifier}/postgresql`,
+      retention: RetentionDays.THREE_MONTHS,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     const cluster = new DatabaseCluster(this, 'cluster', {
+      clusterIdentifier,
       engine: DatabaseClusterEngine.auroraPostgres({ version: AuroraPostgresEngineVersion.VER_18_4 }),
       writer: ClusterInstance.serverlessV2('writer'),
       readers: stage.deployed ? [ClusterInstance.serverlessV2('standby', { scaleWithWriter: true })] : [],
@@ -65,6 +75,7 @@ export class Database extends Construct {
       deletionProtection: stage.deployed,
       removalPolicy: RemovalPolicy.SNAPSHOT,
     });
+    cluster.node.addDependency(log);
     cluster.connections.allowDefaultPortFrom(network.functions, 'Functions query it');
     this.cluster = cluster;
     this.credentials = {

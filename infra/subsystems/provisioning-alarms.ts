@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import { Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { MathExpression, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
@@ -8,39 +8,53 @@ import { type AlarmProps, addAlarm, PERIOD } from '../alarm.ts';
 
 /** SQS gives a message to a worker that often before it counts as poison. */
 export const MAX_RECEIVE_COUNT = 5;
+const TRY_AGAIN =
+  'then as an administrator `POST /api/pds/provision` with the member’s userId: it goes on from there.';
 
 type Parts = Record<'queue' | 'deadLetters' | 'unstarted', Queue> &
   Record<'worker' | 'relay' | 'deadLetter', Lambda>;
 
 /** What can go wrong between a login and an identity, and what to do about it. */
-export function addProvisioningAlarms(scope: Construct, parts: Parts, operators: ITopic): void {
+export function addProvisioningAlarms(
+  scope: Construct,
+  { stageName, operators, ...parts }: Parts & { stageName: string; operators: ITopic },
+): void {
   for (const [id, props] of Object.entries({
     ...queueAlarms(parts),
     ...functionAlarms(parts),
-    ...eventAlarms(),
+    ...eventAlarms(stageName),
   }))
     addAlarm(scope, `${id}-alarm`, props, operators);
 }
 
 function queueAlarms({ queue, deadLetters, unstarted, deadLetter }: Parts): Record<string, AlarmProps> {
-  const visible = { period: PERIOD, statistic: Stats.MAXIMUM };
+  const maximum = { period: PERIOD, statistic: Stats.MAXIMUM };
   return {
     // The function empties the queue within seconds, so it is the function's runs that are counted.
     'dead-letter': {
       metric: deadLetter.metricInvocations({ period: PERIOD }),
       threshold: 0,
       means: `A member's provisioning crashed or timed out ${MAX_RECEIVE_COUNT} times and is marked as failed.`,
-      todo: 'read the error in the table dead_letters and the log of provision-identity, repair, redrive the row.',
+      todo: `read the error in the table dead_letters and the log of provision-identity, repair, ${TRY_AGAIN}`,
     },
     'dead-letters-left': {
-      metric: deadLetters.metricApproximateNumberOfMessagesVisible(visible),
+      // Between its tries the function's event source holds the message, so that it is not visible.
+      metric: new MathExpression({
+        expression: 'visible + held',
+        usingMetrics: {
+          visible: deadLetters.metricApproximateNumberOfMessagesVisible(maximum),
+          held: deadLetters.metricApproximateNumberOfMessagesNotVisible(maximum),
+        },
+        label: 'dead letters',
+        period: PERIOD,
+      }),
       threshold: 0,
       periods: 2,
       means: 'Dead letters are not written down: their members still see "pending".',
       todo: 'read the log of dead-letter; the messages stay for 14 days and are taken by themselves once it is repaired.',
     },
     'oldest-message': {
-      metric: queue.metricApproximateAgeOfOldestMessage(visible),
+      metric: queue.metricApproximateAgeOfOldestMessage(maximum),
       threshold: Duration.minutes(15).toSeconds(),
       means: 'Messages have waited over 15 minutes: members see "pending" for that long.',
       todo:
@@ -48,7 +62,7 @@ function queueAlarms({ queue, deadLetters, unstarted, deadLetter }: Parts): Reco
         'table pds_providers. (Members of a PDS that is down are parked in the table and are not counted here.)',
     },
     'relay-not-started': {
-      metric: unstarted.metricApproximateNumberOfMessagesVisible(visible),
+      metric: unstarted.metricApproximateNumberOfMessagesVisible(maximum),
       threshold: 0,
       means: 'EventBridge Scheduler could not start the relay.',
       todo: 'read the error code in the attributes of the message, repair the role or the function, purge the queue.',
@@ -63,6 +77,12 @@ function functionAlarms({ worker, relay, deadLetter }: Parts): Record<string, Al
       threshold: 2,
       means: 'The provisioning worker crashes or times out. Nothing is lost yet: its messages come back.',
       todo: `read the log of provision-identity; after ${MAX_RECEIVE_COUNT} receives a message becomes a dead letter.`,
+    },
+    'work-cut-short': {
+      metric: counted('ProvisioningCrashed'),
+      threshold: 2,
+      means: 'The worker cannot write down how its work ended. Nothing is lost yet: its messages come back.',
+      todo: `read "message not processed" in the log of provision-identity; most likely the database does not answer.`,
     },
     'worker-throttles': {
       metric: worker.metricThrottles({ period: PERIOD }),
@@ -85,6 +105,13 @@ function functionAlarms({ worker, relay, deadLetter }: Parts): Record<string, Al
       means: 'The relay fails: retries, parked members and lost messages wait.',
       todo: 'read the log of relay; most likely the database or SQS does not answer.',
     },
+    'relay-sends-nothing': {
+      metric: counted('RelayFailed'),
+      threshold: 0,
+      periods: 2,
+      means: 'SQS does not take our messages: logins work, but new identities and retries wait.',
+      todo: 'see whether SQS is in trouble in this region and whether its VPC endpoint and the right to send still stand; it goes on by itself.',
+    },
     'dead-letter-errors': {
       metric: deadLetter.metricErrors({ period: PERIOD }),
       threshold: 0,
@@ -94,28 +121,20 @@ function functionAlarms({ worker, relay, deadLetter }: Parts): Record<string, Al
   };
 }
 
-/** What the worker itself counts (lib/observability/metrics.ts), where no error of the function shows it. */
-function eventAlarms(): Record<string, AlarmProps> {
-  const counted = (metricName: string) =>
-    new Metric({
-      namespace: 'PdsProvisioning',
-      metricName,
-      dimensionsMap: { service: 'provisioning' },
-      statistic: Stats.SUM,
-      period: PERIOD,
-    });
+/** What ends with a reason: no error of a function shows it. */
+function eventAlarms(stageName: string): Record<string, AlarmProps> {
   return {
     'identity-failed': {
       metric: counted('ProvisioningFailed'),
       threshold: 0,
       means: 'A member was told that his identity could not be made.',
-      todo: 'read error_details of the failed row in pds_provisioning_queue; what is repaired, a retry goes on from there.',
+      todo: `read error_details of the failed row in pds_provisioning_queue, repair, ${TRY_AGAIN}`,
     },
     'work-given-up': {
       metric: counted('ProvisioningDead'),
       threshold: 0,
       means: 'Work was begun again and again without an outcome, and is given up.',
-      todo: 'find the row in pds_provisioning_queue and its queue_id in the log of provision-identity, repair, redrive.',
+      todo: `find the row in pds_provisioning_queue and its queue_id in the log of provision-identity, repair, ${TRY_AGAIN}`,
     },
     'circuit-open': {
       metric: counted('CircuitBreakerOpen'),
@@ -128,7 +147,21 @@ function eventAlarms(): Record<string, AlarmProps> {
       threshold: 0,
       means:
         'The PDS refuses our admin password: broken-off creations cannot be cleared, nor passwords reset.',
-      todo: "write the PDS's admin password into the secret PDS_ADMIN_PASSWORD and deploy, or restart the worker.",
+      todo:
+        "write the PDS's admin password into the secret PDS_ADMIN_PASSWORD, then restart the worker, which read it at its " +
+        'start: `aws lambda update-function-configuration --description "$(date)" --function-name ' +
+        `${stageName}-provisioning-provision-identity\`.`,
     },
   };
+}
+
+/** What the functions count themselves (lib/observability/metrics.ts). */
+function counted(metricName: string): Metric {
+  return new Metric({
+    namespace: 'PdsProvisioning',
+    metricName,
+    dimensionsMap: { service: 'provisioning' },
+    statistic: Stats.SUM,
+    period: PERIOD,
+  });
 }

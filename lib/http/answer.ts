@@ -1,4 +1,5 @@
 import { AppError } from '../app-error.ts';
+import { isTransientDatabaseError } from '../db/transient.ts';
 import type { Log } from '../observability/log.ts';
 import type { Contract, HostKind } from './contract.ts';
 import { ERROR_CODES, type ErrorCode, isErrorCode } from './error-codes.ts';
@@ -64,7 +65,7 @@ export function errorAnswer(error: unknown, log: Log, requestId: string): ApiAns
 }
 
 function documentedCode(error: unknown): ErrorCode {
-  if (!(error instanceof AppError)) return 'INTERNAL';
+  if (!(error instanceof AppError)) return isTransientDatabaseError(error) ? 'UNAVAILABLE' : 'INTERNAL';
   if (isErrorCode(error.code)) return error.code;
   return error.retryable ? 'UNAVAILABLE' : 'INTERNAL';
 }

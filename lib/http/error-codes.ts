@@ -2,7 +2,7 @@ import { AppError, type AppErrorOptions } from '../app-error.ts';
 
 /**
  * Every error code that the API answers with: its HTTP status, and what happened and what to do. An error with any
- * other code is our own trouble and leaves as INTERNAL or UNAVAILABLE: see error-answer.ts.
+ * other code is our own trouble and leaves as INTERNAL or UNAVAILABLE: see answer.ts.
  */
 export const ERROR_CODES = {
   INPUT_INVALID: {

@@ -15,21 +15,21 @@ export type Provider = {
 };
 
 export type ProviderSettings = {
-  PDS_LOCAL_ENDPOINT?: string | undefined;
+  PDS_LOCAL_ENDPOINT: string;
   PDS_ADMIN_PASSWORD?: string | undefined;
   PDS_RATE_LIMIT_BYPASS_KEY?: string | undefined;
 };
 
 /** The providers that the settings name. */
 export function providersFrom(settings: ProviderSettings): readonly Provider[] {
-  const local = settings.PDS_LOCAL_ENDPOINT && {
+  const local = {
     id: 'local',
     endpoint: settings.PDS_LOCAL_ENDPOINT,
     weight: 1,
     adminPassword: settings.PDS_ADMIN_PASSWORD,
     rateLimitBypassKey: settings.PDS_RATE_LIMIT_BYPASS_KEY,
   };
-  return local ? [local] : [];
+  return [local];
 }
 
 /** Anybody may try to create an account and list repos; the rest takes the admin password. */

@@ -1,6 +1,5 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { SQSClient } from '@aws-sdk/client-sqs';
-import { AppError } from '../app-error.ts';
 import type { Settings } from '../config.ts';
 import { connect, type Transaction } from '../db/connect.ts';
 import { operatorLabels } from '../identity/reserved.ts';
@@ -26,15 +25,13 @@ type WorkerSettings = Settings<
   | 'PDS_ENCRYPTION_KEY'
   | 'DATABASE_URL'
   | 'PROVISIONING_QUEUE_URL'
-> &
-  Partial<Settings<'PDS_MODE' | 'PDS_DID_METHOD'>>;
+>;
 
 /** What `backUpCredentials` (lifecycle) needs and does; given in, because provisioning comes before it. */
 type BackUp = (deps: { tx: Transaction; vault: Vault }, userId: string, type: 'auto') => Promise<unknown>;
 
-/** Everything the provisioning worker works with. Once, at module scope; does no I/O. Throws SETTINGS_INVALID. */
+/** Everything the provisioning worker works with. Once, at module scope; does no I/O. */
 export async function openWorker(settings: WorkerSettings, backUpCredentials: BackUp) {
-  refuseUnavailable(settings);
   // Two connections: opening a data key may need one while a transaction holds the other.
   const sql = connect(settings.DATABASE_URL, { applicationName: 'provision-identity', max: 2 });
   const vault = await openVault(settings, sql);
@@ -60,20 +57,4 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
     sqs: new SQSClient({ maxAttempts: 1 }),
     queueUrl: settings.PROVISIONING_QUEUE_URL,
   };
-}
-
-/** Better no worker at all than one that gives members something else than what the operator asked for. */
-function refuseUnavailable({
-  PDS_MODE = 'local',
-  PDS_DID_METHOD = 'web',
-  PDS_LOCAL_ENDPOINT,
-}: WorkerSettings): void {
-  const problems = [
-    PDS_MODE !== 'local' && `PDS_MODE: ${PDS_MODE} is not available in this version`,
-    PDS_DID_METHOD !== 'web' && `PDS_DID_METHOD: ${PDS_DID_METHOD} is not available in this version`,
-    PDS_LOCAL_ENDPOINT === undefined && 'PDS_LOCAL_ENDPOINT: is missing, and PDS_MODE is local',
-  ].filter((problem) => problem !== false);
-  if (problems.length > 0) {
-    throw new AppError('SETTINGS_INVALID', `Settings are missing or wrong. ${problems.join('; ')}`);
-  }
 }

@@ -1,4 +1,5 @@
 import { AppError } from '../app-error.ts';
+import { isTransientDatabaseError } from '../db/transient.ts';
 import { XrpcError } from '../pds/xrpc-error.ts';
 import type { ErrorDetails, Work } from './identity.ts';
 import type { Outcome, ParkedReason } from './settle.ts';
@@ -135,12 +136,4 @@ function causeOf({ cause }: AppError) {
 
 function jitter(from: Date, spreadMs: number, random: () => number): Date {
   return new Date(from.getTime() + spreadMs * (0.2 + 0.8 * random()));
-}
-
-/** Connection trouble, serialization failures and deadlocks, resources, shutdown, lock time-outs: PostgreSQL App. A. */
-function isTransientDatabaseError(error: unknown): boolean {
-  if (!(error instanceof Error) || !('code' in error)) return false;
-  const code = String(error.code);
-  if (error.name === 'PostgresError') return /^(08|40|53|57)|^55P03$/.test(code);
-  return /^(CONNECTION_|CONNECT_TIMEOUT$)/.test(code);
 }

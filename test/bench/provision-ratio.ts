@@ -32,8 +32,6 @@ export async function measureProvisioning(ground: Ground, rounds: number) {
   const worker = await openWorker(
     {
       PDS_ENVIRONMENT: 'bench',
-      PDS_MODE: 'local',
-      PDS_DID_METHOD: 'web',
       PDS_TIMES: 'production',
       PDS_DOMAIN: DOMAIN,
       PDS_EMAIL_DOMAIN: DOMAIN,

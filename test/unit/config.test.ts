@@ -15,7 +15,7 @@ const problems = async (names: SettingName[], env: Record<string, string>, secre
 describe('settings', () => {
   it('gives each setting its type and its default', async () => {
     const settings = await readSettings(
-      ['PDS_PROVISIONING_ENABLED', 'PDS_MODE', 'PDS_DOMAIN', 'ADMIN_TELEGRAM_IDS', 'PDS_LOCAL_ENDPOINT'],
+      ['PDS_PROVISIONING_ENABLED', 'PDS_MODE', 'PDS_DOMAIN', 'ADMIN_TELEGRAM_IDS', 'PDS_ADMIN_DID'],
       { PDS_DOMAIN: 'pnptv.app', ADMIN_TELEGRAM_IDS: '1,22' },
     );
     expect(settings).toEqual({
@@ -23,7 +23,7 @@ describe('settings', () => {
       PDS_MODE: 'local',
       PDS_DOMAIN: 'pnptv.app',
       ADMIN_TELEGRAM_IDS: ['1', '22'],
-      PDS_LOCAL_ENDPOINT: undefined,
+      PDS_ADMIN_DID: undefined,
     });
   });
 
@@ -38,6 +38,18 @@ describe('settings', () => {
     expect(message).toContain('is missing');
     expect(message).not.toMatch(/tooshortsecret|not-a-token/);
   });
+
+  // Node's error for a URL that it cannot read holds that URL, password and all.
+  it.each(['s3cret#pw', 's3cret/pw', 's3cret?pw'])(
+    'refuses a database URL with the password %s, without it',
+    async (password) => {
+      const message = await problems(['DATABASE_URL'], {
+        DATABASE_URL: `postgres://pds_api:${password}@db.example.org:5432/pds`,
+      });
+      expect(message).toContain('DATABASE_URL: must be a postgres:// URL, its password percent-encoded');
+      expect(message).not.toContain('s3cret');
+    },
+  );
 
   it('reads a secret from Secrets Manager when it is given as an ARN', async () => {
     const env = { SESSION_SECRET_SECRET_ARN: 'arn:aws:secretsmanager:eu-central-1:1:secret:s' };

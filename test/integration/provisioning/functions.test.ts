@@ -105,7 +105,7 @@ describe('the functions of provisioning', () => {
     vi.stubEnv('PDS_MODE', 'hybrid');
     vi.stubEnv('PDS_DID_METHOD', 'plc');
     await expect(import('../../../functions/provisioning/provision-identity.ts')).rejects.toThrow(
-      /PDS_MODE: hybrid .*PDS_DID_METHOD: plc/,
+      /PDS_DID_METHOD: must be web.*PDS_MODE: must be local/,
     );
   });
 });

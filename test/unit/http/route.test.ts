@@ -293,6 +293,21 @@ describe('an error', () => {
     ]);
   });
 
+  it.each([
+    ['PostgresError', '57P03'],
+    ['PostgresError', '53300'],
+    ['Error', 'CONNECTION_DESTROYED'],
+    ['Error', 'ECONNREFUSED'],
+  ])('of a database that is away for a moment says so: %s %s', async (name, code) => {
+    const error = Object.assign(new Error('the database system is starting up'), { name, code });
+    expect(await verdict(answerTo(error))).toEqual([503, 'UNAVAILABLE']);
+  });
+
+  it('of the database about the statement itself is ours', async () => {
+    const error = Object.assign(new Error('syntax error'), { name: 'PostgresError', code: '42601' });
+    expect(await verdict(answerTo(error))).toEqual([500, 'INTERNAL']);
+  });
+
   it.each([undefined, null, 'text', 0])('may be anything: %s', async (thrown) => {
     expect(await verdict(answerTo(thrown))).toEqual([500, 'INTERNAL']);
   });

@@ -1,3 +1,6 @@
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
 import { allResources, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
 
@@ -18,23 +21,49 @@ describe('alarms', () => {
     }
   });
 
-  it.each(
-    [
-      'provisioningdeadletteralarm',
-      'provisioningdeadlettersleft',
-      'provisioningoldestmessage',
-      'provisioningworkererrors',
-      'provisioningrelaysilent',
-      'autherrors',
-      'pdserrors',
-      'identityerrors',
-      'identitythrottles',
-      'api5xx',
-      'datakeyalarm',
-      'databasecapacity',
-    ].slice(1),
-  )('exist for %s', (id) => {
+  it.each([
+    'provisioningdeadletteralarm',
+    'provisioningdeadlettersleft',
+    'provisioningoldestmessage',
+    'provisioningworkererrors',
+    'provisioningrelaysilent',
+    'autherrors',
+    'pdserrors',
+    'identityerrors',
+    'identitythrottles',
+    'api5xx',
+    'datakeyalarm',
+    'databasecapacity',
+  ])('exist for %s', (id) => {
     expect(named).toContain(id);
+  });
+
+  it('watch every failure that our own code counts', () => {
+    const lib = path.resolve(import.meta.dirname, '../../../lib');
+    const counted = globSync('**/*.ts', { cwd: lib }).flatMap((file) =>
+      [...readFileSync(path.join(lib, file), 'utf8').matchAll(/metrics\.count\('(\w+)'/g)].map(
+        ([, name]) => name,
+      ),
+    );
+    const fine = ['IdentityProvisioned', 'RelaySent'];
+    const watched = alarms.map(([, { Properties }]) => Properties.MetricName);
+    expect(counted).toContain('RelayFailed');
+    expect(watched).toEqual(expect.arrayContaining(counted.filter((name) => !fine.includes(String(name)))));
+  });
+
+  it('may publish to the operators: the topic has a policy of its own', () => {
+    templates.data?.hasResourceProperties('AWS::SNS::TopicPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            Effect: 'Allow',
+            Action: 'sns:Publish',
+            Principal: { Service: 'cloudwatch.amazonaws.com' },
+            Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+          }),
+        ]),
+      },
+    });
   });
 
   it('take silence of the relay for failure', () => {

@@ -50,9 +50,7 @@ async function settingsReadBy(file: string): Promise<string[]> {
 
 const { service } = synthesize({
   ...PRODUCTION,
-  PDS_MODE: 'hybrid',
-  PDS_REMOTE_PROVIDER: 'https://remote.example.org',
-  PDS_PLC_URL: 'https://plc.example.org',
+  PDS_MODE: 'local',
   PDS_ADMIN_DID: 'did:web:admin.example.org',
   PDS_HANDLE_STRATEGY: 'username',
   PDS_DID_METHOD: 'web',

@@ -20,14 +20,14 @@ describe('stageFromEnv', () => {
 
   it('is production unless it is told otherwise, and says everything that is missing, together', () => {
     expect(() => stageFromEnv({})).toThrow(
-      /"production" is not complete.*PDS_APP_ORIGIN: is missing.*PDS_DOMAIN: is missing.*PDS_EMAIL_DOMAIN: is missing.*PDS_LOCAL_ENDPOINT: is missing.*TELEGRAM_BOT_USERNAME: is missing/,
+      /"production" is not complete.*PDS_APP_ORIGIN: is missing.*PDS_DOMAIN: is missing.*PDS_EMAIL_DOMAIN: is missing.*PDS_LOCAL_ENDPOINT: is missing.*PDS_OPERATOR_EMAIL: is missing.*TELEGRAM_BOT_USERNAME: is missing/,
     );
   });
 
   it('names a wrong setting and what is expected, not its value', () => {
     const wrong = { ...PRODUCTION, PDS_MODE: 'both', PDS_DOMAIN: 'Not A Domain' };
     expect(() => stageFromEnv(wrong)).toThrow(
-      /PDS_DOMAIN: must be a lower-case host name; PDS_MODE: must be local, remote or hybrid/,
+      /PDS_DOMAIN: must be a lower-case host name; PDS_MODE: must be local/,
     );
     expect(() => stageFromEnv(wrong)).not.toThrow(/Not A Domain/);
   });
@@ -38,11 +38,9 @@ describe('stageFromEnv', () => {
     );
   });
 
-  it('asks for the PDSs of its mode', () => {
-    const none = { ...PRODUCTION, PDS_LOCAL_ENDPOINT: undefined };
-    expect(() => stageFromEnv({ ...none, PDS_MODE: 'remote' })).toThrow('PDS_REMOTE_PROVIDER: is missing');
-    expect(() => stageFromEnv({ ...none, PDS_MODE: 'hybrid' })).toThrow(
-      /PDS_LOCAL_ENDPOINT.*PDS_REMOTE_PROVIDER/,
+  it('refuses what this version cannot do before anything is deployed', () => {
+    expect(() => stageFromEnv({ ...PRODUCTION, PDS_MODE: 'hybrid', PDS_DID_METHOD: 'plc' })).toThrow(
+      /PDS_DID_METHOD: must be web.*PDS_MODE: must be local/,
     );
   });
 
