@@ -37,6 +37,7 @@ export const handler = route(
         replaces: readSessionToken(cookies),
       },
     );
+    log.info('logged in', { pnptv_uuid: login.identity.pnptv_uuid });
     await wakeWorker({ ...queue, provisioningEnabled, log }, login.queued);
     setCookie(sessionCookie(login.token, SESSION_SECONDS));
     return showSession(login.member, login.expiresAt, login.identity);

@@ -1,4 +1,5 @@
 import type * as z from 'zod/mini';
+import type { ErrorCode } from './error-codes.ts';
 
 /** Who may call a route. The `route()` wrapper enforces it; a test walks every contract. */
 export type Access = 'public' | 'member' | 'admin';
@@ -28,7 +29,7 @@ export type Contract<
   /** The answer also holds `pagination {limit, offset, total}`. */
   readonly paginated?: boolean;
   /** Error codes of this route beside those that any route of its access may answer. */
-  readonly errors?: readonly string[];
+  readonly errors?: readonly ErrorCode[];
 };
 
 /** Declares a contract, keeping its exact types. */

@@ -36,19 +36,23 @@ export async function reserveHostnames(
   }
 }
 
+type ReplaceHandleArgs = { userId: string; did: Did; refused: Handle; handle: Handle; again?: boolean };
+
 /**
  * Gives a member another handle in place of one that the PDS refused; the DID stays.
  * False, and nothing changed, when the new one is taken. The refused name becomes `reserved`: some account on the
- * PDS may hold it, so nobody here gets it. Throws `HOSTNAME_NOT_HELD` if `refused` is not this member's handle.
+ * PDS may hold it, so nobody here gets it, except this member himself with `again`. Throws `HOSTNAME_NOT_HELD` if `refused` is not this member's handle.
  */
 export async function replaceHandleHostname(
   tx: ISql,
-  { userId, did, refused, handle }: { userId: string; did: Did; refused: Handle; handle: Handle },
+  { userId, did, refused, handle, again = false }: ReplaceHandleArgs,
 ): Promise<boolean> {
   const [changed] = await tx<[{ taken: number; given_up: number }]>`
     WITH taken AS (
       INSERT INTO hostnames (hostname, kind, user_id, did) VALUES (${handle}, 'handle', ${userId}, ${did})
-      ON CONFLICT (hostname) DO NOTHING RETURNING hostname
+      ON CONFLICT (hostname) DO UPDATE SET kind = 'handle', released_at = NULL
+        WHERE ${again} AND hostnames.kind = 'reserved' AND hostnames.user_id = ${userId} AND hostnames.did = ${did}
+      RETURNING hostname
     ), given_up AS (
       UPDATE hostnames SET kind = 'reserved', released_at = now()
       WHERE hostname = ${refused} AND kind = 'handle' AND user_id = ${userId} AND did = ${did}

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, randomBytes, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import { encodeMultikey } from './multikey.ts';
 
@@ -19,11 +19,6 @@ export function newMemberKey(random: RandomBytes = randomBytes): KeyPair {
   const { x } = createPublicKey(ed25519PrivateKey(privateKey)).export({ format: 'jwk' });
   const bytes = Uint8Array.from(Buffer.from(x ?? '', 'base64url'));
   return { publicKeyMultibase: encodeMultikey({ algorithm: 'ed25519', bytes }), privateKey };
-}
-
-/** Signs with the seed that `newMemberKey` made; 64 bytes, RFC 8032 §5.1.6. */
-export function signEd25519(privateKey: Uint8Array, message: Uint8Array): Uint8Array {
-  return Uint8Array.from(sign(null, message, ed25519PrivateKey(privateKey)));
 }
 
 /**

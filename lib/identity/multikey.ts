@@ -58,12 +58,6 @@ export function decodeMultikey(multikey: string): PublicKey {
   return { algorithm, bytes };
 }
 
-/** The `did:key` of a Multikey (https://w3c-ccg.github.io/did-key-spec/). Throws `KEY_INVALID`. */
-export function multikeyToDidKey(multikey: string): string {
-  decodeMultikey(multikey);
-  return DID_KEY + multikey;
-}
-
 /** The Multikey of a `did:key` without a fragment, e.g. of a PDS's recommended credentials. Throws `KEY_INVALID`. */
 export function didKeyToMultikey(didKey: string): string {
   if (!didKey.startsWith(DID_KEY)) throw invalid('it does not begin with did:key:');

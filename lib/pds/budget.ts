@@ -6,17 +6,22 @@ const PER_SECOND = BURST / 300;
 
 /**
  * Takes one account creation out of the provider's token bucket, shared by all workers, so that a burst of logins
- * does not run into its rate limit. Undefined when there was one; otherwise when there will be.
+ * does not run into its rate limit; the first `ahead` of them belong to others. Undefined when there was one;
+ * otherwise when there will be.
  */
-export async function takeCreation(sql: Queryable, providerId: string, now: Date): Promise<Date | undefined> {
+export async function takeCreation(
+  sql: Queryable,
+  providerId: string,
+  { now, ahead = 0 }: { now: Date; ahead?: number },
+): Promise<Date | undefined> {
   const [taken] = await sql`
     UPDATE pds_providers SET budget_at = ${now}, budget_tokens = ${available(sql, now)} - 1
-    WHERE id = ${providerId} AND ${available(sql, now)} >= 1
+    WHERE id = ${providerId} AND ${available(sql, now)} >= ${ahead + 1}::float8
     RETURNING id`;
   if (taken) return undefined;
   const [bucket] = await sql<{ tokens: number }[]>`
     SELECT ${available(sql, now)} AS tokens FROM pds_providers WHERE id = ${providerId}`;
-  const missing = Math.max(0, 1 - (bucket?.tokens ?? 0));
+  const missing = Math.max(0, ahead + 1 - (bucket?.tokens ?? 0));
   return new Date(now.getTime() + (missing / PER_SECOND) * 1000);
 }
 

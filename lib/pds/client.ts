@@ -6,6 +6,13 @@ import { callXrpc, type PdsConnection } from './xrpc.ts';
 export type PdsSession = { accessJwt: string; refreshJwt: string };
 
 const token = z.string().check(z.minLength(1), z.maxLength(4096));
+/** What a DID document may name as a PDS: https://atproto.com/specs/did#did-documents, "serviceEndpoint". */
+const publicOrigin = z.string().check(
+  z.refine((value) => {
+    const url = URL.parse(value);
+    return url !== null && /^https?:$/.test(url.protocol) && url.origin === value.replace(/\/$/, '');
+  }),
+);
 const session = z.object({ did: z.string(), accessJwt: token, refreshJwt: token });
 
 /**
@@ -67,7 +74,7 @@ export async function getRecommendedDidCredentials(
     answer: z.object({
       verificationMethods: z.object({ atproto: z.string() }),
       services: z.object({
-        atproto_pds: z.object({ endpoint: z.url().check(z.maxLength(500)) }),
+        atproto_pds: z.object({ endpoint: publicOrigin }),
       }),
     }),
   });
@@ -111,16 +118,11 @@ export async function getRepoStatus(
 }
 
 /** com.atproto.server.describeServer. */
-export async function describeServer(
-  pds: PdsConnection,
-): Promise<{ did: string; inviteCodeRequired?: boolean | undefined }> {
+export async function describeServer(pds: PdsConnection): Promise<{ did: string }> {
   return callXrpc(pds, {
     nsid: 'com.atproto.server.describeServer',
     params: {},
-    answer: z.object({
-      did: z.string().check(z.startsWith('did:')),
-      inviteCodeRequired: z.optional(z.boolean()),
-    }),
+    answer: z.object({ did: z.string().check(z.startsWith('did:')) }),
   });
 }
 

@@ -2,6 +2,7 @@ import type * as z from 'zod/mini';
 import type { Me } from '../auth/session.ts';
 import type { JsonValue, Queryable } from '../db/connect.ts';
 import type { healthChecks } from './api.ts';
+import type { IdentityInfo } from './info.ts';
 
 export type HealthCheckEntry = z.output<typeof healthChecks.data>[number];
 
@@ -23,15 +24,17 @@ export type HealthCheck = {
   errorMessage: string | null;
 };
 
+type VerificationStatus = IdentityInfo['verification_status'];
+
 /** Stores what the probes of a member's identity have found, and what that makes of its verification status. */
 export async function storeHealth(
   sql: Queryable,
-  { userId, pnptvUuid, accessible }: { userId: string; pnptvUuid: string; accessible: boolean },
+  member: { userId: string; pnptvUuid: string; verificationStatus: VerificationStatus },
   checks: readonly HealthCheck[],
-): Promise<{ last_verified_at: Date }> {
+): Promise<{ last_verified_at: Date | null }> {
   const rows = checks.map((check) => ({
-    user_id: userId,
-    pnptv_uuid: pnptvUuid,
+    user_id: member.userId,
+    pnptv_uuid: member.pnptvUuid,
     pds_endpoint: check.endpoint,
     check_type: check.checkType,
     status: check.status,
@@ -39,10 +42,11 @@ export async function storeHealth(
     details: sql.json(check.details),
     error_message: check.errorMessage,
   }));
-  const [identity] = await sql<[{ last_verified_at: Date }]>`
+  const [identity] = await sql<[{ last_verified_at: Date | null }]>`
     WITH checks AS (INSERT INTO pds_health_checks ${sql(rows)})
     UPDATE user_pds_mapping
-    SET verification_status = ${accessible ? 'accessible' : 'inaccessible'}, last_verified_at = now()
-    WHERE user_id = ${userId} RETURNING last_verified_at`;
+    SET verification_status = ${member.verificationStatus},
+      last_verified_at = CASE ${member.verificationStatus} WHEN 'accessible' THEN now() ELSE last_verified_at END
+    WHERE user_id = ${member.userId} RETURNING last_verified_at`;
   return identity;
 }

@@ -2,7 +2,7 @@ import type * as z from 'zod/mini';
 import { limit } from '../auth/rate-limit.ts';
 import type { Me } from '../auth/session.ts';
 import type { health } from './api.ts';
-import { storeHealth } from './health-checks.ts';
+import { type HealthCheck, storeHealth } from './health-checks.ts';
 import { type IdentityRow, identityColumns, showIdentity } from './info.ts';
 import { type ProbeDeps, type ProbedIdentity, probeIdentity } from './probe-identity.ts';
 
@@ -32,19 +32,23 @@ export async function checkHealth(deps: Deps, me: Me): Promise<Health> {
   }
   await limit(sql, 'health', row.user_id, LIMIT);
   const checks = await probeIdentity(deps, row);
-  const accessible = checks.every((check) => check.status === 'success');
-  const stored = await storeHealth(
-    sql,
-    { userId: row.user_id, pnptvUuid: row.pnptv_uuid, accessible },
-    checks,
-  );
+  const verdict = verdictOf(checks) ?? verification_status;
+  const member = { userId: row.user_id, pnptvUuid: row.pnptv_uuid };
+  const stored = await storeHealth(sql, { ...member, verificationStatus: verdict }, checks);
   return {
     has_pds: true,
     ...known,
-    verification_status: accessible ? 'accessible' : 'inaccessible',
-    accessible,
-    last_verified_at: stored.last_verified_at.toISOString(),
+    verification_status: verdict,
+    accessible: verdict === 'accessible',
+    last_verified_at: stored.last_verified_at?.toISOString() ?? null,
   };
+}
+
+/** A PDS that is too busy to answer (429) says nothing about the identity: then the verdict stays what it was. */
+function verdictOf(checks: readonly HealthCheck[]): 'accessible' | 'inaccessible' | undefined {
+  const open = checks.filter(({ status }) => status !== 'success');
+  if (open.length === 0) return 'accessible';
+  return open.every(({ details }) => details.fault === 'throttled') ? undefined : 'inaccessible';
 }
 
 const NO_IDENTITY: Health = {

@@ -26,9 +26,9 @@ export type ProbeDeps = {
 type Finding = { passed: boolean; details: HealthCheck['details'] };
 
 /**
- * Probes an identity from the outside, with no credentials of the member, all at once: whether its PDS runs, whether
- * it answers at its public address, and whether the PDS and what we serve at the member's names agree that this is
- * an active account. Failures are findings; it throws only if our own database fails.
+ * Probes an identity with no credentials of the member, all at once: whether its PDS runs, whether it answers at its
+ * public address, and whether it calls the account active while what we serve at the member's names is this identity
+ * (read from our tables, not over DNS and TLS). Failures are findings; it throws only if our own database fails.
  */
 export function probeIdentity({ sql, pdsAt }: ProbeDeps, identity: ProbedIdentity): Promise<HealthCheck[]> {
   const { pds_did: did, pds_endpoint: endpoint, provider_endpoint: providerEndpoint } = identity;

@@ -18,7 +18,7 @@ export function requestProvisioning(
       SELECT m.status FROM users u LEFT JOIN user_pds_mapping m ON m.user_id = u.id WHERE u.id = ${userId}`;
     if (member === undefined) throw apiError('MEMBER_NOT_FOUND');
     const settled = member.status === 'active' || member.status === 'revoked';
-    const work = settled ? undefined : await enqueue(tx, { userId, action: 'retry' });
+    const work = settled ? undefined : await enqueue(tx, { userId, action: 'retry', by: requestedBy });
     const identity = await findIdentity({ sql: tx, provisioningEnabled }, userId);
     if (work) {
       await appendAudit(tx, {

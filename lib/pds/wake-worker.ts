@@ -26,5 +26,6 @@ export async function wakeWorker(
 ): Promise<void> {
   if (queued === undefined || !provisioningEnabled) return;
   const sent = await sendQueued(queue, queued);
-  if (!sent) log.warn('SQS did not take a message: the relay will send it', { queue_id: queued });
+  if (sent) log.info('work sent', { queue_id: queued });
+  else log.warn('SQS did not take a message: the relay will send it', { queue_id: queued });
 }

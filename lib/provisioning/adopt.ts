@@ -1,8 +1,8 @@
-import { AppError } from '../app-error.ts';
 import { getAccountInfo, updateAccountPassword } from '../pds/admin.ts';
 import { createSession, type PdsSession } from '../pds/client.ts';
 import { isRejection } from '../pds/xrpc-error.ts';
 import type { AccountHost } from './provider-access.ts';
+import { ProvisioningError } from './provisioning-error.ts';
 import { type Run, reserved } from './run.ts';
 import { openFromMapping } from './secrets.ts';
 
@@ -31,7 +31,7 @@ export async function signIn(run: Run, host: AccountHost): Promise<PdsSession> {
     if (!isRejection(error, 'AuthenticationRequired')) throw takenDownOr(error);
     const reset = await withAdmin(run, host, (admin) => updateAccountPassword(admin, credentials));
     if (reset.asAdmin) return createSession(host.pds, credentials);
-    throw new AppError(
+    throw new ProvisioningError(
       'ACCOUNT_LOCKED',
       'The identity server does not accept the stored password. Only its operator can reset it: set PDS_ADMIN_PASSWORD.',
       { cause: error },
@@ -73,7 +73,7 @@ export async function withAdmin<T>(
 
 function takenDownOr(error: unknown): unknown {
   if (!isRejection(error, 'AccountTakedown')) return error;
-  return new AppError(
+  return new ProvisioningError(
     'ACCOUNT_TAKEN_DOWN',
     'The identity server has taken this account down. Ask its operator about it.',
     { cause: error },

@@ -23,7 +23,7 @@ export type HealthCheck = {
 /**
  * Asks the PDS three questions: whether it shows the account as active, whether our credentials open it, and whether
  * the DID document that it reads from outside names it and its key. Also returns the session that proved the second,
- * and the error if it was not the account but the PDS that failed.
+ * and the error if it was not the account but the PDS that failed or was too busy to answer.
  */
 export async function checkIdentity(
   run: Run,
@@ -38,7 +38,7 @@ export async function checkIdentity(
   let trouble: XrpcError | undefined;
   const probe = (type: HealthCheck['check_type'], ask: Ask) =>
     timed(type, ask, (error) => {
-      if (error.providerDown) trouble = error;
+      if (error.providerDown || error.fault === 'throttled') trouble = error;
     });
   const [reachable, credentials] = await Promise.all([
     probe('endpoint_reachable', async () => {

@@ -1,4 +1,3 @@
-import { AppError } from '../app-error.ts';
 import { createInviteCode, deleteAccount } from '../pds/admin.ts';
 import type { PdsSession } from '../pds/client.ts';
 import { storeServiceDid } from '../pds/providers.ts';
@@ -6,6 +5,7 @@ import type { XrpcError } from '../pds/xrpc-error.ts';
 import { adoptAccount, withAdmin } from './adopt.ts';
 import { takeNextHandle } from './next-handle.ts';
 import type { AccountHost } from './provider-access.ts';
+import { ProvisioningError } from './provisioning-error.ts';
 import { type Run, reserved } from './run.ts';
 
 /** What one attempt has given in on already; each is tried once, handles a few times. */
@@ -61,7 +61,7 @@ export async function answerRejection(
     return undefined;
   }
   if (HANDLE_UNRESOLVED.test(detail) || error.status === 401) {
-    throw new AppError(
+    throw new ProvisioningError(
       'IDENTITY_NOT_REACHABLE',
       'The identity server cannot read our names yet. If it stays, operators must check DNS and TLS of PDS_DOMAIN.',
       { retryable: true, cause: error },
@@ -116,10 +116,10 @@ async function findInvite(
   throw fatal(
     error,
     'NO_INVITE',
-    'The identity server takes new accounts by invitation only. Operators must give us a valid invite code.',
+    'The identity server takes new accounts by invitation only. Operators must set PDS_ADMIN_PASSWORD, by which we make invite codes.',
   );
 }
 
-function fatal(cause: XrpcError, code: string, message: string): AppError {
-  return new AppError(code, message, { cause });
+function fatal(cause: XrpcError, code: string, message: string): ProvisioningError {
+  return new ProvisioningError(code, message, { cause });
 }

@@ -1,7 +1,7 @@
 import type { SQSBatchResponse, SQSRecord } from 'aws-lambda';
 import { readMessage } from './queue.ts';
-import type { WorkerDeps } from './run.ts';
-import { performWork, type QueueDeps } from './work.ts';
+import type { QueueDeps, WorkerDeps } from './run.ts';
+import { performWork } from './work.ts';
 
 /**
  * Performs the work of a batch of SQS messages, side by side, and reports those that must come back: their work was

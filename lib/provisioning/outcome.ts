@@ -2,6 +2,7 @@ import { AppError } from '../app-error.ts';
 import { isTransientDatabaseError } from '../db/transient.ts';
 import { XrpcError } from '../pds/xrpc-error.ts';
 import type { ErrorDetails, Work } from './identity.ts';
+import { ProvisioningError } from './provisioning-error.ts';
 import type { Outcome, ParkedReason } from './settle.ts';
 
 /** Thrown by a step that must wait through no fault of its own. */
@@ -47,8 +48,12 @@ const PDS_MESSAGES: Partial<Record<XrpcError['fault'], string>> = {
   server_error:
     'The identity server answered with an internal error. Try again; if it stays, tell an operator.',
   malformed: 'The identity server gave an answer that makes no sense. Operators must check its address.',
-  rejected: 'The identity server refused the request. Operators can see why in the provisioning log.',
+  rejected:
+    'The identity server refused the request. Operators can see why in the queue row’s error_details.',
 };
+
+const OUR_TROUBLE =
+  'Something is wrong on our side, not with your identity. Operators look into it; then try again.';
 
 /**
  * What an error means for the work it ended. `random` is uniform in [0, 1).
@@ -92,7 +97,8 @@ export function outcomeOf(
     return againOrFailed(describe(error), { work, now, random });
   }
   if (error instanceof AppError) {
-    const details = { code: error.code, message: error.message, ...causeOf(error) };
+    const message = error instanceof ProvisioningError ? error.message : OUR_TROUBLE;
+    const details = { code: error.code, message, ...causeOf(error) };
     return error.retryable
       ? againOrFailed(details, { work, now, random })
       : { kind: 'failed', error: details };
@@ -125,7 +131,7 @@ function describe(error: XrpcError): ErrorDetails {
   return { code: `PDS_${error.fault.toUpperCase()}`, message, ...facts(error) };
 }
 
-/** What operators need to know of a PDS's answer; the PDS wrote `detail`, so the audit log cleans it. */
+/** What operators need to know of a PDS's answer: for the queue row's `error_details`. */
 function facts({ nsid, status, error, detail }: XrpcError) {
   return { nsid, ...(status && { status }), ...(error && { error }), ...(detail && { detail }) };
 }

@@ -1,4 +1,3 @@
-import { AppError } from '../app-error.ts';
 import type { PdsAdmin } from '../pds/admin.ts';
 import { admit, noteFailure, noteSuccess, noteThrottled } from '../pds/breaker.ts';
 import { describeServer, type PdsSession } from '../pds/client.ts';
@@ -7,7 +6,9 @@ import { type ProviderState, readProviderState, storeServiceDid } from '../pds/p
 import type { PdsConnection } from '../pds/xrpc.ts';
 import { XrpcError } from '../pds/xrpc-error.ts';
 import { Parked } from './outcome.ts';
+import { ProvisioningError } from './provisioning-error.ts';
 import { restartQuarantine } from './quarantine.ts';
+import { relay } from './relay.ts';
 import { type Run, reserved, type WorkerDeps } from './run.ts';
 
 /** A member's PDS, as a run uses it. */
@@ -29,7 +30,7 @@ export async function openAccountHost(run: Run): Promise<AccountHost> {
   const { provider_id } = reserved(run);
   const provider = providers.find(({ id }) => id === provider_id);
   if (!provider) {
-    throw new AppError(
+    throw new ProvisioningError(
       'PROVIDER_NOT_CONFIGURED',
       `The settings name no provider "${provider_id}", where this identity lives. Operators must add it again.`,
     );
@@ -60,33 +61,43 @@ export async function serviceDidOf(
 
 /**
  * Tells the others how the provider did, once a run is over: any answer of its own, also a refusal, proves it well.
- * Returns the end of the pause if its breaker is open now.
+ * Returns the end of the pause if its breaker is open now, and whether this has closed it: then `resumeParked`.
  */
 export async function reportProvider(
   { sql, now, log, metrics }: WorkerDeps,
   { provider, state }: AccountHost,
   error?: unknown,
-): Promise<Date | undefined> {
+): Promise<{ pausedUntil?: Date | undefined; recovered: boolean }> {
   const fault = error instanceof Error && !(error instanceof XrpcError) ? error.cause : error;
   const answered =
     error === undefined || (fault instanceof XrpcError && !fault.providerDown) || sawNoAccount(error);
-  if (answered && (await noteSuccess(sql, state)))
-    log.info('circuit breaker closed', { provider: provider.id });
-  if (!(fault instanceof XrpcError)) return undefined;
+  const recovered = answered && (await noteSuccess(sql, state));
+  if (recovered) log.info('circuit breaker closed', { provider: provider.id });
+  if (!(fault instanceof XrpcError)) return { recovered };
   // Sessions are limited for each account, everything else for our address.
   if (fault.fault === 'throttled' && fault.retryAt && !fault.nsid.endsWith('.createSession')) {
     await noteThrottled(sql, provider.id, fault.retryAt);
   }
-  if (!fault.providerDown) return undefined;
-  const openUntil = await noteFailure(sql, provider.id, now());
-  if (openUntil) {
+  if (!fault.providerDown) return { recovered };
+  const pausedUntil = await noteFailure(sql, provider.id, now());
+  if (pausedUntil) {
     metrics.count('CircuitBreakerOpen');
-    log.warn('circuit breaker open', { provider: provider.id, until: openUntil.toISOString() });
+    log.warn('circuit breaker open', { provider: provider.id, until: pausedUntil.toISOString() });
   }
-  return openUntil;
+  return { pausedUntil, recovered };
 }
 
 /** Waiting out the quarantine comes after an answer: there is no such account, yet. */
 function sawNoAccount(error: unknown): boolean {
   return error instanceof Parked && error.reason === 'outcome_unknown';
+}
+
+/** Sends those who waited for a provider on their way, the oldest first, now that it is back. */
+export async function resumeParked(run: Run, { provider }: AccountHost): Promise<void> {
+  await run.sql`
+    UPDATE pds_provisioning_queue SET next_retry = ${run.now()}, sent_at = NULL WHERE id IN (
+      SELECT q.id FROM pds_provisioning_queue q JOIN user_pds_mapping m USING (user_id)
+      WHERE q.status = 'pending' AND q.parked_reason = 'provider_down' AND m.provider_id = ${provider.id}
+      FOR UPDATE OF q SKIP LOCKED)`;
+  await relay(run);
 }

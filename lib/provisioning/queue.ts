@@ -18,11 +18,12 @@ export type Enqueued = {
  * - `create`, `verify`, `rotate_keys`: at most one open row per member and action; an open one is returned as it is.
  * - `retry`: starts the failed or waiting provisioning over now, with fresh attempts. It touches no secret: the
  *   account that an earlier attempt may have made is found again only with the same ones. A member whose identity
- *   is complete gets `verify` instead.
+ *   is complete gets `verify` instead. Dead letters of the work count as redriven, by `by` (the member himself, if
+ *   nobody is named).
  */
 export async function enqueue(
   tx: Transaction,
-  { userId, action, now = new Date() }: { userId: string; action: QueueAction; now?: Date },
+  { userId, action, by = userId, now = new Date() }: EnqueueArgs,
 ): Promise<Enqueued> {
   await tx`INSERT INTO user_pds_mapping (user_id) VALUES (${userId}) ON CONFLICT (user_id) DO NOTHING`;
   if (action !== 'retry') return insertRow(tx, { userId, action, now });
@@ -30,7 +31,7 @@ export async function enqueue(
   const [identity] = await tx<{ status: string }[]>`
     SELECT status FROM user_pds_mapping WHERE user_id = ${userId}`;
   if (identity?.status === 'active') return insertRow(tx, { userId, action: 'verify', now });
-  const reopened = await reopenProvisioning(tx, { userId, now });
+  const reopened = await reopenProvisioning(tx, { userId, by, now });
   const row = reopened ?? (await insertRow(tx, { userId, action, now }));
   // The queue row is locked before the mapping row, as everywhere: no two transactions wait for each other.
   await tx`
@@ -38,6 +39,8 @@ export async function enqueue(
     WHERE user_id = ${userId} AND status = 'error'`;
   return row;
 }
+
+type EnqueueArgs = { userId: string; action: QueueAction; by?: string; now?: Date };
 
 async function insertRow(
   tx: Queryable,
@@ -62,7 +65,7 @@ async function insertRow(
  */
 async function reopenProvisioning(
   tx: Queryable,
-  { userId, now }: { userId: string; now: Date },
+  { userId, by, now }: { userId: string; by: string; now: Date },
 ): Promise<Enqueued | undefined> {
   const [row] = await tx<{ id: QueueId; due: boolean }[]>`
     WITH last AS (
@@ -78,7 +81,11 @@ async function reopenProvisioning(
       error_details = NULL, parked_reason = NULL
     FROM last WHERE q.id = last.id
     RETURNING q.id::text, q.status = 'pending' AS due`;
-  return row && { queueId: row.id, created: row.due };
+  if (!row) return undefined;
+  await tx`
+    UPDATE dead_letters SET redriven_at = ${now}, redriven_by = ${by}
+    WHERE queue_id = ${row.id} AND redriven_at IS NULL`;
+  return { queueId: row.id, created: row.due };
 }
 
 /** Longer than this a login does not wait for SQS: the relay sends what it could not. */

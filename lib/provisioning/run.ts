@@ -1,3 +1,4 @@
+import type { SQSClient } from '@aws-sdk/client-sqs';
 import { AppError } from '../app-error.ts';
 import type { Did, Handle } from '../brands.ts';
 import type { Sql, Transaction } from '../db/connect.ts';
@@ -30,17 +31,21 @@ export type WorkerDeps = {
   metrics: Metrics;
 };
 
+/** The queue that workers are told by. */
+export type QueueDeps = { sqs: SQSClient; queueUrl: string };
+
 /** One run of one worker on one member. */
-export type Run = WorkerDeps & {
-  work: Work;
-  identity: Identity;
-  username: string | null;
-  startedAt: Date;
-  /** The provider of this member; there from the first step that asks it. */
-  host?: AccountHost;
-  /** Work that this run has enqueued: to be sent when it is over. */
-  followUp?: QueueId;
-};
+export type Run = WorkerDeps &
+  QueueDeps & {
+    work: Work;
+    identity: Identity;
+    username: string | null;
+    startedAt: Date;
+    /** The provider of this member; there from the first step that asks it. */
+    host?: AccountHost;
+    /** Work that this run has enqueued: to be sent when it is over. */
+    followUp?: QueueId;
+  };
 
 /** A run past `reserved` and before its end: what makes up the identity is there, as the schema's `sealed_before_remote` demands. */
 export type ReservedIdentity = Identity & {

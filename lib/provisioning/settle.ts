@@ -21,7 +21,7 @@ export type Outcome =
  */
 export async function settle(sql: Sql, work: Work, identity: Identity, outcome: Outcome): Promise<void> {
   await sql.begin(async (tx) => {
-    // The queue row before the mapping row, as everywhere.
+    // The queue row before the mapping row; a failure's is written by `failRow`.
     if (outcome.kind === 'parked') await park(tx, work, outcome);
     if (outcome.kind === 'again') await backOff(tx, work, outcome);
     await updateIdentity(tx, identity, { lease_until: null });
@@ -50,14 +50,15 @@ export async function settle(sql: Sql, work: Work, identity: Identity, outcome: 
 async function park(tx: Transaction, work: Work, { reason, until }: Outcome & { kind: 'parked' }) {
   await tx`
     UPDATE pds_provisioning_queue
-    SET status = 'pending', next_retry = ${until}, parked_reason = ${reason}, claims = greatest(claims - 1, 0)
+    SET status = 'pending', next_retry = ${until}, sent_at = NULL, parked_reason = ${reason},
+      claims = greatest(claims - 1, 0)
     WHERE id = ${work.queueId}`;
 }
 
 async function backOff(tx: Transaction, work: Work, { error, until }: Outcome & { kind: 'again' }) {
   await tx`
     UPDATE pds_provisioning_queue
-    SET status = 'pending', next_retry = ${until}, attempt_count = attempt_count + 1,
+    SET status = 'pending', next_retry = ${until}, sent_at = NULL, attempt_count = attempt_count + 1,
       claims = greatest(claims - 1, 0), error_details = ${tx.json(error)}
     WHERE id = ${work.queueId}`;
 }

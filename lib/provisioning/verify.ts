@@ -14,7 +14,7 @@ const RECHECK_MS = 60_000;
 
 /**
  * Checks for real whether the member's identity works, and stores what was found, with fresh tokens if he got some.
- * A failed check is repeated a minute later; the third in a row makes the identity inaccessible. What changes for
+ * A PDS that is too busy says nothing about the identity: the check waits. A failed one is repeated a minute later; the third in a row makes the identity inaccessible. What changes for
  * the member goes into the audit log.
  */
 export async function verify(run: Run): Promise<void> {
@@ -24,6 +24,11 @@ export async function verify(run: Run): Promise<void> {
   const { checks, session, trouble } = await checkIdentity(run, run.host);
   run.host.trouble = trouble;
   const tokens = session && (await sealTokens(run, data_key_id, session));
+  if (trouble?.fault === 'throttled') {
+    // Nothing was found out; but tokens that were renewed meanwhile are the only ones from now on.
+    if (tokens) await updateIdentity(sql, identity, tokens);
+    throw trouble;
+  }
   const accessible = checks.every(({ status }) => status === 'success');
   const failures = accessible ? 0 : identity.consecutive_failures + 1;
   const givenUp = failures >= FAILURES_TO_INACCESSIBLE;

@@ -1,16 +1,13 @@
-import type { SQSClient } from '@aws-sdk/client-sqs';
-import { AppError } from '../app-error.ts';
 import { type Claim, claim } from './claim.ts';
 import { LeaseLost, updateIdentity } from './identity.ts';
 import { outcomeOf } from './outcome.ts';
-import { reportProvider } from './provider-access.ts';
+import { reportProvider, resumeParked } from './provider-access.ts';
+import { ProvisioningError } from './provisioning-error.ts';
 import { type QueueId, sendQueued } from './queue.ts';
-import type { Run, WorkerDeps } from './run.ts';
+import type { QueueDeps, Run, WorkerDeps } from './run.ts';
 import { provision } from './saga.ts';
 import { completeRow, type Outcome, settle } from './settle.ts';
 import { verify } from './verify.ts';
-
-export type QueueDeps = { sqs: SQSClient; queueUrl: string };
 
 /** What became of a message: one of the outcomes, or why nothing was done. */
 export type WorkResult = 'done' | Outcome['kind'] | 'lease_lost' | Exclude<Claim['kind'], 'claimed'>;
@@ -37,7 +34,10 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
     }
     return await conclude(deps, run, error);
   }
-  if (run.host) await reportProvider(run, run.host, run.host.trouble);
+  if (run.host) {
+    const { recovered } = await reportProvider(run, run.host, run.host.trouble);
+    if (recovered) await resumeParked(run, run.host);
+  }
   if (run.followUp !== undefined) await sendQueued(deps, run.followUp);
   return 'done';
 }
@@ -45,7 +45,7 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
 async function perform(run: Run): Promise<void> {
   const { work, identity, now, startedAt, metrics, log } = run;
   if (work.action === 'rotate_keys') {
-    throw new AppError('ROTATION_NOT_AVAILABLE', 'Key rotation is not available in this version.');
+    throw new ProvisioningError('ROTATION_NOT_AVAILABLE', 'Key rotation is not available in this version.');
   }
   if (work.action === 'verify') {
     return identity.status === 'active' ? verify(run) : finish(run);
@@ -71,7 +71,7 @@ async function finish({ sql, work, identity }: Run): Promise<void> {
 
 async function conclude(deps: WorkerDeps & QueueDeps, run: Run, error: unknown): Promise<WorkResult> {
   const { sql, work, identity, now, random, log, metrics } = run;
-  const pausedUntil = run.host && (await reportProvider(run, run.host, error));
+  const { pausedUntil, recovered } = (run.host && (await reportProvider(run, run.host, error))) ?? {};
   const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
   // Comes back as the next probe; those that find the breaker open wait for what it finds.
   if (pausedUntil && outcome.kind === 'parked' && pausedUntil > outcome.until) outcome.until = pausedUntil;
@@ -81,6 +81,7 @@ async function conclude(deps: WorkerDeps & QueueDeps, run: Run, error: unknown):
     if (lost instanceof LeaseLost) return 'lease_lost';
     throw lost;
   }
+  if (run.host && recovered) await resumeParked(run, run.host);
   const fields = { outcome: outcome.kind, step: identity.provisioning_step, error };
   if (outcome.kind === 'failed') {
     metrics.count('ProvisioningFailed');

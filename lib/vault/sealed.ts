@@ -23,11 +23,6 @@ export function splitSealed(joined: string): Sealed {
   return sealed;
 }
 
-/** The id of the data key that a sealed value needs; sweeps group their work by it. */
-export function dataKeyIdOf(sealed: Sealed): string {
-  return parseSealed(sealed).dataKeyId;
-}
-
 export function isDataKeyId(value: string): boolean {
   return UUID.test(value);
 }

@@ -1,4 +1,3 @@
-import { AppError } from '../../app-error.ts';
 import { takeCreation } from '../../pds/budget.ts';
 import type { PdsSession } from '../../pds/client.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
@@ -9,6 +8,7 @@ import { updateIdentity } from '../identity.ts';
 import { takeNextHandle } from '../next-handle.ts';
 import { OutcomeUnknown, Parked } from '../outcome.ts';
 import { type AccountHost, serviceDidOf } from '../provider-access.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
 import { quarantineEnd, restartQuarantine } from '../quarantine.ts';
 import { type Run, stopInTime } from '../run.ts';
 
@@ -39,7 +39,7 @@ async function adoptEarlier(run: Run, host: AccountHost): Promise<PdsSession | u
     throw new Parked('outcome_unknown', new Date(Math.min(at + times.http * 1000, end)));
   }
   if (work.attemptCount >= work.maxAttempts) {
-    throw new AppError(
+    throw new ProvisioningError(
       'ACCOUNT_CREATION_UNANSWERED',
       'The identity server never answered the creation of the account, and made none. Try again later.',
     );
@@ -51,7 +51,8 @@ async function look(run: Run, host: AccountHost): Promise<PdsSession | undefined
   try {
     return await adoptAccount(run, host);
   } catch (error) {
-    if (error instanceof XrpcError && error.fault === 'timeout') await restartQuarantine(run);
+    // Ours may still lie before it, unread.
+    if (error instanceof XrpcError && error.providerDown) await restartQuarantine(run);
     throw error;
   }
 }
@@ -59,8 +60,8 @@ async function look(run: Run, host: AccountHost): Promise<PdsSession | undefined
 async function create(run: Run, host: AccountHost): Promise<PdsSession> {
   const concessions = newConcessions();
   for (;;) {
-    stopInTime(run);
     const aud = await serviceDidOf(run, host);
+    stopInTime(run);
     await awaitBudget(run, host);
     try {
       return await sendOnce(run, host, { aud, inviteCode: concessions.inviteCode });
@@ -100,23 +101,29 @@ async function sendOnce(
 /**
  * After an internal error of which the PDS itself tells us, the call is over there: what it left is what there is.
  * Often the handle is held by a deactivated account: a PDS answers 500 then and has no way to ask. One that is only
- * in trouble answers the same, so the member's name is given up not at once but for the last attempt.
+ * in trouble answers the same: so it is only the last attempt that is made under another name, and when that
+ * fails, too, the name was not what was wrong, and the member has his own again.
  */
 async function adoptOrGiveUp(run: Run, host: AccountHost, cause: XrpcError): Promise<PdsSession> {
   const { sql, identity, work } = run;
   const session = await adoptAccount(run, host);
   if (session) return session;
   await updateIdentity(sql, identity, { create_started_at: null });
-  if (work.attemptCount + 2 === work.maxAttempts) await takeNextHandle(run);
-  throw new AppError(
+  const attemptsLeft = work.maxAttempts - work.attemptCount - 1;
+  if (attemptsLeft <= 1) await takeNextHandle(run, { again: true });
+  throw new ProvisioningError(
     'ACCOUNT_CREATION_BROKE',
     'The identity server failed to create the account. Try again; if it stays, operators must look at its log.',
     { retryable: true, cause },
   );
 }
 
-async function awaitBudget({ sql, now }: Run, { provider }: AccountHost): Promise<void> {
+async function awaitBudget({ sql, work, now }: Run, { provider }: AccountHost): Promise<void> {
   if (provider.rateLimitBypassKey !== undefined) return;
-  const freeAt = await takeCreation(sql, provider.id, now());
+  // In order of age: who came earlier and waits goes first.
+  const [{ ahead }] = await sql<[{ ahead: number }]>`
+    SELECT count(*) AS ahead FROM pds_provisioning_queue
+    WHERE status = 'pending' AND parked_reason = 'provider_busy' AND id < ${work.queueId}`;
+  const freeAt = await takeCreation(sql, provider.id, { now: now(), ahead });
   if (freeAt) throw new Parked('provider_busy', freeAt);
 }

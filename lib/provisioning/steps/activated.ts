@@ -1,8 +1,8 @@
-import { AppError } from '../../app-error.ts';
 import { activateAccount, checkAccountStatus } from '../../pds/client.ts';
 import { sessionOf } from '../adopt.ts';
 import { updateIdentity } from '../identity.ts';
 import type { AccountHost } from '../provider-access.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
 import type { Run } from '../run.ts';
 
 /**
@@ -13,7 +13,7 @@ export async function activate(run: Run, host: AccountHost): Promise<void> {
   const { accessJwt } = await sessionOf(run, host);
   const { activated, validDid } = await checkAccountStatus(host.pds, accessJwt);
   if (!validDid) {
-    throw new AppError(
+    throw new ProvisioningError(
       'DID_DOCUMENT_NOT_SEEN',
       'The identity server does not see the new DID document yet. If it stays, operators must check DNS, TLS and caches of PDS_DOMAIN.',
       { retryable: true },

@@ -1,4 +1,3 @@
-import { AppError } from '../../app-error.ts';
 import { didKeyToMultikey } from '../../identity/multikey.ts';
 import { deleteAccount } from '../../pds/admin.ts';
 import { checkAccountStatus, getRecommendedDidCredentials, type PdsSession } from '../../pds/client.ts';
@@ -7,6 +6,7 @@ import { sessionOf, withAdmin } from '../adopt.ts';
 import { updateIdentity } from '../identity.ts';
 import { Parked } from '../outcome.ts';
 import type { AccountHost } from '../provider-access.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
 import { quarantineEnd } from '../quarantine.ts';
 import { type Run, reserved } from '../run.ts';
 
@@ -56,7 +56,7 @@ async function beginAgain(run: Run, host: AccountHost, cause: XrpcError): Promis
   if (end && now() < end) throw new Parked('outcome_unknown', end);
   const deleted = await withAdmin(run, host, (admin) => deleteAccount(admin, reserved(run).pds_did));
   if (!deleted.asAdmin) {
-    throw new AppError(
+    throw new ProvisioningError(
       'ACCOUNT_WITHOUT_REPO',
       'The account has no repository. Only the operator of the identity server can delete it: set PDS_ADMIN_PASSWORD.',
       { cause },
@@ -64,7 +64,7 @@ async function beginAgain(run: Run, host: AccountHost, cause: XrpcError): Promis
   }
   log.warn('account without a repo deleted');
   await updateIdentity(sql, identity, { provisioning_step: 'reserved', create_started_at: null });
-  throw new AppError('ACCOUNT_WITHOUT_REPO', 'The account had no repository and is made anew.', {
+  throw new ProvisioningError('ACCOUNT_WITHOUT_REPO', 'The account had no repository and is made anew.', {
     retryable: true,
     cause,
   });

@@ -1,4 +1,3 @@
-import { AppError } from '../../app-error.ts';
 import type { Did, Handle } from '../../brands.ts';
 import type { Transaction } from '../../db/connect.ts';
 import { newDid } from '../../identity/did.ts';
@@ -8,6 +7,7 @@ import { newBootstrapKey, newMemberKey } from '../../identity/keys.ts';
 import { chooseDataKey } from '../../vault/choose-data-key.ts';
 import { sealSecret } from '../../vault/secrets.ts';
 import { updateIdentity } from '../identity.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
 import type { Run } from '../run.ts';
 import { mappingPlace, sealForMapping } from '../secrets.ts';
 
@@ -24,7 +24,7 @@ export async function reserve(run: Run): Promise<void> {
   const { sql, vault, identity, naming, random } = run;
   const [provider] = run.providers;
   if (!provider) {
-    throw new AppError(
+    throw new ProvisioningError(
       'NO_PROVIDER',
       'There is no identity server to use. Operators must set PDS_LOCAL_ENDPOINT.',
     );
@@ -75,5 +75,5 @@ async function reserveNames(
     const did = newDid({ handle, domain, randomBytes: random.bytes });
     if (await reserveHostnames(tx, { userId: identity.user_id, did, handle })) return { did, handle };
   }
-  throw new AppError('NO_HANDLE_FREE', 'No free handle was found. Try again.', { retryable: true });
+  throw new ProvisioningError('NO_HANDLE_FREE', 'No free handle was found. Try again.', { retryable: true });
 }

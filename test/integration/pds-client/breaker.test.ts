@@ -80,12 +80,16 @@ describe('what all workers know of a provider', () => {
   });
 
   it('is given 90 creations at once and then one every 3.3 seconds, by all workers together', async () => {
-    const first = await Promise.all(Array.from({ length: 100 }, () => takeCreation(sql, ID, at(0))));
+    const first = await Promise.all(Array.from({ length: 100 }, () => takeCreation(sql, ID, { now: at(0) })));
     expect(first.filter((freeAt) => freeAt === undefined)).toHaveLength(90);
-    expect(await takeCreation(sql, ID, at(3))).toEqual(new Date(START + 3333));
-    expect(await takeCreation(sql, ID, at(4))).toBeUndefined();
-    expect(await takeCreation(sql, ID, at(4))).toBeInstanceOf(Date);
-    expect(await takeCreation(sql, ID, at(3600))).toBeUndefined();
+    expect(await takeCreation(sql, ID, { now: at(3) })).toEqual(new Date(START + 3333));
+    expect(await takeCreation(sql, ID, { now: at(4) })).toBeUndefined();
+    expect(await takeCreation(sql, ID, { now: at(4) })).toBeInstanceOf(Date);
+    expect(await takeCreation(sql, ID, { now: at(3600) })).toBeUndefined();
+    expect(await takeCreation(sql, ID, { now: at(3600), ahead: 88 })).toBeUndefined();
+    expect(await takeCreation(sql, ID, { now: at(3600), ahead: 88 })).toEqual(
+      new Date(START + 3600_000 + 3333),
+    );
   });
 
   it('keeps what it learned over restarts, and forgets the service DID of a provider that moved', async () => {

@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
+import { getRecommendedDidCredentials } from '../../../lib/pds/client.ts';
 import { callXrpc, type PdsConnection, type XrpcRequest } from '../../../lib/pds/xrpc.ts';
 import { XrpcError } from '../../../lib/pds/xrpc-error.ts';
 
@@ -43,6 +44,24 @@ describe('an XRPC call', () => {
     if (!(error instanceof XrpcError)) throw new Error(`expected an XrpcError, got ${String(error)}`);
     return error;
   }
+
+  it.each([
+    'javascript:alert(1)',
+    'ftp://pds.example.org',
+    'https://user:pw@pds.example.org',
+    'https://pds.example.org/path',
+    'no url',
+  ])('believes no PDS that it lives at %s: DID documents would say so', async (endpoint) => {
+    const pds = await pdsThat((_, res) =>
+      res.end(
+        JSON.stringify({
+          verificationMethods: { atproto: 'did:key:z' },
+          services: { atproto_pds: { endpoint } },
+        }),
+      ),
+    );
+    await expect(getRecommendedDidCredentials(pds, 'token')).rejects.toMatchObject({ fault: 'malformed' });
+  });
 
   it('sends a procedure as JSON with its authorization and the bypass header', async () => {
     const seen: Record<string, unknown> = {};

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../lib/audit/verify.ts';
@@ -130,6 +133,22 @@ describe('a member whose identity is active', () => {
     const checks = (await ask('healthChecks', { cookie, query: { limit: '3' } })).data;
     expect(checks.map(({ status }: { status: string }) => status)).toEqual(['timeout', 'timeout', 'timeout']);
     expect((await ask('health', { cookie })).data.accessible).toBe(true);
+  });
+
+  it('is told nothing new when the PDS is too busy to be asked', async () => {
+    const { id, cookie } = await activeMember();
+    expect((await ask('health', { cookie })).data.accessible).toBe(true);
+    const busy = createServer((_, answer) => answer.writeHead(429).end('{"error":"RateLimitExceeded"}'));
+    await once(busy.listen(0, '127.0.0.1'), 'listening');
+    const url = `http://127.0.0.1:${(busy.address() as AddressInfo).port}`;
+    await db`UPDATE pds_providers SET endpoint = ${url}`;
+    await db`UPDATE user_pds_mapping SET pds_endpoint = ${url} WHERE user_id = ${id}`;
+    const { data } = await ask('health', { cookie });
+    await db`UPDATE pds_providers SET endpoint = ${stage.pds.url}`;
+    busy.close();
+    expect(data).toMatchObject({ accessible: true, verification_status: 'accessible' });
+    const checks = (await ask('healthChecks', { cookie, query: { limit: '3' } })).data;
+    expect(checks.map(({ status }: { status: string }) => status)).toEqual(['failed', 'failed', 'failed']);
   });
 
   it('is told when the names no longer lead to the PDS', async () => {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { enqueue } from '../../../lib/provisioning/queue.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
+import { faultyNetwork } from './faulty.ts';
 import { type Bench, DOMAIN, identityOf, openBench, openStage, type Stage } from './stage.ts';
 import { expectWorkingIdentity } from './working-identity.ts';
 
@@ -64,6 +66,32 @@ describe('handles that a PDS does not give', () => {
     expect(await performWork({ ...later, now: () => new Date(Date.now() + 120_000) }, queueId)).toBe('done');
     const identity = await expectWorkingIdentity(stage, bench, userId);
     expect(identity.pds_handle).toBe(`${name}-2.${DOMAIN}`);
+  });
+
+  it('is the member’s own again when the PDS answers 500 to any other, too, and no name is lost to that', async () => {
+    const name = freshName();
+    const { userId, queueId } = await bench.member({ username: name });
+    const network = faultyNetwork(({ nsid }) =>
+      nsid.endsWith('createAccount')
+        ? Promise.resolve(Response.json({ error: 'InternalServerError' }, { status: 500 }))
+        : undefined,
+    );
+    let minutes = 0;
+    const now = () => new Date(Date.now() + minutes * 60_000);
+    for (let round = 0; round < 2; round += 1) {
+      for (const expected of ['again', 'again', 'failed']) {
+        expect(await performWork({ ...bench.deps, now, fetch: network.fetch }, queueId)).toBe(expected);
+        minutes += 5;
+      }
+      expect((await identityOf(bench, userId)).pds_handle).toBe(`${name}.${DOMAIN}`);
+      await bench.sql.begin((tx) => enqueue(tx, { userId, action: 'retry', now: now() }));
+    }
+    const names =
+      await bench.sql`SELECT hostname FROM hostnames WHERE user_id = ${userId} AND kind <> 'did' ORDER BY 1`;
+    expect(names.map(({ hostname }) => hostname)).toEqual([`${name}-2.${DOMAIN}`, `${name}.${DOMAIN}`]);
+    expect(await performWork({ ...bench.deps, now }, queueId)).toBe('done');
+    const { pds_handle } = await expectWorkingIdentity(stage, bench, userId);
+    expect(pds_handle).toBe(`${name}.${DOMAIN}`);
   });
 
   it.each([

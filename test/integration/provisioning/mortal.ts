@@ -1,7 +1,6 @@
 import type { SendMessageCommand } from '@aws-sdk/client-sqs';
 import type { Sql, Transaction } from '../../../lib/db/connect.ts';
-import type { WorkerDeps } from '../../../lib/provisioning/run.ts';
-import type { QueueDeps } from '../../../lib/provisioning/work.ts';
+import type { QueueDeps, WorkerDeps } from '../../../lib/provisioning/run.ts';
 
 export class Killed extends Error {}
 

@@ -59,10 +59,15 @@ describe('a PDS in trouble', () => {
     }
     await stage.restartPds();
     skipped += 120_000;
-    for (const { userId, queueId } of members) {
-      expect(await performWork(bench.deps, queueId)).toBe('done');
-      await expectWorkingIdentity(stage, bench, userId);
+    const [first, ...others] = members;
+    expect(await performWork(bench.deps, first?.queueId ?? '')).toBe('done');
+    // Whoever finds the PDS back sends the others on their way at once.
+    for (const { queueId } of others) {
+      const { next_retry, sent_at } = await rowOf(bench, queueId);
+      expect(next_retry <= bench.deps.now() && sent_at !== null && sent_at <= bench.deps.now()).toBe(true);
     }
+    for (const { queueId } of others) expect(await performWork(bench.deps, queueId)).toBe('done');
+    for (const { userId } of members) await expectWorkingIdentity(stage, bench, userId);
     expect(await breaker()).toMatchObject({ breaker_state: 'closed', consecutive_failures: 0 });
   });
 
@@ -77,6 +82,42 @@ describe('a PDS in trouble', () => {
     stage.pds.resume();
     await run;
     await expectWorkingIdentity(stage, bench, userId);
+  });
+
+  it('that hangs behind a proxy with our createAccount unread gets no second one beside it', {
+    timeout: 60_000,
+  }, async () => {
+    const { userId, queueId } = await bench.member();
+    await performWork(bench.deps, (await bench.member()).queueId);
+    const network = faultyNetwork(({ send }) => {
+      const answer = send();
+      answer.catch(() => {});
+      const gaveUp = sleep(1_000).then(() => new Response('<h1>504</h1>', { status: 504 }));
+      return Promise.race([answer, gaveUp]);
+    });
+    Object.assign(bench.deps, { fetch: network.fetch });
+    stage.pds.pause();
+    const run = workUntilOver(bench, queueId, 50_000);
+    await sleep((bench.deps.times.quarantine + 4) * 1000);
+    stage.pds.resume();
+    expect(await run).toMatchObject({ status: 'completed' });
+    expect(network.asked.filter((nsid) => nsid.endsWith('createAccount'))).toHaveLength(1);
+    await expectWorkingIdentity(stage, bench, userId);
+  });
+
+  it('that takes only so many accounts gives everybody who waits a time of his own', async () => {
+    const [provider] = bench.deps.providers;
+    Object.assign(bench.deps, { providers: [{ ...provider, rateLimitBypassKey: undefined }] });
+    const at = new Date();
+    bench.deps.now = () => at;
+    await bench.sql`UPDATE pds_providers SET budget_at = ${at}, budget_tokens = 0 WHERE id = 'local'`;
+    const dueTimes: number[] = [];
+    for (let n = 0; n < 4; n += 1) {
+      const { queueId } = await bench.member();
+      expect(await performWork(bench.deps, queueId)).toBe('parked');
+      dueTimes.push((await rowOf(bench, queueId)).next_retry.getTime() - at.getTime());
+    }
+    expect(dueTimes.map((ms) => Math.round(ms / 100))).toEqual([33, 67, 100, 133]);
   });
 
   it('lets one worker probe it when the pause is over, and the others wait for that', async () => {

@@ -13,7 +13,6 @@ import { claim, MOST_CLAIMS } from '../../../lib/provisioning/claim.ts';
 import { buryMessage } from '../../../lib/provisioning/dead-letter.ts';
 import { LeaseLost, updateIdentity } from '../../../lib/provisioning/identity.ts';
 import { enqueue, messageBody, sendQueued } from '../../../lib/provisioning/queue.ts';
-import { redrive } from '../../../lib/provisioning/redrive.ts';
 import { MOST_A_RUN, relay } from '../../../lib/provisioning/relay.ts';
 import { settle } from '../../../lib/provisioning/settle.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
@@ -241,7 +240,7 @@ describe('the provisioning queue', () => {
       expect(Messages?.[0]?.Body).toBe(messageBody(queueId));
     });
 
-    it('buries a message that SQS gave up on, once, and redrives its work', async () => {
+    it('buries a message that SQS gave up on, once, and a retry redrives its work', async () => {
       const { queueId } = await add();
       await client.send(new CreateQueueCommand({ QueueName: 'dead' }));
       await client.send(
@@ -289,12 +288,12 @@ describe('the provisioning queue', () => {
       });
       expect(await mapping()).toMatchObject({ status: 'error', error_code: 'WORKER_CRASHED' });
 
-      await sql.begin((tx) => redrive(tx, { queueId, by: 'operator' }));
+      await sql.begin((tx) => enqueue(tx, { userId: USER, action: 'retry', by: 'operator' }));
       expect(await row(queueId)).toMatchObject({ status: 'pending', attempt_count: 0, claims: 0 });
       expect(await mapping()).toMatchObject({ status: 'pending', error_code: null });
-      await expect(sql.begin((tx) => redrive(tx, { queueId, by: 'operator' }))).rejects.toMatchObject({
-        code: 'WORK_NOT_FAILED',
-      });
+      expect(
+        await sql`SELECT redriven_by, redriven_at IS NOT NULL AS redriven FROM dead_letters`,
+      ).toMatchObject([{ redriven_by: 'operator', redriven: true }]);
     });
 
     it('writes foreign messages down without touching any work', async () => {

@@ -11,9 +11,9 @@ import { silentLog } from '../../../lib/observability/log.ts';
 import { storeProviders } from '../../../lib/pds/providers.ts';
 import type { Identity } from '../../../lib/provisioning/identity.ts';
 import { enqueue, type QueueAction } from '../../../lib/provisioning/queue.ts';
-import type { WorkerDeps } from '../../../lib/provisioning/run.ts';
+import type { QueueDeps, WorkerDeps } from '../../../lib/provisioning/run.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
-import { performWork, type QueueDeps } from '../../../lib/provisioning/work.ts';
+import { performWork } from '../../../lib/provisioning/work.ts';
 import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
 import { createVault } from '../../../lib/vault/vault.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
@@ -156,13 +156,14 @@ export type QueueRow = {
   attempt_count: number;
   claims: number;
   next_retry: Date;
+  sent_at: Date | null;
   parked_reason: string | null;
   error_details: { code: string } | null;
 };
 
 export async function rowOf({ sql }: Bench, queueId: string): Promise<QueueRow> {
   const [row] = await sql<[QueueRow]>`
-    SELECT status, attempt_count, claims, next_retry, parked_reason, error_details
+    SELECT status, attempt_count, claims, next_retry, sent_at, parked_reason, error_details
     FROM pds_provisioning_queue WHERE id = ${queueId}`;
   return row;
 }

@@ -99,6 +99,36 @@ describe('the check of an identity', () => {
     });
   });
 
+  it('waits for a PDS that is too busy, finds nothing wrong with the identity, and keeps renewed tokens', async () => {
+    const reset = Math.ceil(Date.now() / 1000) + 50 * 60;
+    const network = faultyNetwork(({ nsid }) =>
+      nsid.endsWith('refreshSession')
+        ? undefined
+        : Promise.resolve(
+            Response.json(
+              { error: 'RateLimitExceeded' },
+              { status: 429, headers: { 'ratelimit-reset': String(reset) } },
+            ),
+          ),
+    );
+    const before = await identityOf(bench, userId);
+    expect(await performWork({ ...bench.deps, fetch: network.fetch }, verifyId)).toBe('parked');
+    const row = await rowOf(bench, verifyId);
+    expect(row).toMatchObject({ attempt_count: 0, parked_reason: 'provider_busy' });
+    expect(row.next_retry.getTime()).toBeGreaterThanOrEqual(reset * 1000);
+    const identity = await identityOf(bench, userId);
+    expect(identity).toMatchObject({ verification_status: 'unknown', consecutive_failures: 0 });
+    expect(await opened(bench, identity, 'pds_refresh_token')).not.toBe(
+      await opened(bench, before, 'pds_refresh_token'),
+    );
+    expect(await checksOf()).toEqual([]);
+    const [provider] = await bench.sql`SELECT throttled_until FROM pds_providers`;
+    expect(provider?.throttled_until).toBeInstanceOf(Date);
+    skipped += 3_600_000;
+    expect(await performWork(bench.deps, verifyId)).toBe('done');
+    await expectWorkingIdentity(stage, bench, userId);
+  });
+
   it('sees that the DID document names another key', async () => {
     await bench.sql`UPDATE user_pds_mapping SET atproto_public_key = 'zQ3shXjGShufuxcgocP9FVaw9oWMKDpyDYh9KmguEfLyGdf6i' WHERE user_id = ${userId}`;
     expect(await performWork(bench.deps, verifyId)).toBe('again');

@@ -4,6 +4,7 @@ import { AppError } from '../../../lib/app-error.ts';
 import { XrpcError, type XrpcFault } from '../../../lib/pds/xrpc-error.ts';
 import type { Work } from '../../../lib/provisioning/identity.ts';
 import { backoffMs, OutcomeUnknown, outcomeOf } from '../../../lib/provisioning/outcome.ts';
+import { ProvisioningError } from '../../../lib/provisioning/provisioning-error.ts';
 
 const now = new Date('2026-05-01T12:00:00Z');
 const work: Work = { queueId: '1', action: 'create', attemptCount: 0, maxAttempts: 3 };
@@ -49,18 +50,25 @@ describe('what an error means for the work it ended', () => {
   });
 
   it('fails at once what no repetition changes, in the words of the error', () => {
-    const error = new AppError('NO_INVITE', 'Ask for an invite.', {
+    const error = new ProvisioningError('ACCOUNT_LOCKED', 'Ask the operator.', {
       cause: xrpc('rejected', { error: 'InvalidInviteCode' }),
     });
     expect(outcome(error)).toEqual({
       kind: 'failed',
       error: {
-        code: 'NO_INVITE',
-        message: 'Ask for an invite.',
+        code: 'ACCOUNT_LOCKED',
+        message: 'Ask the operator.',
         nsid: 'com.example.do',
         error: 'InvalidInviteCode',
       },
     });
+  });
+
+  it('does not tell the member what is meant for the log', () => {
+    const error = new AppError('DATA_KEY_UNREADABLE', 'arn:aws:kms:eu-central-1:111122223333:key/1 is gone');
+    const failed = outcome(error);
+    expect(failed).toMatchObject({ kind: 'failed', error: { code: 'DATA_KEY_UNREADABLE' } });
+    expect(JSON.stringify(failed)).not.toContain('arn:');
   });
 
   it('tries again after throttling of KMS and trouble of the database', () => {
