@@ -1,11 +1,10 @@
 import { type App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import { ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
-import { Topic } from 'aws-cdk-lib/aws-sns';
-import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
+import type { Topic } from 'aws-cdk-lib/aws-sns';
 import type { SettingName } from '../../lib/config.ts';
 import { accept } from '../accepted-findings.ts';
+import { addOperatorsTopic } from '../operators.ts';
 import type { Stage } from '../stage.ts';
 import { Database } from './database.ts';
 import { Network } from './network.ts';
@@ -20,7 +19,6 @@ export class DataStack extends Stack {
   /** Wraps the data keys under which members' secrets are sealed (design §5). Without it they never open again. */
   readonly dataKey: Key;
   readonly secrets: Readonly<Partial<Record<SettingName, ISecret>>>;
-  /** Where alarms go. Here because the confirmations of its subscribers are state. */
   readonly operators: Topic;
 
   constructor(app: App, { stage }: { stage: Stage }) {
@@ -40,16 +38,7 @@ export class DataStack extends Stack {
       removalPolicy: RemovalPolicy.RETAIN,
     });
     this.secrets = this.#createSecrets(stage);
-    this.operators = new Topic(this, 'operators', { displayName: `PDS ${stage.name}`, enforceSSL: true });
-    this.operators.applyRemovalPolicy(RemovalPolicy.RETAIN);
-    this.#letAlarmsPublish();
-    if (stage.operatorEmail) this.operators.addSubscription(new EmailSubscription(stage.operatorEmail));
-  }
-
-  /** The topic's policy replaces the one by which SNS lets the whole account publish: alarms must be let in by name. */
-  #letAlarmsPublish(): void {
-    const conditions = { StringEquals: { 'aws:SourceAccount': this.account } };
-    this.operators.grantPublish(new ServicePrincipal('cloudwatch.amazonaws.com', { conditions }));
+    this.operators = addOperatorsTopic(this, stage);
   }
 
   /**

@@ -51,7 +51,8 @@ export class Database extends Construct {
     };
     const owner = secretOf('owner');
     const clusterIdentifier = `${stage.name}-pds`;
-    // Made here, since the one that RDS would make keeps its lines for ever.
+    // Made here, since the one that RDS would make keeps its lines for ever. It takes a cluster whose name is known; a
+    // change that would replace the cluster fails on that name, and so it should.
     const log = new LogGroup(this, 'log', {
       logGroupName: `/aws/rds/cluster/${clusterIdentifier}/postgresql`,
       retention: RetentionDays.THREE_MONTHS,

@@ -12,9 +12,19 @@ import {
   ViewerProtocolPolicy,
 } from 'aws-cdk-lib/aws-cloudfront';
 import { HttpOrigin } from 'aws-cdk-lib/aws-cloudfront-origins';
-import { AaaaRecord, ARecord, HostedZone, type IHostedZone, RecordTarget } from 'aws-cdk-lib/aws-route53';
+import { Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  AaaaRecord,
+  ARecord,
+  CfnHealthCheck,
+  HostedZone,
+  type IHostedZone,
+  RecordTarget,
+} from 'aws-cdk-lib/aws-route53';
 import { CloudFrontTarget } from 'aws-cdk-lib/aws-route53-targets';
 import { accept } from '../accepted-findings.ts';
+import { addAlarm } from '../alarm.ts';
+import { addOperatorsTopic } from '../operators.ts';
 import type { Edge, Stage } from '../stage.ts';
 import { addEdgeFunctions, type EdgeFunctions } from './edge-functions.ts';
 import { addWebAcl } from './web-acl.ts';
@@ -49,6 +59,44 @@ export class EdgeStack extends Stack {
     const functions = addEdgeFunctions(this);
     this.#addApp({ edge, zone, functions, customHeaders });
     this.#addMembers({ edge, zone, functions, customHeaders });
+    this.#watch({ stage, edge });
+  }
+
+  /** From outside, since what is wrong here no function ever sees. CloudWatch has this metric in us-east-1 only. */
+  #watch({ stage, edge }: { stage: Stage; edge: Edge }): void {
+    const check = new CfnHealthCheck(this, 'app-check', {
+      healthCheckConfig: {
+        type: 'HTTPS',
+        fullyQualifiedDomainName: edge.appHost,
+        resourcePath: '/api/healthz',
+        requestInterval: 30,
+        failureThreshold: 3,
+        enableSni: true,
+      },
+    });
+    const metric = new Metric({
+      namespace: 'AWS/Route53',
+      metricName: 'HealthCheckStatus',
+      dimensionsMap: { HealthCheckId: check.attrHealthCheckId },
+      statistic: Stats.MINIMUM,
+      period: Duration.minutes(1),
+    });
+    addAlarm(
+      this,
+      'app-unreachable',
+      {
+        metric,
+        threshold: 1,
+        whenBelow: true,
+        periods: 3,
+        whenSilent: TreatMissingData.BREACHING,
+        means: `Nobody reaches https://${edge.appHost}/api/healthz from outside.`,
+        todo:
+          'curl it. 403 EDGE_REQUIRED: the origin secret here is older than in the API, change and deploy this stack. ' +
+          '503: the database. Nothing at all: DNS, certificate or WAF; then see the API’s own alarms.',
+      },
+      addOperatorsTopic(this, stage),
+    );
   }
 
   #addApp({ edge, zone, functions, customHeaders }: Parts): void {

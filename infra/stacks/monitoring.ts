@@ -43,7 +43,8 @@ export class MonitoringStack extends Stack {
    */
   #watchDataKey({ data }: Pick<Parts, 'data'>): void {
     const text = {
-      means: 'The key of all members’ secrets was disabled or is scheduled for deletion.',
+      means:
+        'The key of all members’ secrets was disabled, is scheduled for deletion or has got another policy.',
       todo:
         'at once: `aws kms cancel-key-deletion`, then `aws kms enable-key` with the key’s id; ' +
         'then find in CloudTrail who it was, and take that principal’s rights away.',
@@ -55,7 +56,7 @@ export class MonitoringStack extends Stack {
         detailType: ['AWS API Call via CloudTrail'],
         detail: {
           eventSource: ['kms.amazonaws.com'],
-          eventName: ['DisableKey', 'ScheduleKeyDeletion', 'PutKeyPolicy', 'DisableKeyRotation'],
+          eventName: ['DisableKey', 'ScheduleKeyDeletion', 'PutKeyPolicy'],
           resources: { ARN: [data.dataKey.keyArn] },
         },
       },

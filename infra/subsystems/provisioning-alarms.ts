@@ -9,7 +9,7 @@ import { type AlarmProps, addAlarm, PERIOD } from '../alarm.ts';
 /** SQS gives a message to a worker that often before it counts as poison. */
 export const MAX_RECEIVE_COUNT = 5;
 const TRY_AGAIN =
-  'then as an administrator `POST /api/pds/provision` with the member’s userId: it goes on from there.';
+  'then as an administrator `POST /api/pds/provision` with the member’s userId: it goes on from there. A check of an active member needs nothing: his next login asks for one.';
 
 type Parts = Record<'queue' | 'deadLetters' | 'unstarted', Queue> &
   Record<'worker' | 'relay' | 'deadLetter', Lambda>;

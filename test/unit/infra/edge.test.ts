@@ -22,6 +22,21 @@ const distributions = resourcesOf(edge, 'AWS::CloudFront::Distribution').map(
 const members = distributions.find(({ Aliases }) => Aliases[0] === '*.example.org');
 
 describe('edge', () => {
+  it('is watched from outside, by an alarm that reaches the operators', () => {
+    edge?.hasResourceProperties('AWS::Route53::HealthCheck', {
+      HealthCheckConfig: Match.objectLike({
+        FullyQualifiedDomainName: 'app.example.org',
+        ResourcePath: '/api/healthz',
+      }),
+    });
+    edge?.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'HealthCheckStatus',
+      TreatMissingData: 'breaching',
+      AlarmActions: [{ Ref: Match.stringLikeRegexp('operators') }],
+    });
+    edge?.hasResourceProperties('AWS::SNS::Subscription', { Endpoint: 'operators@example.org' });
+  });
+
   it('says which host was asked for and by whom, whatever the viewer claims', () => {
     const request = run(DESCRIBE_VIEWER, {
       viewer: { ip: '192.0.2.7' },
