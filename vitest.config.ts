@@ -1,18 +1,33 @@
 import { defineConfig } from 'vitest/config';
 
+/** One project after the other: they differ in how many of their files a machine of two cores can carry at once. */
 export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 60_000,
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 1 } },
+      },
       {
         extends: true,
         test: {
           name: 'integration',
-          include: ['test/{integration,e2e,chaos}/**/*.test.ts'],
+          include: ['test/integration/**/*.test.ts'],
           globalSetup: ['test/setup/postgres.ts'],
           maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          // Each file runs a whole platform, about 20 processes.
+          include: ['test/{e2e,chaos}/**/*.test.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
         },
       },
     ],
