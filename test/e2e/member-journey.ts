@@ -2,6 +2,15 @@ import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram
 
 /** What the demo, the benchmarks and the tests know about a running platform. */
 export type AppEndpoint = { url: string; botToken: string };
+/** The steps of provisioning, in order. */
+export const STEPS = [
+  'requested',
+  'reserved',
+  'account_created',
+  'identity_published',
+  'activated',
+  'secured',
+] as const;
 export type ObservedStep = { name: string; ms: number };
 export type IdentityInfo = {
   pnptv_uuid: string;
