@@ -2,10 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startPlatform } from '../../infra/local/platform.ts';
-import { logIn, watchUntilActive } from '../e2e/member-journey.ts';
+import { logIn, STEPS, watchUntilActive } from '../e2e/member-journey.ts';
 import { timed } from './measure.ts';
-
-const STEPS = ['requested', 'reserved', 'account_created', 'identity_published', 'activated', 'secured'];
 
 /** From a member's login request to the answer that calls his identity active, through the whole platform, one at a time. */
 export async function measureLogins(rounds: number): Promise<number[]> {

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { STEPS } from './member-journey.ts';
 
-const STEPS = ['requested', 'reserved', 'account_created', 'identity_published', 'activated', 'secured'];
 const CHECKS = [
   'handle_resolves_to_did',
   'document_names_the_handle',

@@ -5,11 +5,10 @@ import { parseArgs } from 'node:util';
 import { memberHostFetch } from '../../infra/local/atproto/member-fetch.ts';
 import { startPlatform } from '../../infra/local/platform.ts';
 import { demoTelegramId } from '../../infra/local/telegram.ts';
-import { logIn, type ObservedStep, watchUntilActive } from './member-journey.ts';
+import { logIn, type ObservedStep, STEPS, watchUntilActive } from './member-journey.ts';
 import { openCredentials } from './open-credentials.ts';
 import { type Checks, proveIdentity } from './prove-identity.ts';
 
-const STEPS = ['requested', 'reserved', 'account_created', 'identity_published', 'activated', 'secured'];
 const NAMES = [
   'alice',
   'bob',
