@@ -35,7 +35,7 @@ beforeAll(async () => {
     },
     { timeout: 20_000, interval: 100 },
   );
-});
+}, 150_000);
 afterAll(async () => {
   await running?.close();
   for (const jar of Object.values(jars ?? {})) await rm(jar, { recursive: true });
