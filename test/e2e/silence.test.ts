@@ -91,11 +91,16 @@ describe('what the platform says', () => {
     await platform.pds.start();
 
     // A worker that dies at work, and an account whose stored credentials do not fit any more.
-    await logIn(newcomer('silent_carol'));
+    const carol = newcomer('silent_carol');
+    platform.pds.pause();
+    await logIn(carol);
     await some(
-      () => sql`SELECT FROM pds_provisioning_queue WHERE status = 'processing' AND action = 'create'`,
+      () => sql`
+        SELECT FROM pds_provisioning_queue
+        WHERE user_id = ${String(carol.id)} AND status = 'processing' AND action = 'create'`,
     );
     platform.functions.kill(WORKER);
+    platform.pds.resume();
     await untilActive(running, { timeoutMs: 60_000 });
     await openAll();
     const pds = { fetch, now: () => new Date(), endpoint: platform.pds.url, timeoutMs: 10_000 };
