@@ -213,6 +213,7 @@ describe('a request without the right to ask', () => {
   it.each([
     ['is 30 days old', 'expires_at = now()'],
     ['was not used for 7 days', "last_seen_at = now() - interval '7 days'"],
+    ['was revoked', 'revoked_at = now()'],
   ])('has a session that %s: 401', async (_, change) => {
     const user = newcomer();
     const { cookie } = await logIn(running.platform, user);
