@@ -51,6 +51,7 @@ export const getSession = contract({
   access: 'member',
   host: 'app',
   data: session,
+  errors: ['IDENTITY_NOT_FOUND'],
 });
 
 export const logout = contract({

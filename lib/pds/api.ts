@@ -49,6 +49,7 @@ export const info = contract({
   access: 'member',
   host: 'app',
   data: identityInfo,
+  errors: ['IDENTITY_NOT_FOUND'],
 });
 
 export const retryProvision = contract({

@@ -1,3 +1,5 @@
+import { globSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { faultyNetwork, late, silence } from './faulty.ts';
@@ -233,7 +235,51 @@ describe('provisioning', () => {
     expect(network.asked).toContain('com.atproto.admin.deleteAccount');
     await expectWorkingIdentity(stage, bench, userId);
   });
+
+  it('deletes an account whose repo another creation destroyed, after the quarantine, and creates anew', async () => {
+    const { userId, queueId } = await bench.member();
+    const network = faultyNetwork(({ nsid, send }) => {
+      if (nsid !== 'com.atproto.identity.getRecommendedDidCredentials') return undefined;
+      network.heal();
+      return destroyRepo(bench, userId, stage).then(send);
+    });
+    Object.assign(bench.deps, { fetch: network.fetch });
+    const begun = Date.now();
+    await workUntilOver(bench, queueId);
+    expect(Date.now() - begun).toBeGreaterThanOrEqual(bench.deps.times.quarantine * 1000);
+    expect(network.asked.filter((nsid) => nsid === CREATE)).toHaveLength(2);
+    expect(network.asked).toContain('com.atproto.admin.deleteAccount');
+    await expectWorkingIdentity(stage, bench, userId);
+  });
+
+  it('asks a PDS that wants to be called by another DID for its name, once', async () => {
+    const { userId, queueId } = await bench.member();
+    await bench.sql`UPDATE pds_providers SET service_did = 'did:web:former.test'`;
+    const network = faultyNetwork(() => undefined);
+    Object.assign(bench.deps, { fetch: network.fetch });
+    expect(await performWork(bench.deps, queueId)).toBe('done');
+    expect(network.asked.slice(0, 3)).toEqual([CREATE, 'com.atproto.server.describeServer', CREATE]);
+    await expectWorkingIdentity(stage, bench, userId);
+  });
+
+  it('tries again while the PDS cannot read our names, and says so', async () => {
+    const { userId, queueId } = await bench.member();
+    stage.gateway.serve(undefined);
+    expect(await performWork(bench.deps, queueId)).toBe('again');
+    expect((await rowOf(bench, queueId)).error_details).toMatchObject({ code: 'IDENTITY_NOT_REACHABLE' });
+    stage.gateway.serve(bench.sql);
+    await workUntilOver(bench, queueId);
+    await expectWorkingIdentity(stage, bench, userId);
+  });
 });
+
+/** What two overlapping creations leave: the account, without the repo that the loser's clean-up removed. */
+async function destroyRepo(bench: Bench, userId: string, { pdsDir }: Stage): Promise<void> {
+  const { pds_did } = await identityOf(bench, userId);
+  const [repo] = globSync(`actors/*/${pds_did}`, { cwd: pdsDir });
+  if (!repo) throw new Error(`the PDS keeps no repo of ${pds_did}`);
+  rmSync(path.join(pdsDir, repo), { recursive: true });
+}
 
 /** What a PDS that is killed in the middle of createAccount leaves: a repo, and no account to it. */
 async function forgetAccountButKeepRepo(stage: Stage, did: string): Promise<void> {
