@@ -43,11 +43,14 @@ export const plcUrlOf = (plcPort: number): string => `http://127.0.0.1:${plcPort
 /** Where the PDS keeps everything; its secrets are made before it starts. */
 export const pdsDirectory = (dataDir: string): string => path.join(dataDir, 'pds');
 
+/** Where PostgreSQL keeps everything. */
+export const postgresDirectory = (dataDir: string): string => path.join(dataDir, 'postgres');
+
 async function startDatabase(deps: Dependencies, { dataDir }: ServerOptions): Promise<string> {
   // Functions know its address: when it comes back, it comes back there.
   let port: number | undefined;
   const server = await keepRunning(async () => {
-    const started = await startPostgres({ dir: path.join(dataDir, 'postgres'), port, durable: deps.durable });
+    const started = await startPostgres({ dir: postgresDirectory(dataDir), port, durable: deps.durable });
     port = started.port;
     return started;
   }, deps.onNotice);

@@ -1,19 +1,10 @@
 import { createWriteStream } from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
-import { AppError } from '../../lib/app-error.ts';
+import { COMMON_OPTIONS, explain, readCommandLine, refuse } from './command-line.ts';
 import { troubleIn } from './function-log.ts';
 import { type Platform, startPlatform } from './platform.ts';
 import { lockDataDirectory } from './process/instance-lock.ts';
 import { removeData } from './remove-data.ts';
-
-const USAGE = `Usage: npm start -- [options]
-  --port NUMBER      port of the app (3001)
-  --pds-port NUMBER  port of the Personal Data Server (3000)
-  --data FOLDER      where everything lies that survives a restart (.data)
-  --fresh            begin with nothing: removes that folder first
-  --logs             print every line that functions, PDS and PLC directory log
-Settings that have no secret may be given as environment variables, e.g. PDS_HANDLE_STRATEGY=generated npm start.`;
 
 /** Settings of infra/stage.ts that make sense on one machine. */
 const SETTINGS = [
@@ -23,6 +14,14 @@ const SETTINGS = [
   'TELEGRAM_BOT_USERNAME',
   'ADMIN_TELEGRAM_IDS',
 ];
+const USAGE = `Usage: npm start -- [options]
+  --port NUMBER      port of the app (3001)
+  --pds-port NUMBER  port of the Personal Data Server (3000)
+  --data FOLDER      where everything lies that survives a restart (.data)
+  --fresh            begin with nothing: removes that folder first
+  --logs             print every line that functions, PDS and PLC directory log
+These settings may be given as environment variables, e.g. PDS_HANDLE_STRATEGY=generated npm start:
+  ${SETTINGS.join('\n  ')}`;
 const STOP_LIMIT_MS = 3_000;
 
 const options = readOptions();
@@ -36,7 +35,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 try {
   if (options.fresh) {
     const unlock = await lockDataDirectory(dataDir);
-    removeData(dataDir);
+    await removeData(dataDir);
     await unlock();
   }
   platform = await startPlatform({
@@ -57,40 +56,35 @@ try {
 }
 
 function readOptions() {
-  try {
-    const { values } = parseArgs({
-      options: {
-        port: { type: 'string', default: '3001' },
-        'pds-port': { type: 'string', default: '3000' },
-        data: { type: 'string', default: '.data' },
-        fresh: { type: 'boolean', default: false },
-        logs: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    });
-    if (values.help) {
-      console.log(USAGE);
-      process.exit(0);
-    }
-    const { 'pds-port': pdsPort, port, ...others } = values;
-    return { ...others, port: readPort('--port', port), pdsPort: readPort('--pds-port', pdsPort) };
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-    process.exit(2);
-  }
+  const {
+    'pds-port': pdsPort,
+    port,
+    ...others
+  } = readCommandLine(USAGE, {
+    options: {
+      ...COMMON_OPTIONS,
+      port: { type: 'string', default: '3001' },
+      'pds-port': { type: 'string', default: '3000' },
+      fresh: { type: 'boolean', default: false },
+      logs: { type: 'boolean', default: false },
+    },
+  });
+  return { ...others, port: readPort('--port', port), pdsPort: readPort('--pds-port', pdsPort) };
 }
 
 function readPort(option: string, text: string): number {
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw new Error(`${option} takes a number from 1 to 65535, or 0 for a free port.`);
+  return refuse(USAGE, `${option} takes a number from 1 to 65535, or 0 for a free port.`);
 }
 
 /** Every line goes to a file; the terminal gets what went wrong, or all of it with --logs. */
 function openLog() {
   let file: ReturnType<typeof createWriteStream> | undefined;
   return (source: string, line: string) => {
-    file ??= createWriteStream(path.join(dataDir, 'platform.log'), { mode: 0o600 });
+    file ??= createWriteStream(path.join(dataDir, 'platform.log'), { mode: 0o600 }).on('error', (error) =>
+      console.error(explain(error)),
+    );
     file.write(`${new Date().toISOString()} ${source} ${line}\n`);
     // A start that fails says why in one sentence.
     const shown = options.logs ? line : platform && troubleIn(source, line);
@@ -106,9 +100,4 @@ async function stop(): Promise<void> {
   setTimeout(() => process.exit(0), STOP_LIMIT_MS);
   await platform.stop().catch((error) => console.error(explain(error)));
   process.exit(0);
-}
-
-function explain(error: unknown): string {
-  if (error instanceof AppError) return error.message;
-  return error instanceof Error ? String(error.stack) : String(error);
 }

@@ -82,6 +82,7 @@ export async function startPds(options: PdsOptions): Promise<Pds> {
     name: 'PDS',
     entry: new URL('./pds-process.ts', import.meta.url),
     input: { memberHosts: { domain, gatewayUrl }, environment } satisfies PdsProcessInput,
+    directory: dir,
     env: { LOG_ENABLED: onLog ? 'true' : 'false' },
     onLog,
   });

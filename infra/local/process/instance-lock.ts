@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,11 +10,12 @@ import { AppError } from '../../../lib/app-error.ts';
 const LEFTOVER_MS = 20;
 
 /**
- * Makes this process the only platform on a data directory; returns what gives the directory back. The lock is a
- * socket, so it ends with the process, however that ends. Fails with ALREADY_RUNNING and the other's process id.
+ * Makes this process the only platform on a data directory, which it makes if need be; returns what gives the directory
+ * back. The lock is a socket, so it ends with the process, however that ends. Fails with ALREADY_RUNNING and the other's
+ * process id, or with DATA_UNUSABLE when the directory is somebody else's.
  */
 export async function lockDataDirectory(dataDir: string): Promise<() => Promise<void>> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  makeUsable(dataDir);
   const address = addressOf(dataDir);
   const server = createServer((socket) => void socket.on('error', () => {}).end(String(process.pid)));
   for (;;) {
@@ -38,8 +39,18 @@ export async function lockDataDirectory(dataDir: string): Promise<() => Promise<
 
 /** The process id of the platform that runs on this data directory, if one does. */
 export async function runningPlatform(dataDir: string): Promise<number | undefined> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  return askHolder(addressOf(dataDir));
+  return existsSync(dataDir) ? askHolder(addressOf(dataDir)) : undefined;
+}
+
+function makeUsable(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const advice = 'run as the user who owns it, or choose another folder with --data FOLDER';
+    throw new AppError('DATA_UNUSABLE', `${dataDir} cannot be used (${code}): ${advice}.`, { cause });
+  }
 }
 
 function alreadyRunning(dataDir: string, pid: number): AppError {

@@ -16,6 +16,8 @@ type NodeChild = {
   entry: URL;
   /** Sent over the IPC channel, so that secrets are neither on the command line nor in the environment. */
   input: unknown;
+  /** Where it writes. Stands on its command line, by which awaitLeftovers finds it. */
+  directory?: string;
   env?: Record<string, string>;
   onLog?: OnLog;
 };
@@ -24,8 +26,8 @@ const START_TIMEOUT_MS = 60_000;
 
 /** Starts a server in a Node process of its own and resolves with its port when it listens. */
 export async function startNodeChild(options: NodeChild): Promise<Child & { port: number }> {
-  const { name, entry, input, env, onLog } = options;
-  const process = fork(entry, {
+  const { name, entry, input, directory, env, onLog } = options;
+  const process = fork(entry, directory ? [directory] : [], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { NODE_ENV: 'production', TZ: 'UTC', ...env },
     execArgv: ['--disable-warning=ExperimentalWarning'],

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /**
  * Command line and parent of a living process; undefined when there is none. A zombie counts as gone: in a container
@@ -22,4 +22,19 @@ export function findProcess(pid: number): { args: string[]; parent: number } | u
   } catch {
     return undefined;
   }
+}
+
+/** Every living process with its command line. */
+export function listProcesses(): { pid: number; args: string[] }[] {
+  if (process.platform === 'linux') {
+    return readdirSync('/proc').flatMap((name) => {
+      const found = findProcess(Number(name));
+      return found ? [{ pid: Number(name), args: found.args }] : [];
+    });
+  }
+  const lines = execFileSync('ps', ['-axww', '-o', 'pid=,args='], { encoding: 'utf8' }).trim().split('\n');
+  return lines.map((line) => {
+    const [pid, ...args] = line.trim().split(/\s+/);
+    return { pid: Number(pid), args };
+  });
 }
