@@ -1,34 +1,36 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
-import { type PlatformFile, readPlatformFile } from './platform-file.ts';
+import { AppError } from '../../lib/app-error.ts';
+import { COMMON_OPTIONS, fail, readCommandLine } from './command-line.ts';
+import { findPlatform, type PlatformFile } from './platform-file.ts';
 import { demoTelegramId, signWidgetPayload, type TelegramUser } from './telegram.ts';
 
 /** The cookie jar that the README's curl lines read, in Netscape's format. */
 const COOKIE_JAR = 'cookies.txt';
 
-const USAGE = 'Usage: npm run login -- NAME [--admin] [--data FOLDER]';
+const USAGE = `Usage: npm run login -- NAME [--admin] [--data FOLDER]
+  NAME           the demo member, always with the same Telegram id
+  --admin        logs in the administrator instead: one Telegram id whatever NAME is, which is only what he is called
+  --data FOLDER  the folder of the platform (.data)`;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { admin: { type: 'boolean', default: false }, data: { type: 'string', default: '.data' } },
+const { admin, data, operands } = readCommandLine(USAGE, {
+  options: { ...COMMON_OPTIONS, admin: { type: 'boolean', default: false } },
+  operands: ['NAME'],
 });
-const [name] = positionals;
-if (!name || positionals.length > 1) fail(USAGE);
-
-const platform = readPlatformFile(path.resolve(values.data));
-if (!platform) fail(`No platform runs on ${values.data}. Start it with: npm start`);
-
-if (values.admin) {
+const [name = ''] = operands;
+try {
+  const platform = await findPlatform(path.resolve(data));
   // The member whom the specification's provisioning line names has to have logged in once.
-  await logIn(platform, { id: demoTelegramId('alice'), first_name: 'alice', username: 'alice' });
+  if (admin) await logIn(platform, { id: demoTelegramId('alice'), first_name: 'alice', username: 'alice' });
+  const id = admin ? platform.adminTelegramId : demoTelegramId(name);
+  const { cookie, expiresAt, role } = await logIn(platform, { id, first_name: name, username: name });
+  writeFileSync(COOKIE_JAR, netscapeCookie(cookie, expiresAt), { mode: 0o600 });
+  console.log(`Logged in ${name} (${role}, Telegram id ${id}); the session is in ${COOKIE_JAR}.`);
+  console.log(`Try: curl -b ${COOKIE_JAR} ${platform.url}/api/pds/info`);
+} catch (error) {
+  fail(error);
 }
-const id = values.admin ? platform.adminTelegramId : demoTelegramId(name);
-const { cookie, expiresAt, role } = await logIn(platform, { id, first_name: name, username: name });
-writeFileSync(COOKIE_JAR, netscapeCookie(cookie, expiresAt), { mode: 0o600 });
-console.log(`Logged in ${name} (${role}, Telegram id ${id}); the session is in ${COOKIE_JAR}.`);
-console.log(`Try: curl -b ${COOKIE_JAR} ${platform.url}/api/pds/info`);
 
 async function logIn(
   { url, botToken }: Pick<PlatformFile, 'url' | 'botToken'>,
@@ -38,7 +40,11 @@ async function logIn(
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(signWidgetPayload(botToken, user)),
-  }).catch(() => fail(`Nobody answers at ${url}. Start the platform with: npm start`));
+  }).catch((cause) => {
+    throw new AppError('NOT_RUNNING', `Nobody answers at ${url}. Start the platform with: npm start`, {
+      cause,
+    });
+  });
   const answer = (await response.json()) as {
     data?: { expires_at: string; member: { role: string } };
     error?: { code: string; message: string };
@@ -49,7 +55,9 @@ async function logIn(
     await sleep(1_000);
     return logIn({ url, botToken }, user);
   }
-  if (!answer.data || !cookie) return fail(`The login failed: ${answer.error?.message ?? response.status}`);
+  if (!answer.data || !cookie) {
+    throw new AppError('LOGIN_FAILED', `The login failed: ${answer.error?.message ?? response.status}`);
+  }
   return { cookie, expiresAt: new Date(answer.data.expires_at), role: answer.data.member.role };
 }
 
@@ -66,9 +74,4 @@ function netscapeCookie(cookie: string, expiresAt: Date): string {
     value,
   ];
   return `# Netscape HTTP Cookie File\n${fields.join('\t')}\n`;
-}
-
-function fail(message: string): never {
-  console.error(message);
-  process.exit(1);
 }

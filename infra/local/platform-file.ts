@@ -1,5 +1,7 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { AppError } from '../../lib/app-error.ts';
+import { runningPlatform } from './process/instance-lock.ts';
 import { writePrivateFile } from './process/private-file.ts';
 
 /** What other commands (login, psql) need to know about a running platform. Holds credentials: mode 0600. */
@@ -28,5 +30,19 @@ export function removePlatformFile(dataDir: string): void {
 
 /** The platform that runs on this data directory, or the last one, if it was killed; undefined when there is none. */
 export function readPlatformFile(dataDir: string): PlatformFile | undefined {
-  return existsSync(fileIn(dataDir)) ? JSON.parse(readFileSync(fileIn(dataDir), 'utf8')) : undefined;
+  try {
+    return JSON.parse(readFileSync(fileIn(dataDir), 'utf8'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** The platform that runs on this data directory. Fails with NOT_RUNNING. */
+export async function findPlatform(dataDir: string): Promise<PlatformFile> {
+  const platform = (await runningPlatform(dataDir)) ? readPlatformFile(dataDir) : undefined;
+  if (!platform) {
+    throw new AppError('NOT_RUNNING', `No platform runs on ${dataDir}. Start it with: npm start`);
+  }
+  return platform;
 }

@@ -17,7 +17,7 @@ import { lockDataDirectory } from './process/instance-lock.ts';
 import { checkPort } from './process/ports.ts';
 import { createStopper, type Stopper } from './process/stopper.ts';
 import { pdsDirectory, plcUrlOf, startServers } from './servers.ts';
-import { demoTelegramId, telegramDialog } from './telegram.ts';
+import { ADMIN_TELEGRAM_ID, telegramDialog } from './telegram.ts';
 import { loadAssembly } from './template/assembly.ts';
 import { synthesize } from './template/synthesize.ts';
 
@@ -54,7 +54,6 @@ export type Platform = Omit<PlatformFile, 'pid'> &
   };
 
 const DOMAIN = 'pnptv.test';
-const ADMIN_NAME = 'admin';
 /** Stacks without a part that could run here. */
 const NOT_RUN = /(^|-)(edge|monitoring)$/;
 const LEFTOVERS_MS = 5_000;
@@ -82,7 +81,6 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const pdsSecrets = keepPdsSecrets(path.join(pdsDirectory(dataDir), 'secrets.json'));
   // The PDS logs the headers that it gets.
   const onLog = options.onLog && hideSecrets([botToken, ...Object.values(pdsSecrets)], options.onLog);
-  const adminTelegramId = demoTelegramId(ADMIN_NAME);
 
   // Whatever starts last, the servers outlive those that talk to them.
   const serverStopper = createStopper();
@@ -102,7 +100,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const plcUrl = plcUrlOf(plcPort);
   const gatewayUrl = `http://127.0.0.1:${gateway.port}`;
 
-  const admins = [adminTelegramId, options.settings?.ADMIN_TELEGRAM_IDS].filter(Boolean);
+  const admins = [ADMIN_TELEGRAM_ID, options.settings?.ADMIN_TELEGRAM_IDS].filter(Boolean);
   const assembling = synthesize({
     dataDir,
     environment: {
@@ -152,7 +150,15 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const { functions, fire, schedules, queueUrl } = cloud;
   const databaseUrls = databaseUrlsOf(cloud, postgresUrl);
   const { url } = gateway;
-  const content = { url, pdsUrl, plcUrl, domain: DOMAIN, botToken, adminTelegramId, databaseUrls };
+  const content = {
+    url,
+    pdsUrl,
+    plcUrl,
+    domain: DOMAIN,
+    botToken,
+    adminTelegramId: ADMIN_TELEGRAM_ID,
+    databaseUrls,
+  };
   writePlatformFile(dataDir, { pid: process.pid, ...content });
   stopper.add(async () => removePlatformFile(dataDir));
   const controls = { functions, fire, schedules, queueUrl, pds: pdsControls(pds), stop: stopper.stop };

@@ -1,96 +1,55 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { createInterface } from 'node:readline/promises';
-import { parseArgs } from 'node:util';
-import postgres from 'postgres';
-import { readPlatformFile } from './platform-file.ts';
-import { runningPlatform } from './process/instance-lock.ts';
-import { runCommand } from './psql/commands.ts';
+import { COMMON_OPTIONS, fail, readCommandLine, refuse } from './command-line.ts';
+import { findPlatform } from './platform-file.ts';
+import { runOwnPrompt } from './psql/prompt.ts';
+
+const USAGE = `Usage: npm run psql -- [--data FOLDER] [options of psql]
+  --data FOLDER  the folder of the platform (.data)
+Where psql is not installed, one option of psql is known:
+  -c SQL         runs this and leaves; may be given several times`;
 
 // Opens the running platform's database as its superuser: with psql, if this machine has it, else with a small prompt
 // of our own. User and database are always the platform's; -U and -d are taken and ignored.
-const { values } = parseArgs({
-  options: {
-    command: { type: 'string', short: 'c', multiple: true, default: [] },
-    username: { type: 'string', short: 'U' },
-    dbname: { type: 'string', short: 'd' },
-    data: { type: 'string', default: '.data' },
-  },
-});
-const dataDir = path.resolve(values.data);
-const platform = (await runningPlatform(dataDir)) ? readPlatformFile(dataDir) : undefined;
-if (!platform) {
-  console.error(`No platform runs on ${values.data}. Start it with: npm start`);
-  process.exit(1);
+const { data, psqlArgs } = takeData(process.argv.slice(2));
+try {
+  const { databaseUrls } = await findPlatform(path.resolve(data));
+  const url = new URL(databaseUrls.superuser);
+  process.exit(runPsql(url, psqlArgs) ?? (await runOwnPrompt(url.href, readCommands())));
+} catch (error) {
+  fail(error);
 }
-const url = new URL(platform.databaseUrls.superuser);
-process.exit(runPsql(values.command) ?? (await runOwnPrompt(values.command)));
+
+/** Takes our own option out of the command line; the others are psql's. */
+function takeData(args: string[]): { data: string; psqlArgs: string[] } {
+  const words = args.flatMap((arg) => (arg.startsWith('--data=') ? arg.split(/(?<=^--data)=/) : [arg]));
+  const at = words.indexOf('--data');
+  if (at < 0) return { data: COMMON_OPTIONS.data.default, psqlArgs: words };
+  const data = words[at + 1];
+  if (!data) return refuse(USAGE, '--data takes a folder.');
+  return { data, psqlArgs: words.toSpliced(at, 2) };
+}
 
 /** Exit code of the real psql; undefined when this machine has none. */
-function runPsql(commands: string[]): number | undefined {
-  const args = ['-v', 'ON_ERROR_STOP=1', ...commands.flatMap((command) => ['-c', command])];
-  const { status, error } = spawnSync('psql', args, {
+function runPsql(url: URL, args: string[]): number | undefined {
+  const place = new URL(url);
+  place.password = '';
+  // Of several -d the last one counts, and a URL there outdoes -U, -h and -p.
+  const { status, error } = spawnSync('psql', ['-v', 'ON_ERROR_STOP=1', ...args, '-d', place.href], {
     stdio: 'inherit',
-    env: {
-      ...process.env,
-      PGHOST: url.hostname,
-      PGPORT: url.port,
-      PGUSER: url.username,
-      PGPASSWORD: decodeURIComponent(url.password),
-      PGDATABASE: url.pathname.slice(1),
-    },
+    env: { ...process.env, PGPASSWORD: decodeURIComponent(url.password) },
   });
   return error ? undefined : (status ?? 1);
 }
 
-async function runOwnPrompt(commands: string[]): Promise<number> {
-  const sql = postgres(url.href, {
-    max: 1,
-    onnotice: ({ severity, message }) => console.error(`${severity}: ${message}`),
+function readCommands(): string[] {
+  const { command } = readCommandLine(USAGE, {
+    options: {
+      ...COMMON_OPTIONS,
+      command: { type: 'string', short: 'c', multiple: true, default: [] },
+      username: { type: 'string', short: 'U' },
+      dbname: { type: 'string', short: 'd' },
+    },
   });
-  try {
-    if (commands.length > 0) {
-      for (const command of commands) if (!(await run(command))) return 1;
-      return 0;
-    }
-    return await readStatements();
-  } finally {
-    await sql.end({ timeout: 1 });
-  }
-
-  async function run(command: string): Promise<boolean> {
-    try {
-      console.log(await runCommand(sql, command));
-      return true;
-    } catch (error) {
-      console.error(`ERROR: ${error instanceof Error ? error.message : error}`);
-      return false;
-    }
-  }
-
-  async function readStatements(): Promise<number> {
-    const isTerminal = process.stdin.isTTY;
-    const lines = createInterface({ input: process.stdin, output: isTerminal ? process.stdout : undefined });
-    const database = url.pathname.slice(1);
-    let statement = '';
-    const prompt = () => {
-      lines.setPrompt(`${database}${statement ? '-' : '='}# `);
-      if (isTerminal) lines.prompt();
-    };
-    if (isTerminal)
-      console.log('Statements end with ;  \\dt lists tables, \\d NAME describes one, \\q leaves.');
-    prompt();
-    for await (const line of lines) {
-      if (!statement && /^\s*(\\q|quit|exit);?\s*$/.test(line)) break;
-      statement = statement ? `${statement}\n${line}` : line;
-      if (!statement.trim()) statement = '';
-      else if (/;\s*$/.test(statement) || statement.startsWith('\\')) {
-        const isDone = await run(statement);
-        statement = '';
-        if (!isDone && !isTerminal) return 1;
-      }
-      prompt();
-    }
-    return statement.trim() && !(await run(statement)) ? 1 : 0;
-  }
+  return command;
 }

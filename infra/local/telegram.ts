@@ -31,13 +31,18 @@ export function signWidgetPayload(
   return { ...payload, hash: createHmac('sha256', key).update(lines.join('\n')).digest('hex') };
 }
 
+/** Who administrates the local platform: no demo member has this Telegram id, whatever his name. */
+export const ADMIN_TELEGRAM_ID = 8_999_999_999_999;
+/** Demo members' ids begin here, above every id that Telegram has given out. */
+const FIRST_DEMO_ID = 9_000_000_000_000;
+
 /**
- * A Telegram id for a demo member, always the same for one name. `alice` is 123456789, the member of the
- * specification's curl lines; the others lie above every id that Telegram has given out.
+ * A Telegram id for a demo member, always the same for one name. Only `alice` has a low one: 123456789, the
+ * member of the specification's curl lines.
  */
 export function demoTelegramId(name: string): number {
   if (name.toLowerCase() === 'alice') return 123456789;
-  return 9_000_000_000_000 + createHash('sha256').update(name.toLowerCase()).digest().readUIntBE(0, 5);
+  return FIRST_DEMO_ID + createHash('sha256').update(name.toLowerCase()).digest().readUIntBE(0, 5);
 }
 
 /**
