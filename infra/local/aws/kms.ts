@@ -7,9 +7,9 @@ import { type KmsKey, type KmsKeys, openKmsKeys } from './kms-keys.ts';
 const ALGORITHM = 'SYMMETRIC_DEFAULT';
 const PLAINTEXT = { min: 1, max: 4096 };
 const CIPHERTEXT = { min: 1, max: 6144 };
-const RANDOM = { min: 1, max: 1024 };
+const DATA_KEY = { min: 1, max: 1024 };
 
-/** The actions of KMS that this project's SDK calls use, for symmetric keys, under their names on the wire. */
+/** KMS for symmetric keys: the life of a key, and what its bearer does with it, under their names on the wire. */
 export function kmsActions(keys: KmsKeys): AwsActions {
   const arnOf = (key: KmsKey) => keys.arn(`key/${key.id}`);
   const seal = (key: KmsKey, plaintext: Buffer, context: EncryptionContext) =>
@@ -32,14 +32,6 @@ export function kmsActions(keys: KmsKeys): AwsActions {
     } catch {
       throw new AwsError('InvalidCiphertextException', '');
     }
-  }
-
-  function generateDataKey(input: AwsInput) {
-    const bytes = dataKeyBytes(input);
-    const key = keys.findUsable(text(input, 'KeyId'));
-    const plaintext = randomBytes(bytes);
-    const CiphertextBlob = seal(key, plaintext, textMap(input, 'EncryptionContext'));
-    return { plaintext, answer: { CiphertextBlob, KeyId: arnOf(key) } };
   }
 
   return {
@@ -90,27 +82,13 @@ export function kmsActions(keys: KmsKeys): AwsActions {
       const { key, plaintext } = open(ciphertext, context, optionalText(input, 'KeyId'));
       return { Plaintext: plaintext.toString('base64'), KeyId: arnOf(key), EncryptionAlgorithm: ALGORITHM };
     },
-    'TrentService.ReEncrypt': (input) => {
-      const ciphertext = blob(input, 'CiphertextBlob', CIPHERTEXT);
-      const sourceContext = textMap(input, 'SourceEncryptionContext');
-      const { key: source, plaintext } = open(ciphertext, sourceContext, optionalText(input, 'SourceKeyId'));
-      const destination = keys.findUsable(text(input, 'DestinationKeyId'));
-      return {
-        CiphertextBlob: seal(destination, plaintext, textMap(input, 'DestinationEncryptionContext')),
-        SourceKeyId: arnOf(source),
-        KeyId: arnOf(destination),
-        SourceEncryptionAlgorithm: ALGORITHM,
-        DestinationEncryptionAlgorithm: ALGORITHM,
-      };
-    },
     'TrentService.GenerateDataKey': (input) => {
-      const { plaintext, answer } = generateDataKey(input);
-      return { ...answer, Plaintext: plaintext.toString('base64') };
+      const bytes = dataKeyBytes(input);
+      const key = keys.findUsable(text(input, 'KeyId'));
+      const plaintext = randomBytes(bytes);
+      const CiphertextBlob = seal(key, plaintext, textMap(input, 'EncryptionContext'));
+      return { CiphertextBlob, Plaintext: plaintext.toString('base64'), KeyId: arnOf(key) };
     },
-    'TrentService.GenerateDataKeyWithoutPlaintext': (input) => generateDataKey(input).answer,
-    'TrentService.GenerateRandom': (input) => ({
-      Plaintext: randomBytes(optionalInteger(input, 'NumberOfBytes', RANDOM) ?? 0).toString('base64'),
-    }),
   };
 }
 
@@ -125,7 +103,7 @@ export async function startKms(
 
 function dataKeyBytes(input: AwsInput): number {
   const spec = optionalText(input, 'KeySpec');
-  const number = optionalInteger(input, 'NumberOfBytes', RANDOM);
+  const number = optionalInteger(input, 'NumberOfBytes', DATA_KEY);
   const bySpec = { AES_128: 16, AES_256: 32 }[spec ?? ''];
   if ((spec === undefined) === (number === undefined) || (spec !== undefined && bySpec === undefined)) {
     throw new AwsError('ValidationException', 'Please specify either number of bytes or key spec.');

@@ -1,6 +1,5 @@
 import { buildApp } from 'fauxqs';
 import { startError } from '../process/child.ts';
-import { addMessageMoveTask } from './sqs-move-task.ts';
 
 export type Sqs = {
   url: string;
@@ -21,7 +20,6 @@ export const SQS_ACCOUNT = '000000000000';
  */
 export async function startSqs({ port = 0 } = {}): Promise<Sqs> {
   const app = buildApp({ logger: false });
-  addMessageMoveTask(app);
   const url = await app.listen({ port, host: '127.0.0.1' }).catch((cause) => {
     throw startError('SQS', `cannot listen on port ${port} (${cause.code})`, cause);
   });

@@ -6,7 +6,6 @@ import {
   ReceiveMessageCommand,
   SendMessageCommand,
   SQSClient,
-  StartMessageMoveTaskCommand,
 } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Sqs, startSqs } from '../../../infra/local/aws/sqs.ts';
@@ -32,20 +31,13 @@ const arnOf = (name: string) => `arn:aws:sqs:us-east-1:000000000000:${name}`;
 const create = (QueueName: string, Attributes: Record<string, string> = {}) =>
   sqs.send(new CreateQueueCommand({ QueueName, Attributes }));
 const send = (name: string, MessageBody: string) =>
-  sqs.send(
-    new SendMessageCommand({
-      QueueUrl: server.queueUrl(name),
-      MessageBody,
-      MessageAttributes: { origin: { DataType: 'String', StringValue: 'test' } },
-    }),
-  );
+  sqs.send(new SendMessageCommand({ QueueUrl: server.queueUrl(name), MessageBody }));
 const receive = async (name: string) =>
   (
     await sqs.send(
       new ReceiveMessageCommand({
         QueueUrl: server.queueUrl(name),
         MaxNumberOfMessages: 10,
-        MessageAttributeNames: ['All'],
         MessageSystemAttributeNames: ['ApproximateReceiveCount'],
       }),
     )
@@ -82,40 +74,5 @@ describe('SQS', () => {
     await expect(sqs.send(new GetQueueUrlCommand({ QueueName: 'nobody' }))).rejects.toMatchObject({
       name: 'QueueDoesNotExist',
     });
-  });
-});
-
-describe('StartMessageMoveTask', () => {
-  it('moves all dead letters back to their queue, attributes included', async () => {
-    await create('moved-dead');
-    await create('moved', redrive('moved-dead', 3));
-    for (let i = 0; i < 25; i++) await send('moved-dead', `letter ${i}`);
-    const task = await sqs.send(new StartMessageMoveTaskCommand({ SourceArn: arnOf('moved-dead') }));
-    expect(task.TaskHandle).toBeTypeOf('string');
-    expect([await depth('moved-dead'), await depth('moved')]).toEqual([0, 25]);
-    const [message] = await receive('moved');
-    expect(message).toMatchObject({
-      Body: 'letter 0',
-      MessageAttributes: { origin: { StringValue: 'test' } },
-      Attributes: { ApproximateReceiveCount: '1' },
-    });
-  });
-
-  it('moves to another queue when one is named', async () => {
-    await create('from');
-    await create('to');
-    await send('from', 'letter');
-    await sqs.send(
-      new StartMessageMoveTaskCommand({ SourceArn: arnOf('from'), DestinationArn: arnOf('to') }),
-    );
-    expect([await depth('from'), await depth('to')]).toEqual([0, 1]);
-  });
-
-  it('refuses a queue that is nobody’s dead-letter queue, and one that does not exist', async () => {
-    await create('lonely');
-    for (const name of ['lonely', 'nobody']) {
-      const task = sqs.send(new StartMessageMoveTaskCommand({ SourceArn: arnOf(name) }));
-      await expect(task).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
-    }
   });
 });
