@@ -8,8 +8,19 @@ const STEPS = [
   ['secured', 'Tokens sealed, backup written'],
 ];
 const POLL_MS = 400;
+/** After this time of waiting, the page says that it need not be watched. */
+const PATIENCE_MS = 5_000;
+/** How long after a failure the page asks again. */
+const RETRY_MS = 4_000;
+
+let timer;
+let pendingSince;
 
 const $ = (id) => document.getElementById(id);
+const later = (step, ms) => {
+  clearTimeout(timer);
+  timer = setTimeout(step, ms);
+};
 const show = (id, visible) => $(id).toggleAttribute('hidden', !visible);
 
 async function call(method, path, body) {
@@ -17,8 +28,10 @@ async function call(method, path, body) {
     method,
     headers: body ? { 'content-type': 'application/json' } : {},
     body: body && JSON.stringify(body),
+  }).catch(() => {
+    throw new Error('The platform does not answer. This page goes on by itself when it is back.');
   });
-  const answer = await response.json();
+  const answer = await response.json().catch(() => ({}));
   if (answer.success) return answer.data;
   throw Object.assign(new Error(answer.error?.message ?? `The server answered ${response.status}.`), {
     status: response.status,
@@ -63,6 +76,8 @@ function renderIdentity(info) {
 function render(info) {
   $('headline').textContent = HEADLINES[info.status];
   renderSteps(info);
+  pendingSince = info.status === 'pending' ? (pendingSince ?? Date.now()) : undefined;
+  show('patience', Date.now() - pendingSince > PATIENCE_MS);
   show('trouble', Boolean(info.error));
   if (info.error) $('trouble').textContent = info.error.message;
   show('retry', info.status === 'error');
@@ -77,20 +92,30 @@ async function watch() {
     render(info);
     const settled =
       info.status === 'active' ? info.verification_status !== 'unknown' : info.status !== 'pending';
-    if (!settled) setTimeout(watch, POLL_MS);
+    if (!settled) later(watch, POLL_MS);
   } catch (error) {
-    if (error.status === 401) return welcome();
-    problem(error);
-    setTimeout(watch, POLL_MS * 10);
+    later(watch, RETRY_MS);
+    failed(error);
   }
 }
 
+function failed(error) {
+  if (error.status === 401) welcome();
+  else problem(error);
+}
+
+/** Says what went wrong. Trouble that passes by itself is over when the page is answered again. */
 function problem(error) {
   $('problem').textContent = error.message;
   show('problem', true);
+  if (!(error.status < 500)) later(begin, RETRY_MS);
 }
 
+/** Whoever was in until now is told that he is not any more. */
 function welcome() {
+  clearTimeout(timer);
+  if (!$('member').hidden) show('logged-out', true);
+  show('problem', false);
   show('welcome', true);
   show('member', false);
 }
@@ -101,6 +126,10 @@ function enter({ member, pds }) {
   $('name').textContent = member.first_name ?? member.username ?? member.id;
   render(pds);
   watch();
+}
+
+function begin() {
+  return call('GET', '/api/auth/session').then(enter, failed);
 }
 
 $('log-in').addEventListener('click', () => {
@@ -115,7 +144,7 @@ window.addEventListener('message', async ({ origin, data }) => {
     problem(error);
   }
 });
-$('log-out').addEventListener('click', () => call('POST', '/api/auth/logout').then(welcome, problem));
-$('retry').addEventListener('click', () => call('POST', '/api/pds/retry-provision').then(watch, problem));
+$('log-out').addEventListener('click', () => call('POST', '/api/auth/logout').then(welcome, failed));
+$('retry').addEventListener('click', () => call('POST', '/api/pds/retry-provision').then(watch, failed));
 
-call('GET', '/api/auth/session').then(enter, (error) => (error.status === 401 ? welcome() : problem(error)));
+begin();

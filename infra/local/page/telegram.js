@@ -6,9 +6,11 @@ form.addEventListener('submit', async (event) => {
   const response = await fetch('/_local/telegram/login', {
     method: 'POST',
     body: new URLSearchParams(new FormData(form)),
-  });
-  if (!response.ok || !window.opener) {
-    document.querySelector('#problem').textContent = 'Open this dialog from the login page.';
+  }).catch(() => undefined);
+  if (!response?.ok || !window.opener) {
+    document.querySelector('#problem').textContent = response
+      ? 'Open this dialog from the login page.'
+      : 'The platform does not answer: try again when it is back.';
     return;
   }
   window.opener.postMessage({ event: 'auth_result', result: await response.json() }, window.location.origin);
