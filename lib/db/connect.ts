@@ -71,7 +71,9 @@ function openClient(url: string, options: ConnectOptions, lost: () => Promise<vo
     ssl: false, // the socket comes encrypted
     socket: async () => {
       try {
-        return reportLoss(await openSocket(address), lost);
+        // By host and port the client names the server in the errors of this socket.
+        const { host, port } = address;
+        return reportLoss(Object.assign(await openSocket(address), { host, port }), lost);
       } catch (error) {
         void lost();
         throw error;

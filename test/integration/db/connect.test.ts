@@ -48,11 +48,14 @@ describe('connect', () => {
     expect(new Set(pids.map(([{ pid }]) => pid)).size).toBe(1);
   });
 
-  it('gives up soon when nobody answers', async () => {
+  it('gives up soon when nobody answers, and says who', async () => {
     const silent = net.createServer(() => {}).listen(0, '127.0.0.1');
     await new Promise((listening) => silent.once('listening', listening));
     const lost = connect(`postgres://a:b@127.0.0.1:${portOf(silent)}/c`, { connectTimeout: 1 });
-    await expect(lost`SELECT 1`).rejects.toMatchObject({ code: 'CONNECT_TIMEOUT' });
+    await expect(lost`SELECT 1`).rejects.toMatchObject({
+      code: 'CONNECT_TIMEOUT',
+      message: expect.stringContaining(`127.0.0.1:${portOf(silent)}`),
+    });
     await lost.end({ timeout: 0 });
     silent.close();
   });
