@@ -25,7 +25,7 @@ beforeAll(async () => {
     SELECT pds_did AS did, pds_handle AS handle FROM user_pds_mapping WHERE user_id = ${String(user.id)}`;
   if (!row) throw new Error('no identity');
   member = { ...user, ...row, cookie };
-});
+}, 120_000);
 afterAll(() => running?.close());
 
 const post = (path: string, options: AskOptions) => ask(running.platform, 'POST', path, options);

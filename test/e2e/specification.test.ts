@@ -304,7 +304,7 @@ describe('every answer', () => {
       expect(json.error.request_id).toBe(id);
       const linesOf = () =>
         running.lines.map(({ line }) => line).filter((line) => line.includes(`"request_id":"${id}"`));
-      await expect.poll(linesOf).toHaveLength(1);
+      await expect.poll(linesOf, { timeout: 10_000 }).toHaveLength(1);
       expect(JSON.parse(linesOf()[0] ?? '')).toMatchObject({ code: json.error.code, status });
     }
   });
