@@ -22,7 +22,9 @@ try {
 
 /** Takes our own option out of the command line; the others are psql's. */
 function takeData(args: string[]): { data: string; psqlArgs: string[] } {
-  const words = args.flatMap((arg) => (arg.startsWith('--data=') ? arg.split(/(?<=^--data)=/) : [arg]));
+  const words = args.flatMap((arg) =>
+    arg.startsWith('--data=') ? ['--data', arg.slice('--data='.length)] : [arg],
+  );
   const at = words.indexOf('--data');
   if (at < 0) return { data: COMMON_OPTIONS.data.default, psqlArgs: words };
   const data = words[at + 1];

@@ -58,7 +58,7 @@ describe('an npm script called wrongly', () => {
 
   it.each(['login.ts', 'psql.ts'])('%s says when no platform runs, and makes no folder', async (script) => {
     const dataDir = path.join(newDirectory(), 'none');
-    const { code, output } = await run(script, 'x', '--data', dataDir);
+    const { code, output } = await run(script, 'x', `--data=${dataDir}`);
     expect([code, output]).toEqual([1, `No platform runs on ${dataDir}. Start it with: npm start\n`]);
     expect(readdirSync(path.dirname(dataDir))).toEqual([]);
   });
