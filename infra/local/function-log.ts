@@ -6,12 +6,14 @@ const TROUBLE = new Set(['ERROR', 'CRITICAL']);
  */
 export function troubleIn(source: string, line: string): string | undefined {
   if (source === 'pds' || source === 'plc' || line.trim() === '') return undefined;
-  let entry: { level?: string; message?: string; error?: { message?: string } };
+  let entry: { level?: string; message?: string; request_id?: string; error?: { message?: string } };
   try {
     entry = JSON.parse(line);
   } catch {
     return line;
   }
   if (typeof entry !== 'object' || entry === null || !TROUBLE.has(entry.level ?? '')) return undefined;
-  return [entry.message, entry.error?.message].filter(Boolean).join(': ');
+  const { message, request_id, error } = entry;
+  const trouble = [message, error?.message].filter(Boolean).join(': ');
+  return request_id ? `${trouble} (request ${request_id})` : trouble;
 }

@@ -1,8 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
 import { freePort } from './process/free-port.ts';
 import { checkPort } from './process/ports.ts';
-import { writePrivateFile } from './process/private-file.ts';
+import { readPrivateFile, writePrivateFile } from './process/private-file.ts';
 
 /** What an operator would bring along on AWS, and what has to stay the same from start to start. */
 export type OperatorValues = {
@@ -16,9 +15,7 @@ export type OperatorValues = {
 
 /** Makes these values once and keeps them in a file for their owner's eyes only. */
 export async function keepOperatorValues(file: string): Promise<OperatorValues> {
-  const kept: OperatorValues | undefined = existsSync(file)
-    ? JSON.parse(readFileSync(file, 'utf8'))
-    : undefined;
+  const kept = readPrivateFile<OperatorValues>(file);
   if (kept && (await isFree(kept.plcPort))) return kept;
   const values: OperatorValues = {
     botToken: `${randomInt(1_000_000_000, 9_999_999_999)}:${randomBytes(26).toString('base64url')}`,

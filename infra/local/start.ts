@@ -1,4 +1,4 @@
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync, renameSync, type WriteStream } from 'node:fs';
 import path from 'node:path';
 import { COMMON_OPTIONS, explain, readCommandLine, refuse } from './command-line.ts';
 import { troubleIn } from './function-log.ts';
@@ -78,18 +78,24 @@ function readPort(option: string, text: string): number {
   return refuse(USAGE, `${option} takes a number from 1 to 65535, or 0 for a free port.`);
 }
 
-/** Every line goes to a file; the terminal gets what went wrong, or all of it with --logs. */
+/**
+ * Every line goes to a file, and that of the run before stays beside it; the terminal gets what went wrong, or all of
+ * it with --logs.
+ */
 function openLog() {
-  let file: ReturnType<typeof createWriteStream> | undefined;
+  let file: WriteStream | undefined;
   return (source: string, line: string) => {
-    file ??= createWriteStream(path.join(dataDir, 'platform.log'), { mode: 0o600 }).on('error', (error) =>
-      console.error(explain(error)),
-    );
+    file ??= beginLogFile(path.join(dataDir, 'platform.log'));
     file.write(`${new Date().toISOString()} ${source} ${line}\n`);
     // A start that fails says why in one sentence.
     const shown = options.logs ? line : platform && troubleIn(source, line);
     if (shown) console.error(`[${source}] ${shown}`);
   };
+}
+
+function beginLogFile(file: string): WriteStream {
+  if (existsSync(file)) renameSync(file, `${file}.previous`);
+  return createWriteStream(file, { mode: 0o600 }).on('error', (error) => console.error(explain(error)));
 }
 
 async function stop(): Promise<void> {

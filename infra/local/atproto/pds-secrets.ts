@@ -1,6 +1,5 @@
 import { createECDH, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { writePrivateFile } from '../process/private-file.ts';
+import { readPrivateFile, writePrivateFile } from '../process/private-file.ts';
 
 export type PdsSecrets = {
   jwtSecret: string;
@@ -12,7 +11,8 @@ export type PdsSecrets = {
 
 /** Reads the secrets of a PDS, or makes them at its first start: another key would orphan its did:plc members. */
 export function keepPdsSecrets(file: string): PdsSecrets {
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
+  const kept = readPrivateFile<PdsSecrets>(file);
+  if (kept) return kept;
   const curve = createECDH('secp256k1');
   curve.generateKeys();
   const secrets: PdsSecrets = {

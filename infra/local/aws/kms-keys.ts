@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { writePrivateFile } from '../process/private-file.ts';
+import { readPrivateFile, writePrivateFile } from '../process/private-file.ts';
 import { AwsError } from './aws-json.ts';
 
 export type KmsKey = {
@@ -26,8 +25,7 @@ const ALIAS = /^alias\/[\w/-]{1,250}$/;
  */
 export function openKmsKeys(options: { file?: string; region?: string; account?: string } = {}) {
   const { file, region = 'us-east-1', account = '000000000000' } = options;
-  const state: State =
-    file && existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : { keys: {}, aliases: {} };
+  const state = (file && readPrivateFile<State>(file)) || { keys: {}, aliases: {} };
   const save = () => file && writePrivateFile(file, JSON.stringify(state, null, 2));
   const arn = (resource: string) => `arn:aws:kms:${region}:${account}:${resource}`;
 

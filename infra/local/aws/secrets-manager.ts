@@ -1,6 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { writePrivateFile } from '../process/private-file.ts';
+import { readPrivateFile, writePrivateFile } from '../process/private-file.ts';
 import { optionalText, optionalTextList, text } from './aws-input.ts';
 import { type AwsActions, AwsError, type AwsInput, type AwsJsonServer, startAwsJson } from './aws-json.ts';
 
@@ -15,7 +14,7 @@ export type SecretsManager = ReturnType<typeof openSecretsManager>;
  */
 export function openSecretsManager(options: { file?: string; region?: string; account?: string } = {}) {
   const { file, region = 'us-east-1', account = '000000000000' } = options;
-  const secrets: Secret[] = file && existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : [];
+  const secrets = (file && readPrivateFile<Secret[]>(file)) || [];
   const save = () => file && writePrivateFile(file, JSON.stringify(secrets, null, 2));
 
   /** By name, ARN, or ARN without its random ending. */

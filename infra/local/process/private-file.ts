@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { AppError } from '../../../lib/app-error.ts';
 
 /** Writes a file that only its owner may read, all of it or nothing: readers and a crash see the old or the new one. */
 export function writePrivateFile(file: string, content: string): void {
@@ -11,4 +12,21 @@ export function writePrivateFile(file: string, content: string): void {
     closeSync(descriptor);
   }
   renameSync(unfinished, file);
+}
+
+/** What `writePrivateFile` wrote as JSON; undefined when there is no such file. Throws FILE_BROKEN. */
+export function readPrivateFile<T>(file: string): T | undefined {
+  if (!existsSync(file)) return undefined;
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    throw new AppError(
+      'FILE_BROKEN',
+      `${file} is no JSON any more: restore it, or begin anew with npm run reset.`,
+      {
+        cause,
+      },
+    );
+  }
 }

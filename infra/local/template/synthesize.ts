@@ -45,7 +45,8 @@ export async function synthesize({ dataDir, environment }: SynthesizeOptions) {
     {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, ...environment },
+      // CDK keeps a cache in the home directory.
+      env: { PATH: process.env.PATH, HOME: dataDir, ...environment },
       detached: true,
     },
   );

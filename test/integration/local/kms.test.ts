@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
@@ -194,6 +194,14 @@ describe('keys', () => {
     await expect(kms.send(new CreateAliasCommand({ AliasName, TargetKeyId: keyId }))).rejects.toMatchObject({
       name: 'AlreadyExistsException',
     });
+  });
+
+  it('name their file when it is broken, instead of beginning with no keys', async () => {
+    const broken = path.join(home, 'broken.json');
+    for (const content of ['', 'garbage', '{"keys":']) {
+      writeFileSync(broken, content);
+      await expect(startKms({ file: broken })).rejects.toThrow(`${broken} is no JSON any more`);
+    }
   });
 
   it('survive a restart, in a file for its owner only, which no plaintext enters', async () => {
