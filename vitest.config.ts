@@ -5,6 +5,16 @@ export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // What keeps the members' keys, and what makes and opens their accounts, is tested or not merged.
+    coverage: {
+      include: ['lib/{vault,provisioning,auth}/**'],
+      reporter: ['text-summary'],
+      thresholds: {
+        'lib/vault/**': { lines: 97, branches: 92 },
+        'lib/auth/**': { lines: 97, branches: 88 },
+        'lib/provisioning/**': { lines: 92, branches: 84 },
+      },
+    },
     projects: [
       {
         extends: true,

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { memberHostFetch } from '../../infra/local/atproto/member-fetch.ts';
-import { startPlatform } from '../../infra/local/platform.ts';
+import { type Platform, startPlatform } from '../../infra/local/platform.ts';
 import { demoTelegramId } from '../../infra/local/telegram.ts';
-import { logIn, type ObservedStep, STEPS, watchUntilActive } from './member-journey.ts';
+import { logIn, type ObservedStep, watchUntilActive } from './member-journey.ts';
 import { openCredentials } from './open-credentials.ts';
 import { type Checks, proveIdentity } from './prove-identity.ts';
 
@@ -39,94 +39,100 @@ const count = Number(values.members);
 
 const say = (line: string) => console.log(line);
 const dataDir = await mkdtemp(path.join(tmpdir(), 'pds-demo-'));
+let platform: Platform | undefined;
 let failed = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => void cleanUp().then(() => process.exit(130)));
 try {
-  const platform = await startPlatform({
+  platform = await startPlatform({
     dataDir,
     durable: false,
     onProgress: (part, text) => say(`  ${part}: ${text}`),
   });
-  try {
-    const members = Array.from({ length: count }, (_, index) => memberName(index));
-    say(
-      `\nLogging in ${count === 1 ? 'one member' : `${count} members at once`} with signed Telegram payloads…`,
-    );
-    const active = await Promise.all(
-      members.map(async (username) => {
-        const started = performance.now();
-        const { cookie } = await logIn(platform, {
-          id: demoTelegramId(username),
-          first_name: username,
-          username,
-        });
-        const pollMs = count === 1 ? 5 : 50;
-        const { info, steps } = await watchUntilActive(platform, cookie, {
-          pollMs,
-          timeoutMs: 60_000,
-          steps: STEPS,
-          started,
-        });
-        const { pds_did: did, pds_handle: handle, pds_endpoint: endpoint } = info;
-        if (!did || !handle || !endpoint)
-          throw new Error(`${username} is active without a complete identity`);
-        return {
-          did,
-          handle: handle.slice(1),
-          endpoint,
-          status: info.status,
-          steps,
-          ms: performance.now() - started,
-        };
-      }),
-    );
-
-    Object.assign(process.env, platform.operator.environment);
-    const credentials = await openCredentials(
-      platform.operator,
-      active.map((member) => member.did),
-    );
-    const fetch = memberHostFetch({
-      domain: platform.domain,
-      gatewayUrl: platform.url,
-      fetch: globalThis.fetch,
-    });
-    const outcomes: Outcome[] = [];
-    for (const member of active) {
-      const opened = credentials.get(member.did);
-      if (!opened) throw new Error(`nothing is stored for ${member.did}`);
-      const { checks, recordUri } = await proveIdentity({ fetch }, member, opened);
-      const { did, handle, status, steps } = member;
-      outcomes.push({
-        did,
-        handle,
-        status,
-        duration_ms: Math.round(member.ms),
-        steps,
-        record_uri: recordUri,
-        checks,
-      });
-    }
-
-    for (const outcome of outcomes) print(outcome, count === 1);
-    failed = outcomes.some(
-      (outcome) => outcome.status !== 'active' || Object.values(outcome.checks).includes(false),
-    );
-    say(
-      failed
-        ? '\nNot every check holds.'
-        : `\nEvery check holds for ${count === 1 ? 'the member' : `all ${count} members`}.`,
-    );
-    if (values.json) say(JSON.stringify(count === 1 ? outcomes[0] : { members: outcomes }));
-  } finally {
-    await platform.stop();
-  }
+  await demonstrate(platform);
 } catch (error) {
   failed = true;
   console.error(error instanceof Error ? error.message : error);
 } finally {
-  await rm(dataDir, { recursive: true, force: true });
+  await cleanUp();
 }
 process.exit(failed ? 1 : 0);
+
+async function cleanUp(): Promise<void> {
+  await platform?.stop();
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
+}
+
+async function demonstrate(platform: Platform): Promise<void> {
+  const members = Array.from({ length: count }, (_, index) => memberName(index));
+  say(
+    `\nLogging in ${count === 1 ? 'one member' : `${count} members at once`} with signed Telegram payloads…`,
+  );
+  const active = await Promise.all(
+    members.map(async (username) => {
+      const started = performance.now();
+      const { cookie } = await logIn(platform, {
+        id: demoTelegramId(username),
+        first_name: username,
+        username,
+      });
+      const pollMs = count === 1 ? 5 : 50;
+      const { info, steps } = await watchUntilActive(platform, cookie, {
+        pollMs,
+        timeoutMs: 60_000,
+        started,
+      });
+      const { pds_did: did, pds_handle: handle, pds_endpoint: endpoint } = info;
+      if (!did || !handle || !endpoint) throw new Error(`${username} is active without a complete identity`);
+      return {
+        did,
+        handle: handle.slice(1),
+        endpoint,
+        status: info.status,
+        steps,
+        ms: performance.now() - started,
+      };
+    }),
+  );
+
+  Object.assign(process.env, platform.operator.environment);
+  const credentials = await openCredentials(
+    platform.operator,
+    active.map((member) => member.did),
+  );
+  const fetch = memberHostFetch({
+    domain: platform.domain,
+    gatewayUrl: platform.url,
+    fetch: globalThis.fetch,
+  });
+  const outcomes: Outcome[] = [];
+  for (const member of active) {
+    const opened = credentials.get(member.did);
+    if (!opened) throw new Error(`nothing is stored for ${member.did}`);
+    const { checks, recordUri } = await proveIdentity({ fetch }, member, opened);
+    const { did, handle, status, steps } = member;
+    outcomes.push({
+      did,
+      handle,
+      status,
+      duration_ms: Math.round(member.ms),
+      steps,
+      record_uri: recordUri,
+      checks,
+    });
+  }
+
+  for (const outcome of outcomes) print(outcome, count === 1);
+  failed = outcomes.some(
+    (outcome) => outcome.status !== 'active' || Object.values(outcome.checks).includes(false),
+  );
+  say(
+    failed
+      ? '\nNot every check holds.'
+      : `\nEvery check holds for ${count === 1 ? 'the member' : `all ${count} members`}.`,
+  );
+  if (values.json) say(JSON.stringify(count === 1 ? outcomes[0] : { members: outcomes }));
+}
 
 function readOptions() {
   const members = { type: 'string', default: '1' } as const;

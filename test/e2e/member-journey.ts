@@ -3,14 +3,14 @@ import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram
 /** What the demo, the benchmarks and the tests know about a running platform. */
 export type AppEndpoint = { url: string; botToken: string };
 /** The steps of provisioning, in order. */
-export const STEPS = [
+export const STEPS: readonly string[] = [
   'requested',
   'reserved',
   'account_created',
   'identity_published',
   'activated',
   'secured',
-] as const;
+];
 export type ObservedStep = { name: string; ms: number };
 export type IdentityInfo = {
   pnptv_uuid: string;
@@ -72,18 +72,13 @@ export async function logIn(
 export async function watchUntilActive(
   app: AppEndpoint,
   cookie: string,
-  {
-    pollMs,
-    timeoutMs,
-    steps,
-    started,
-  }: { pollMs: number; timeoutMs: number; steps: readonly string[]; started: number },
+  { pollMs, timeoutMs, started }: { pollMs: number; timeoutMs: number; started: number },
 ): Promise<{ info: IdentityInfo; steps: ObservedStep[] }> {
   const seen: ObservedStep[] = [];
   for (;;) {
     const { data: info } = await call<IdentityInfo>(app, 'GET', '/api/pds/info', { cookie });
     const elapsed = performance.now() - started;
-    for (const name of steps.slice(seen.length, steps.indexOf(info.provisioning_step) + 1)) {
+    for (const name of STEPS.slice(seen.length, STEPS.indexOf(info.provisioning_step) + 1)) {
       seen.push({ name, ms: Math.round(elapsed) });
     }
     if (info.status === 'active') return { info, steps: seen };

@@ -13,7 +13,6 @@ import { findProcess } from '../../infra/local/process/process-table.ts';
 import { call, type IdentityInfo, logIn, watchUntilActive } from './member-journey.ts';
 
 const LOCAL = path.resolve(import.meta.dirname, '../../infra/local');
-const STEPS = ['requested', 'reserved', 'account_created', 'identity_published', 'activated', 'secured'];
 const START_LIMIT_MS = 90_000;
 /** A part that does not end when it is asked holds up the others for ten seconds. */
 const STOP_LIMIT_MS = 8_000;
@@ -49,7 +48,6 @@ describe('the platform', { timeout: START_LIMIT_MS }, () => {
     const { info } = await watchUntilActive(platform, cookie, {
       pollMs: 50,
       timeoutMs: 30_000,
-      steps: STEPS,
       started,
     });
     expect(info.pds_handle).toBe('@ada-lovelace.pnptv.test');
