@@ -45,7 +45,8 @@ function cleanObject(object: object, depth: number): Details {
 
 function cleanValue(value: unknown, depth: number): Json {
   if (value === null || value === undefined || typeof value === 'boolean') return value ?? null;
-  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+  // JSON knows no -0.
+  if (typeof value === 'number') return Number.isFinite(value) ? value + 0 : null;
   if (typeof value === 'string') return cleanText(value);
   if (typeof value === 'bigint') return String(value);
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();

@@ -54,6 +54,10 @@ describe('cleanDetails', () => {
     expect(JSON.stringify(cleanDetails(endless))).toContain('[redacted]');
   });
 
+  it('keeps numbers as JSON has them', () => {
+    expect(cleanDetails({ a: -0, b: Number.NaN, c: -1.5 })).toEqual({ a: 0, b: null, c: -1.5 });
+  });
+
   it('takes anything and gives JSON that survives being written and read', () => {
     fc.assert(
       fc.property(
