@@ -4,7 +4,7 @@ type Budget = { readonly own: number; readonly sdk: number };
 
 /**
  * What a function's bundle may weigh, minified, in KB. `own` is everything but the AWS SDK: `postgres` 37, `zod/mini`
- * 31, the logger 20, our code 25. `sdk` is run only when it is called for: Secrets Manager's client alone weighs 310,
+ * 31, the logger 20, our code 25. `sdk` is run only when it is called for: Secrets Manager's client alone weighs 330,
  * nearly all of it what every client has in common; each further client adds 25 to 30.
  */
 const DEFAULT: Budget = { own: 150, sdk: 400 };
@@ -12,7 +12,7 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   // node-pg-migrate and pg.
   'database-migrate': { own: 480, sdk: 350 },
   // Elliptic curves and the saga; Secrets Manager, KMS and SQS.
-  'provisioning-provision-identity': { own: 250, sdk: 430 },
+  'provisioning-provision-identity': { own: 250, sdk: 450 },
 };
 const KB = 1024;
 

@@ -26,6 +26,7 @@ const settings = await readSettings([
   'DATABASE_URL',
   'PROVISIONING_QUEUE_URL',
 ]);
+// PDS_MODE and PDS_DID_METHOD are read to refuse what this version cannot do: lib/config.ts.
 const worker = await openWorker(settings, backUpCredentials);
 const awake = wakeAfterFreeze(worker.sql);
 const providersStored = once(() => storeProviders(worker.sql, worker.providers));

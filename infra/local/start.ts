@@ -10,7 +10,6 @@ import { removeData } from './remove-data.ts';
 const SETTINGS = [
   'PDS_HANDLE_STRATEGY',
   'PDS_PROVISIONING_ENABLED',
-  'PDS_DID_METHOD',
   'TELEGRAM_BOT_USERNAME',
   'ADMIN_TELEGRAM_IDS',
 ];

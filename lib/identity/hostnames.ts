@@ -41,7 +41,8 @@ type ReplaceHandleArgs = { userId: string; did: Did; refused: Handle; handle: Ha
 /**
  * Gives a member another handle in place of one that the PDS refused; the DID stays.
  * False, and nothing changed, when the new one is taken. The refused name becomes `reserved`: some account on the
- * PDS may hold it, so nobody here gets it, except this member himself with `again`. Throws `HOSTNAME_NOT_HELD` if `refused` is not this member's handle.
+ * PDS may hold it, so nobody here gets it, except this member himself with `again`.
+ * Throws `HOSTNAME_NOT_HELD` if `refused` is not this member's handle.
  */
 export async function replaceHandleHostname(
   tx: ISql,

@@ -16,7 +16,7 @@ export async function takeCreation(
 ): Promise<Date | undefined> {
   const [taken] = await sql`
     UPDATE pds_providers SET budget_at = ${now}, budget_tokens = ${available(sql, now)} - 1
-    WHERE id = ${providerId} AND ${available(sql, now)} >= ${ahead + 1}::float8
+    WHERE id = ${providerId} AND ${available(sql, now)} >= ${Math.min(ahead + 1, BURST)}::float8
     RETURNING id`;
   if (taken) return undefined;
   const [bucket] = await sql<{ tokens: number }[]>`

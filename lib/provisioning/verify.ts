@@ -14,8 +14,8 @@ const RECHECK_MS = 60_000;
 
 /**
  * Checks for real whether the member's identity works, and stores what was found, with fresh tokens if he got some.
- * A PDS that is too busy says nothing about the identity: the check waits. A failed one is repeated a minute later; the third in a row makes the identity inaccessible. What changes for
- * the member goes into the audit log.
+ * A PDS that is too busy says nothing about the identity: the check waits. A failed one is repeated a minute later;
+ * the third in a row makes the identity inaccessible. What changes for the member goes into the audit log.
  */
 export async function verify(run: Run): Promise<void> {
   const { sql, identity, work, now } = run;

@@ -34,11 +34,9 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
     }
     return await conclude(deps, run, error);
   }
-  if (run.host) {
-    const { recovered } = await reportProvider(run, run.host, run.host.trouble);
-    if (recovered) await resumeParked(run, run.host);
-  }
+  const report = run.host && (await reportProvider(run, run.host, run.host.trouble));
   if (run.followUp !== undefined) await sendQueued(deps, run.followUp);
+  if (run.host && report?.recovered) await resumeParked(run, run.host);
   return 'done';
 }
 
@@ -71,9 +69,10 @@ async function finish({ sql, work, identity }: Run): Promise<void> {
 
 async function conclude(deps: WorkerDeps & QueueDeps, run: Run, error: unknown): Promise<WorkResult> {
   const { sql, work, identity, now, random, log, metrics } = run;
-  const { pausedUntil, recovered } = (run.host && (await reportProvider(run, run.host, error))) ?? {};
+  const report = run.host && (await reportProvider(run, run.host, error));
   const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
   // Comes back as the next probe; those that find the breaker open wait for what it finds.
+  const pausedUntil = report?.pausedUntil;
   if (pausedUntil && outcome.kind === 'parked' && pausedUntil > outcome.until) outcome.until = pausedUntil;
   try {
     await settle(sql, work, identity, outcome);
@@ -81,7 +80,6 @@ async function conclude(deps: WorkerDeps & QueueDeps, run: Run, error: unknown):
     if (lost instanceof LeaseLost) return 'lease_lost';
     throw lost;
   }
-  if (run.host && recovered) await resumeParked(run, run.host);
   const fields = { outcome: outcome.kind, step: identity.provisioning_step, error };
   if (outcome.kind === 'failed') {
     metrics.count('ProvisioningFailed');
@@ -93,5 +91,6 @@ async function conclude(deps: WorkerDeps & QueueDeps, run: Run, error: unknown):
       await sendQueued(deps, work.queueId, outcome.until.getTime() - now().getTime());
     }
   }
+  if (run.host && report?.recovered) await resumeParked(run, run.host);
   return outcome.kind;
 }

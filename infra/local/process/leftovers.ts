@@ -8,6 +8,8 @@ import { listProcesses } from './process-table.ts';
 const PROGRAMS = new Set(['node', 'initdb', 'postgres']);
 const PATIENCE_MS = 15_000;
 const LOOK_AGAIN_MS = 20;
+/** The command that was given the folder, and the npm that runs it. */
+const US = new Set([process.pid, process.ppid]);
 
 /**
  * Waits for the processes of a platform that was killed: they end by themselves a moment after it, and until then may
@@ -18,7 +20,7 @@ export async function awaitLeftovers(dataDir: string, { patienceMs = PATIENCE_MS
   const directories = [dataDir, realpathSync(dataDir)];
   const deadline = Date.now() + patienceMs;
   for (;;) {
-    const [leftover] = listProcesses().filter(({ args }) => worksIn(directories, args));
+    const [leftover] = listProcesses().filter(({ pid, args }) => !US.has(pid) && worksIn(directories, args));
     if (!leftover) return;
     if (Date.now() > deadline) {
       const message = `Process ${leftover.pid} still works in ${dataDir}; end it, then try again.`;

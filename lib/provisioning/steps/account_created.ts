@@ -5,7 +5,7 @@ import { adoptAccount } from '../adopt.ts';
 import { sendCreateAccount } from '../create-account.ts';
 import { answerRejection, newConcessions } from '../creation-rejected.ts';
 import { updateIdentity } from '../identity.ts';
-import { takeNextHandle } from '../next-handle.ts';
+import { takeBestHandle, takeNextHandle } from '../next-handle.ts';
 import { OutcomeUnknown, Parked } from '../outcome.ts';
 import { type AccountHost, serviceDidOf } from '../provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
@@ -110,7 +110,8 @@ async function adoptOrGiveUp(run: Run, host: AccountHost, cause: XrpcError): Pro
   if (session) return session;
   await updateIdentity(sql, identity, { create_started_at: null });
   const attemptsLeft = work.maxAttempts - work.attemptCount - 1;
-  if (attemptsLeft <= 1) await takeNextHandle(run, { again: true });
+  if (attemptsLeft === 1) await takeNextHandle(run, { again: true });
+  if (attemptsLeft <= 0) await takeBestHandle(run);
   throw new ProvisioningError(
     'ACCOUNT_CREATION_BROKE',
     'The identity server failed to create the account. Try again; if it stays, operators must look at its log.',
@@ -123,7 +124,8 @@ async function awaitBudget({ sql, work, now }: Run, { provider }: AccountHost): 
   // In order of age: who came earlier and waits goes first.
   const [{ ahead }] = await sql<[{ ahead: number }]>`
     SELECT count(*) AS ahead FROM pds_provisioning_queue
-    WHERE status = 'pending' AND parked_reason = 'provider_busy' AND id < ${work.queueId}`;
+    WHERE status = 'pending' AND parked_reason = 'provider_busy' AND action IN ('create', 'retry')
+      AND id < ${work.queueId}`;
   const freeAt = await takeCreation(sql, provider.id, { now: now(), ahead });
   if (freeAt) throw new Parked('provider_busy', freeAt);
 }

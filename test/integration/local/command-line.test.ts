@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -11,6 +11,9 @@ const LOCAL = path.resolve(import.meta.dirname, '../../../infra/local');
 const NOBODY = 65534;
 /** Somebody whom file modes bind. */
 const ordinaryUser = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
+/** Not where root has the project in a folder of his own. */
+const ordinaryUserGetsHere =
+  spawnSync(process.execPath, ['-e', 'fs.accessSync(process.argv[1])', LOCAL], ordinaryUser).status === 0;
 const directories: string[] = [];
 
 function newDirectory(): string {
@@ -19,9 +22,17 @@ function newDirectory(): string {
   return made;
 }
 
-async function run(script: string, ...args: string[]): Promise<{ code: number; output: string }> {
+function run(script: string, ...args: string[]) {
+  return runAs({}, script, ...args);
+}
+
+async function runAs(
+  user: object,
+  script: string,
+  ...args: string[]
+): Promise<{ code: number; output: string }> {
   const child = spawn(process.execPath, [path.join(LOCAL, script), ...args], {
-    ...ordinaryUser,
+    ...user,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: '/nonexistent' },
   });
@@ -33,7 +44,7 @@ async function run(script: string, ...args: string[]): Promise<{ code: number; o
 
 afterEach(() => {
   for (const directory of directories.splice(0)) {
-    chmodSync(directory, 0o700);
+    if (existsSync(directory)) chmodSync(directory, 0o700);
     rmSync(directory, { recursive: true, force: true });
   }
 });
@@ -64,12 +75,21 @@ describe('an npm script called wrongly', () => {
   });
 });
 
-describe('a data folder of somebody else', () => {
+describe('a data folder', () => {
+  it('is removed however its name is written', async () => {
+    const dataDir = newDirectory();
+    writeFileSync(path.join(dataDir, 'operator.json'), '{}');
+    const { code, output } = await run('reset.ts', '--data', `${dataDir}/`);
+    expect([code, output]).toEqual([0, expect.stringContaining(`Removed ${dataDir}.`)]);
+  });
+});
+
+describe.skipIf(!ordinaryUserGetsHere)('a data folder of somebody else', () => {
   it.each(['start.ts', 'reset.ts'])('is refused by %s in one sentence', async (script) => {
     const dataDir = newDirectory();
     writeFileSync(path.join(dataDir, 'operator.json'), '{}');
     chmodSync(dataDir, 0o500);
-    const { code, output } = await run(script, '--data', dataDir);
+    const { code, output } = await runAs(ordinaryUser, script, '--data', dataDir);
     expect([code, output.trim()]).toEqual([
       1,
       `${dataDir} cannot be used (EACCES): run as the user who owns it, or choose another folder with --data FOLDER.`,
@@ -83,7 +103,7 @@ describe('a data folder of somebody else', () => {
     for (const file of ['operator.json', 'pds/account.sqlite']) writeFileSync(path.join(dataDir, file), '{}');
     chmodSync(dataDir, 0o777);
     chmodSync(pds, 0o555);
-    const { code, output } = await run('reset.ts', '--data', dataDir);
+    const { code, output } = await runAs(ordinaryUser, 'reset.ts', '--data', dataDir);
     chmodSync(pds, 0o755);
     expect(code).toBe(1);
     expect(output).toMatch(/^.+ is not removed completely \(EACCES: .+\); mend that, then try again\.\n$/);

@@ -90,6 +90,8 @@ describe('what all workers know of a provider', () => {
     expect(await takeCreation(sql, ID, { now: at(3600), ahead: 88 })).toEqual(
       new Date(START + 3600_000 + 3333),
     );
+    // A full bucket is for whoever comes, however many seem to wait.
+    expect(await takeCreation(sql, ID, { now: at(7200), ahead: 500 })).toBeUndefined();
   });
 
   it('keeps what it learned over restarts, and forgets the service DID of a provider that moved', async () => {

@@ -94,6 +94,25 @@ describe('handles that a PDS does not give', () => {
     expect(pds_handle).toBe(`${name}.${DOMAIN}`);
   });
 
+  it('stays the member’s own when the last attempt fails before any other was tried', async () => {
+    const name = freshName();
+    const { userId, queueId } = await bench.member({ username: name });
+    const answers = [500, 401, 500].map((status) => () => {
+      const error = status === 500 ? 'InternalServerError' : 'AuthMissing';
+      return Promise.resolve(Response.json({ error }, { status }));
+    });
+    const network = faultyNetwork(({ nsid }) =>
+      nsid.endsWith('createAccount') ? answers.shift()?.() : undefined,
+    );
+    let minutes = 0;
+    const now = () => new Date(Date.now() + minutes * 60_000);
+    for (const expected of ['again', 'again', 'failed']) {
+      expect(await performWork({ ...bench.deps, now, fetch: network.fetch }, queueId)).toBe(expected);
+      minutes += 5;
+    }
+    expect((await identityOf(bench, userId)).pds_handle).toBe(`${name}.${DOMAIN}`);
+  });
+
   it.each([
     ['too short', 'ab'],
     ['too long', 'a_name_that_is_much_longer_than_a_handle_may_be'],

@@ -1,4 +1,5 @@
 import type { Context } from 'aws-lambda';
+import postgres from 'postgres';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { AppError } from '../../../lib/app-error.ts';
@@ -294,17 +295,16 @@ describe('an error', () => {
   });
 
   it.each([
-    ['PostgresError', '57P03'],
-    ['PostgresError', '53300'],
-    ['Error', 'CONNECTION_DESTROYED'],
-    ['Error', 'ECONNREFUSED'],
-  ])('of a database that is away for a moment says so: %s %s', async (name, code) => {
-    const error = Object.assign(new Error('the database system is starting up'), { name, code });
-    expect(await verdict(answerTo(error))).toEqual([503, 'UNAVAILABLE']);
+    [new postgres.PostgresError(''), '57P03'],
+    [new postgres.PostgresError(''), '53300'],
+    [new Error(), 'CONNECTION_DESTROYED'],
+    [new Error(), 'ECONNREFUSED'],
+  ])('of a database that is away for a moment says so: %s %s', async (error, code) => {
+    expect(await verdict(answerTo(Object.assign(error, { code })))).toEqual([503, 'UNAVAILABLE']);
   });
 
   it('of the database about the statement itself is ours', async () => {
-    const error = Object.assign(new Error('syntax error'), { name: 'PostgresError', code: '42601' });
+    const error = Object.assign(new postgres.PostgresError(''), { code: '42601' });
     expect(await verdict(answerTo(error))).toEqual([500, 'INTERNAL']);
   });
 

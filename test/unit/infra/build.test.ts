@@ -10,12 +10,18 @@ describe('build', () => {
   let bundles: Bundle[];
   beforeAll(async () => {
     dist = await mkdtemp(path.join(tmpdir(), 'pds-dist-'));
-    bundles = await buildFunctions({ dist, minify: true });
+    bundles = await buildFunctions({ dist });
   });
   afterAll(() => rm(dist, { recursive: true, force: true }));
 
   it('keeps every function within its budget', () => {
     expect(overBudget(bundles)).toEqual([]);
+  });
+
+  it('keeps the names of errors, by which they are told apart in logs', async () => {
+    const code = await readFile(path.join(dist, 'provisioning/provision-identity/index.mjs'), 'utf8');
+    for (const name of ['PostgresError', 'XrpcError', 'ProvisioningError'])
+      expect(code).toContain(`"${name}"`);
   });
 
   it('lays the migrations beside the function that runs them', async () => {

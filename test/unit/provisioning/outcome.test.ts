@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import postgres from 'postgres';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../lib/app-error.ts';
 import { XrpcError, type XrpcFault } from '../../../lib/pds/xrpc-error.ts';
@@ -74,14 +75,14 @@ describe('what an error means for the work it ended', () => {
   it('tries again after throttling of KMS and trouble of the database', () => {
     expect(outcome(new AppError('KMS_UNAVAILABLE', '…', { retryable: true })).kind).toBe('again');
     for (const code of ['40001', '40P01', '53300', '57P01', '55P03', '08006']) {
-      const error = Object.assign(new Error('database'), { name: 'PostgresError', code });
+      const error = Object.assign(new postgres.PostgresError(''), { code });
       expect(outcome(error)).toMatchObject({ kind: 'again', error: { code: 'DATABASE_BUSY' } });
     }
     expect(outcome(Object.assign(new Error('gone'), { code: 'CONNECTION_CLOSED' })).kind).toBe('again');
   });
 
   it('rethrows what nobody foresaw, so that SQS counts it as a crash', () => {
-    const violation = Object.assign(new Error('check'), { name: 'PostgresError', code: '23514' });
+    const violation = Object.assign(new postgres.PostgresError(''), { code: '23514' });
     for (const error of [new TypeError('bug'), violation, 'a string', undefined]) {
       expect(() => outcome(error)).toThrow();
     }
