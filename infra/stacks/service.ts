@@ -14,6 +14,7 @@ import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import { accept } from '../accepted-findings.ts';
 import type { Ground } from '../function.ts';
 import type { Edge, Stage } from '../stage.ts';
+import { Audit } from '../subsystems/audit.ts';
 import { Auth } from '../subsystems/auth.ts';
 import { Migration } from '../subsystems/database.ts';
 import { Identity } from '../subsystems/identity.ts';
@@ -39,9 +40,10 @@ export class ServiceStack extends Stack {
     const auth = new Auth(this, 'auth', ground);
     const identity = new Identity(this, 'identity', ground);
     const pds = new Pds(this, 'pds', ground);
+    const audit = new Audit(this, 'audit', ground);
     const { migrate } = new Migration(this, 'database', ground);
-    migrate.executeBefore(provisioning, auth, identity, pds);
-    this.watched = [identity.watched, auth.watched, pds.watched, provisioning.watched];
+    migrate.executeBefore(provisioning, auth, identity, pds, audit);
+    this.watched = [identity.watched, auth.watched, pds.watched, audit.watched, provisioning.watched];
   }
 
   #addApi(stage: Stage): HttpApi {

@@ -23,9 +23,39 @@ export type Fault =
   | 'created_by'
   | 'erasure';
 
-export type Verdict =
-  | { intact: true; rows: number; head: Uint8Array | null }
-  | { intact: false; seq: number; id: number | null; fault: Fault };
+/** The first row of a chain that does not hold. `id` is null when there is no such row. */
+export type Broken = { seq: number; id: number | null; fault: Fault };
+
+export type Verdict = { intact: true; rows: number; head: Uint8Array | null } | ({ intact: false } & Broken);
+
+/**
+ * Checks a chain whose rows come one after the other, in the order of `seq`. Each call returns what is broken, if
+ * something is: then the chain is done with. `end` says that no row follows.
+ */
+export function openChain(erasureKey: Uint8Array | null) {
+  let last: ChainRow | undefined;
+  return {
+    next(row: ChainRow): Broken | undefined {
+      const seq = (last?.seq ?? 0) + 1;
+      if (row.seq !== seq) return { seq, id: null, fault: 'missing' };
+      const prevHash: Uint8Array = last?.row_hash ?? GENESIS;
+      const fault =
+        (!same(row.prev_hash, prevHash) && 'prev_hash') ||
+        (!same(row.row_hash, hashRow(prevHash, row)) && 'row') ||
+        (erasureKey ? faultAgainstKey(row, erasureKey) : faultOfErased(row));
+      if (fault) return { seq, id: row.id, fault };
+      last = row;
+      return undefined;
+    },
+    end(): Broken | undefined {
+      if (!last || erasureKey || last.action === 'erased') return undefined;
+      return { seq: last.seq, id: last.id, fault: 'erasure' };
+    },
+    get head(): Uint8Array | null {
+      return last?.row_hash ?? null;
+    },
+  };
+}
 
 /**
  * Checks a whole chain, given in the order of `seq`, and names its first broken row. Proves that nothing in it was
@@ -33,23 +63,13 @@ export type Verdict =
  * owns the database has written the whole chain anew: for that the heads have to be kept elsewhere.
  */
 export function verifyChain({ rows, erasureKey }: Chain): Verdict {
-  let head: Uint8Array | null = null;
-  for (const [index, row] of rows.entries()) {
-    const seq = index + 1;
-    if (row.seq !== seq) return { intact: false, seq, id: null, fault: 'missing' };
-    const prevHash: Uint8Array = head ?? GENESIS;
-    const fault =
-      (!same(row.prev_hash, prevHash) && 'prev_hash') ||
-      (!same(row.row_hash, hashRow(prevHash, row)) && 'row') ||
-      (erasureKey ? faultAgainstKey(row, erasureKey) : faultOfErased(row));
-    if (fault) return { intact: false, seq, id: row.id, fault };
-    head = row.row_hash;
+  const chain = openChain(erasureKey);
+  for (const row of rows) {
+    const broken = chain.next(row);
+    if (broken) return { intact: false, ...broken };
   }
-  const last = rows.at(-1);
-  if (last && !erasureKey && last.action !== 'erased') {
-    return { intact: false, seq: last.seq, id: last.id, fault: 'erasure' };
-  }
-  return { intact: true, rows: rows.length, head };
+  const broken = chain.end();
+  return broken ? { intact: false, ...broken } : { intact: true, rows: rows.length, head: chain.head };
 }
 
 /** Reads a member's chain and checks it. Runs in memory: about 1 KB a row. */
@@ -59,13 +79,21 @@ export async function verifyMember(sql: Queryable, pnptvUuid: string): Promise<V
 
 /** A member's whole chain in one consistent read, so that it may be checked while it grows. */
 export async function readChain(sql: Queryable, pnptvUuid: string): Promise<Chain> {
-  const rows = await sql<(ChainRow & { erasure_key: Uint8Array | null })[]>`
-    SELECT id, seq, user_id, pnptv_uuid, action, status, details, error_code, error_message, created_by,
-      to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
-      prev_hash, row_hash, user_id_commitment, details_commitment, error_message_commitment,
-      (SELECT erasure_key FROM pds_erasure_keys AS keys WHERE keys.pnptv_uuid = log.pnptv_uuid) AS erasure_key
-    FROM pds_provisioning_log AS log WHERE pnptv_uuid = ${pnptvUuid} ORDER BY seq`;
+  const rows = await sql<(ChainRow & ErasureKeyColumn)[]>`
+    SELECT ${chainColumns(sql)} FROM pds_provisioning_log AS log LEFT JOIN pds_erasure_keys AS keys USING (pnptv_uuid)
+    WHERE pnptv_uuid = ${pnptvUuid} ORDER BY seq`;
   return { rows, erasureKey: rows[0]?.erasure_key ?? null };
+}
+
+export type ErasureKeyColumn = { erasure_key: Uint8Array | null };
+
+/** The columns of a {@link ChainRow} and the {@link ErasureKeyColumn}, of the log as `log` and its keys as `keys`. */
+export function chainColumns(sql: Queryable) {
+  return sql`log.id, log.seq, log.user_id, pnptv_uuid, log.action, log.status, log.details, log.error_code,
+    log.error_message, log.created_by,
+    to_char(log.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
+    log.prev_hash, log.row_hash, log.user_id_commitment, log.details_commitment, log.error_message_commitment,
+    keys.erasure_key`;
 }
 
 function faultAgainstKey(row: ChainRow, erasureKey: Uint8Array): Fault | undefined {

@@ -29,15 +29,19 @@ function jsonAnswer(statusCode: number, body: unknown): ApiAnswer {
 }
 
 /** What a handler returned, as the contract says it leaves: in the envelope, or as it is. */
-export function envelope<C extends Contract>({ data, paginated }: C, result: Result<C>): ApiAnswer {
+export function envelope<C extends Contract>({ data, paginated, download }: C, result: Result<C>): ApiAnswer {
   if (!data) {
     const { body, contentType, cacheControl } = result as RawAnswer;
     return { statusCode: 200, headers: { 'content-type': contentType, 'cache-control': cacheControl }, body };
   }
-  return jsonAnswer(
+  const answer = jsonAnswer(
     200,
     paginated ? { success: true, ...(result as object) } : { success: true, data: result },
   );
+  if (download === undefined) return answer;
+  // RFC 6266; a name of a contract holds nothing that would have to be escaped.
+  const headers = { ...answer.headers, 'content-disposition': `attachment; filename="${download}"` };
+  return { ...answer, headers };
 }
 
 /** Adds to an answer what all of them carry. */

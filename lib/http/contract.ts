@@ -28,6 +28,8 @@ export type Contract<
   readonly data?: Data;
   /** The answer also holds `pagination {limit, offset, total}`. */
   readonly paginated?: boolean;
+  /** The name under which a browser keeps the answer as a file, instead of showing it. */
+  readonly download?: string;
   /** Error codes of this route beside those that any route of its access may answer. */
   readonly errors?: readonly ErrorCode[];
 };

@@ -40,6 +40,10 @@ export const ERROR_CODES = {
     status: 409,
     message: 'Your identity is not active yet: wait until its status is "active".',
   },
+  LOG_TOO_LARGE: {
+    status: 409,
+    message: 'Your log has more entries than one file holds: ask the administrators for it.',
+  },
   CONTENT_TYPE_UNSUPPORTED: { status: 415, message: 'Send the body as application/json in UTF-8.' },
   RATE_LIMITED: { status: 429, message: 'That was too often: wait as long as the retry-after header says.' },
 
@@ -48,6 +52,10 @@ export const ERROR_CODES = {
     message: 'Something is wrong on our side. Tell us the request id if it stays so.',
   },
   UNAVAILABLE: { status: 503, message: 'This does not work at the moment: try again in a few seconds.' },
+  AUDIT_TOO_LARGE: {
+    status: 503,
+    message: 'The log has more entries than can be verified here in time: use `npm run audit:verify`.',
+  },
   TIMEOUT: { status: 503, message: 'This took too long: look at the current state before you try again.' },
 } as const satisfies Record<string, { status: number; message: string }>;
 

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import * as audit from '../../../lib/audit/api.ts';
 import * as auth from '../../../lib/auth/api.ts';
 import type { Contract } from '../../../lib/http/contract.ts';
 import { isErrorCode } from '../../../lib/http/error-codes.ts';
 import * as identity from '../../../lib/identity/api.ts';
 import * as pds from '../../../lib/pds/api.ts';
 
-const contracts = Object.entries({ auth, identity, pds }).flatMap(([subsystem, api]) =>
+const contracts = Object.entries({ audit, auth, identity, pds }).flatMap(([subsystem, api]) =>
   Object.values(api)
     .filter((value): value is Contract => 'operationId' in value)
     .map((contract) => ({ subsystem, ...contract })),

@@ -2,6 +2,7 @@ import { globSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { isContract, kebabCase } from '../../../infra/routes.ts';
+import * as audit from '../../../lib/audit/api.ts';
 import * as auth from '../../../lib/auth/api.ts';
 import { SETTINGS, type SettingName } from '../../../lib/config.ts';
 import * as identity from '../../../lib/identity/api.ts';
@@ -67,7 +68,7 @@ function environmentOf(id: string): string[] {
 
 describe('functions', () => {
   it('are the contracts, the workers and the migration, no more and no less', () => {
-    const contracts = Object.entries({ auth, identity, pds }).flatMap(([subsystem, api]) =>
+    const contracts = Object.entries({ audit, auth, identity, pds }).flatMap(([subsystem, api]) =>
       Object.values(api)
         .filter(isContract)
         .map(({ operationId }) => `${subsystem}-${kebabCase(operationId)}`),
