@@ -27,6 +27,7 @@ describe('alarms', () => {
     'provisioningoldestmessage',
     'provisioningworkererrors',
     'provisioningrelaysilent',
+    'auditerrors',
     'autherrors',
     'pdserrors',
     'identityerrors',
@@ -85,7 +86,7 @@ describe('alarms', () => {
   it('have a dashboard with a row per subsystem', () => {
     const [[, dashboard] = []] = resourcesOf(templates.monitoring, 'AWS::CloudWatch::Dashboard');
     const body = JSON.stringify(dashboard?.Properties.DashboardBody);
-    for (const subsystem of ['auth', 'identity', 'pds', 'provisioning', 'database'])
+    for (const subsystem of ['audit', 'auth', 'identity', 'pds', 'provisioning', 'database'])
       expect(body).toContain(`## ${subsystem}`);
   });
 });
