@@ -19,12 +19,20 @@ export const COMMON_OPTIONS = {
 } as const;
 
 /**
- * Reads the command line of an npm script: its options, and one word for each of `operands`. Anything else ends the
- * process with one sentence, the usage and exit code 2; `--help` prints the usage.
+ * Reads the command line of an npm script: its options, one word for each of `operands`, and at most one for each of
+ * `optional`. Anything else ends the process with one sentence, the usage and exit code 2; `--help` prints the usage.
  */
 export function readCommandLine<const O extends Options>(
   usage: string,
-  { options, operands = [] }: { options: O; operands?: readonly string[] },
+  {
+    options,
+    operands = [],
+    optional = [],
+  }: {
+    options: O;
+    operands?: readonly string[];
+    optional?: readonly string[];
+  },
 ) {
   const { values, positionals } = parse(usage, options);
   if ('help' in values && values.help) {
@@ -33,7 +41,7 @@ export function readCommandLine<const O extends Options>(
   }
   const [missing] = operands.slice(positionals.length);
   if (missing) refuse(usage, `${missing} is missing.`);
-  const [surplus] = positionals.slice(operands.length);
+  const [surplus] = positionals.slice(operands.length + optional.length);
   if (surplus) refuse(usage, `Unexpected argument '${surplus}'.`);
   return { ...values, operands: positionals };
 }
@@ -55,9 +63,9 @@ export function refuse(usage: string, problem: string): never {
 }
 
 /** Ends the process because of what it met. */
-export function fail(error: unknown): never {
+export function fail(error: unknown, exitCode = 1): never {
   console.error(explain(error));
-  process.exit(1);
+  process.exit(exitCode);
 }
 
 /** An error for the terminal: one sentence where somebody can do something about it, else the stack. */

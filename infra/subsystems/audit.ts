@@ -13,6 +13,7 @@ export class Audit extends Construct {
   constructor(scope: Construct, id: string, ground: Ground & { api: HttpApi }) {
     super(scope, id);
     const functions = addRoutes(this, ground, 'audit', contracts, {
+      exportLog: { settings: SESSION_SETTINGS },
       // It reads the whole log.
       verifyAudit: { settings: SESSION_SETTINGS, timeout: Duration.seconds(29) },
     });

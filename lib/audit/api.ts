@@ -36,3 +36,46 @@ export const verifyAudit = contract({
   }),
   errors: ['MEMBER_NOT_FOUND', 'AUDIT_TOO_LARGE'],
 });
+
+const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'must be 32 bytes in hex'));
+
+/** A member's log with all that it takes to verify it: lib/audit/export.ts says how. Bytes are in hex. */
+export const logExport = z.strictObject({
+  format: z.literal('pds-audit-log/1'),
+  /** Null where nothing is logged yet. */
+  pnptv_uuid: z.nullable(z.uuid()),
+  /** The key of the commitments; null when it was destroyed. */
+  erasure_key: z.nullable(hash),
+  entries: z.array(
+    z.strictObject({
+      id: z.int(),
+      seq: z.int(),
+      user_id: z.nullable(z.string()),
+      action: z.string(),
+      status: z.string(),
+      details: z.nullable(z.record(z.string(), z.unknown())),
+      error_code: z.nullable(z.string()),
+      error_message: z.nullable(z.string()),
+      created_by: z.nullable(z.string()),
+      /** With microseconds: they are hashed. */
+      created_at: z.iso.datetime({ precision: 6 }),
+      user_id_commitment: hash,
+      details_commitment: hash,
+      error_message_commitment: hash,
+      prev_hash: hash,
+      row_hash: hash,
+    }),
+  ),
+});
+
+export const exportLog = contract({
+  operationId: 'exportLog',
+  summary: "The member's whole audit log with its proof, as a file, oldest entry first",
+  method: 'GET',
+  path: '/api/pds/provisioning-log/export',
+  access: 'member',
+  host: 'app',
+  data: logExport,
+  download: 'audit-log.json',
+  errors: ['LOG_TOO_LARGE'],
+});

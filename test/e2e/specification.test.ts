@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -226,6 +226,20 @@ describe("the specification's manual testing", () => {
     });
     const refused = await shell(ADMIN_CURL_LINE, jars.member);
     expect(refused).toMatchObject({ success: false, error: { code: 'ADMIN_REQUIRED' } });
+  });
+});
+
+describe('the audit log of a running platform', () => {
+  it('is verified by an administrator, by the command, and by the member with his own copy', async () => {
+    const admin = { cookie: cookieIn(jars.admin) };
+    const { json } = await asMember('GET', '/api/admin/audit/verify', admin);
+    expect(json.data).toMatchObject({ intact: true, members: 2, broken: null });
+    expect((await command('audit-verify.ts', [])).stdout).toMatch(/^Intact: \d+ entries of 2 members\.\n$/);
+    const copy = path.join(jars.member, 'audit-log.json');
+    writeFileSync(copy, JSON.stringify((await asMember('GET', '/api/pds/provisioning-log/export')).json));
+    expect((await command('audit-verify.ts', [copy])).stdout).toMatch(
+      /^Intact: \d+ entries of 1 member\.\n$/,
+    );
   });
 });
 

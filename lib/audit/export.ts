@@ -1,0 +1,85 @@
+import type * as z from 'zod/mini';
+import type { Me } from '../auth/session.ts';
+import type { Queryable } from '../db/connect.ts';
+import { apiError } from '../http/error-codes.ts';
+import type { logExport } from './api.ts';
+import { type ChainRow, chainColumns, type ErasureKeyColumn, verifyChain } from './verify.ts';
+import type { LogVerdict } from './verify-log.ts';
+
+export type LogExport = z.output<typeof logExport>;
+type Entry = LogExport['entries'][number];
+
+/** About 3 MB; a Lambda answers with 6 MB at most. */
+const MAX_ENTRIES = 3000;
+
+/**
+ * The whole log of whoever is logged in, for him to keep and to verify without us. Throws `LOG_TOO_LARGE` (409).
+ *
+ * It holds what he sees of his log anyway and what the proof needs. The erasure key opens the commitments of his own
+ * rows and nothing else; with it nobody can forge a row, for the chain has no secret. Whoever keeps the file can still
+ * name him in what his erasure leaves behind, but then the file says more itself. `created_by` is part of
+ * what is hashed, so he learns the Telegram id of an administrator who did something for him.
+ */
+export async function exportOwnLog({ sql }: { sql: Queryable }, me: Me): Promise<LogExport> {
+  const rows = await me<ChainRow & ErasureKeyColumn>`
+    SELECT ${chainColumns(sql)} FROM pds_provisioning_log AS log LEFT JOIN pds_erasure_keys AS keys USING (pnptv_uuid)
+    WHERE log.user_id = me.id ORDER BY log.seq LIMIT ${MAX_ENTRIES + 1}`;
+  if (rows.length > MAX_ENTRIES) throw apiError('LOG_TOO_LARGE');
+  const [first] = rows;
+  return {
+    format: 'pds-audit-log/1',
+    pnptv_uuid: first?.pnptv_uuid ?? null,
+    erasure_key: first?.erasure_key ? hex(first.erasure_key) : null,
+    entries: rows.map(exportRow),
+  };
+}
+
+/** Checks an exported log with nothing but itself. What it proves, and what it cannot, says verify.ts. */
+export function verifyExport({ pnptv_uuid, erasure_key, entries }: LogExport): LogVerdict {
+  const pnptvUuid = pnptv_uuid ?? '';
+  const rows = entries.map((entry) => importRow(pnptvUuid, entry));
+  const verdict = verifyChain({ rows, erasureKey: erasure_key === null ? null : bytes(erasure_key) });
+  if (verdict.intact) return { members: Math.min(1, rows.length), entries: rows.length, broken: null };
+  const { seq, id, fault } = verdict;
+  return { members: 0, entries: seq - 1, broken: { pnptvUuid, seq, id, fault } };
+}
+
+function exportRow(row: ChainRow): Entry {
+  return {
+    id: row.id,
+    seq: row.seq,
+    user_id: row.user_id,
+    action: row.action,
+    status: row.status,
+    details: row.details as Entry['details'],
+    error_code: row.error_code,
+    error_message: row.error_message,
+    created_by: row.created_by,
+    created_at: row.created_at,
+    user_id_commitment: hex(row.user_id_commitment),
+    details_commitment: hex(row.details_commitment),
+    error_message_commitment: hex(row.error_message_commitment),
+    prev_hash: hex(row.prev_hash),
+    row_hash: hex(row.row_hash),
+  };
+}
+
+function importRow(pnptvUuid: string, entry: Entry): ChainRow {
+  return {
+    ...entry,
+    pnptv_uuid: pnptvUuid,
+    user_id_commitment: bytes(entry.user_id_commitment),
+    details_commitment: bytes(entry.details_commitment),
+    error_message_commitment: bytes(entry.error_message_commitment),
+    prev_hash: bytes(entry.prev_hash),
+    row_hash: bytes(entry.row_hash),
+  };
+}
+
+function hex(value: Uint8Array): string {
+  return Buffer.from(value).toString('hex');
+}
+
+function bytes(value: string): Uint8Array {
+  return Buffer.from(value, 'hex');
+}
