@@ -23,6 +23,9 @@ export class Auth extends Construct {
       },
       getSession: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED'] },
       logout: { settings: SESSION_SETTINGS },
+      listSessions: { settings: SESSION_SETTINGS },
+      revokeSession: { settings: SESSION_SETTINGS },
+      revokeOtherSessions: { settings: SESSION_SETTINGS },
     });
     this.watched = watchRoutes(this, 'auth', functions, ground.data.operators, {
       means: 'Logins or sessions crash or time out: members cannot get in.',

@@ -44,8 +44,7 @@ export function asMember(
       WITH me AS (
         SELECT u.id, u.username, u.first_name, u.last_name, u.photo_url, u.role, s.id AS session_id, s.expires_at
         FROM sessions s JOIN users u ON u.id = s.user_id
-        WHERE s.token_hmac = ${hmac} AND s.revoked_at IS NULL AND s.expires_at > now()
-          AND s.last_seen_at > now() - interval '7 days'
+        WHERE s.token_hmac = ${hmac} AND ${isLiving(sql)}
       ), seen AS (
         UPDATE sessions SET last_seen_at = now() FROM me
         WHERE sessions.id = me.session_id AND last_seen_at < now() - interval '1 hour'
@@ -60,6 +59,14 @@ export function asMember(
       .filter(({ found }) => found)
       .map(({ my_role: _role, found: _found, ...row }) => row as unknown as Row);
   };
+}
+
+/**
+ * That a session, under its alias `s`, lives: not revoked, not 30 days old (session-cookie.ts), and used in the last 7
+ * days. Its use is noted at most hourly, so an idle one may end up to an hour before these 7 days are over, never after.
+ */
+export function isLiving(sql: Queryable): Fragment {
+  return sql`s.revoked_at IS NULL AND s.expires_at > now() AND s.last_seen_at > now() - interval '7 days'`;
 }
 
 /** Who is logged in, for a request that changes something: one statement, before anything else happens. */

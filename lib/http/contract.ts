@@ -14,6 +14,7 @@ export type Contract<
   Query extends z.ZodMiniType = z.ZodMiniType,
   Body extends z.ZodMiniType = z.ZodMiniType,
   Data extends z.ZodMiniType = z.ZodMiniType,
+  Params extends z.ZodMiniType = z.ZodMiniType,
 > = {
   /** camelCase; in kebab-case it is the name of the function's file. */
   readonly operationId: string;
@@ -23,6 +24,8 @@ export type Contract<
   readonly access: Access;
   readonly host: HostKind;
   readonly query?: Query;
+  /** Of the parameters in the path, e.g. `{id}`: one for each. */
+  readonly params?: Params;
   /** Absent: the route takes no body, and one that is sent is refused. */
   readonly body?: Body;
   readonly data?: Data;

@@ -33,6 +33,7 @@ export const ERROR_CODES = {
 
   NOT_FOUND: { status: 404, message: 'There is nothing at this address: check the host name and the path.' },
   HOST_UNKNOWN: { status: 404, message: 'No identity is served at this host name.' },
+  SESSION_NOT_FOUND: { status: 404, message: 'You have no such session (any more): look at the list.' },
   MEMBER_NOT_FOUND: { status: 404, message: 'There is no such member: he has to log in once.' },
   IDENTITY_NOT_FOUND: { status: 404, message: 'You have no identity yet: ask for one with retry-provision.' },
 

@@ -7,18 +7,19 @@ import { validate } from './validate.ts';
 const NO_PARAMETERS = z.strictObject({});
 
 /**
- * The body and query of a request in the form that its contract asks for. What the contract does not know is refused:
+ * The body, query and path parameters of a request in the form that its contract asks for. What the contract does not know is refused:
  * a caller who misspells a field is told so, instead of getting something else than he asked for.
  */
 export async function readInput(
   contract: Contract,
   event: ApiEvent,
-): Promise<{ body: unknown; query: unknown }> {
+): Promise<{ body: unknown; query: unknown; params: unknown }> {
   const body = readBody(event);
   if (!contract.body) refuseBody(body);
   return {
     body: contract.body && validate(contract.body, body, 'body'),
     query: readQuery(contract, event.queryStringParameters ?? {}),
+    params: contract.params && validate(contract.params, event.pathParameters ?? {}, 'path'),
   };
 }
 

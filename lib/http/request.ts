@@ -31,6 +31,7 @@ export type Request<C extends Contract> = Asker<C> &
   Origin & {
     query: Output<C['query']>;
     body: Output<C['body']>;
+    params: Output<C['params']>;
     userAgent: string | undefined;
     /** As `name=value`. */
     cookies: readonly string[];

@@ -11,7 +11,7 @@ const MOST_FIELDS = 20;
 export function validate<Schema extends z.ZodMiniType>(
   schema: Schema,
   input: unknown,
-  place: 'body' | 'query',
+  place: 'body' | 'query' | 'path',
 ): z.output<Schema> {
   const result = schema.safeParse(input);
   const fields = result.success

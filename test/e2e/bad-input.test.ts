@@ -170,6 +170,16 @@ describe('a body that is not what the route takes', () => {
     }
   });
 
+  it('names a session by something that is no id: 400', async () => {
+    for (const id of ['1', '%00', '%ed%a0%80', 'a%2Fb', '..;', "'", 'x'.repeat(2_000)]) {
+      const answer = await ask(running.platform, 'DELETE', `/api/auth/sessions/${id}`, {
+        cookie: member.cookie,
+      });
+      if (id === '%ed%a0%80') expect(answer.status).toBe(400);
+      else expectRefusal(answer, 400, 'INPUT_INVALID', ['id']);
+    }
+  });
+
   it.each([
     ['/api/pds/provisioning-log?limit=101', 'limit'],
     ['/api/pds/provisioning-log?limit=0', 'limit'],
@@ -195,7 +205,7 @@ describe('a request without the right to ask', () => {
   const living = (cookie: string) => get('/api/auth/session', { cookie });
 
   it('knows every route that is not public', () => {
-    expect(CLOSED).toHaveLength(9);
+    expect(CLOSED).toHaveLength(12);
   });
 
   it.each(CLOSED)('%s %s without a session: 401', async (method, path) => {

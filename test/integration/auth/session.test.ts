@@ -52,15 +52,18 @@ describe('a session', () => {
   it('lives 30 days after the login, however much it is used', async () => {
     const { data } = await look();
     expect((Date.parse(data.expires_at) - Date.now()) / 86_400_000).toBeCloseTo(30, 2);
-    await change(`expires_at = now() + interval '1 minute'`);
+    await change(`expires_at = now() + interval '10 seconds'`);
     expect(await verdict(look())).toEqual([200]);
+    expect((await look()).data.expires_at < new Date(Date.now() + 10_000).toISOString()).toBe(true);
     await change(`expires_at = now()`);
     expect(await verdict(look())).toEqual(REFUSED);
   });
 
   it('ends 7 days after its last use', async () => {
-    await change(`last_seen_at = now() - interval '6 days 23 hours'`);
+    await change(`last_seen_at = now() - interval '6 days 23:59:50'`);
     expect(await verdict(look())).toEqual([200]);
+    await change(`last_seen_at = now() - interval '6 days 23:59:50'`);
+    expect([await verdict(look()), await verdict(look())]).toEqual([[200], [200]]); // the use has made it young again
     await change(`last_seen_at = now() - interval '7 days'`);
     expect(await verdict(look())).toEqual(REFUSED);
     expect(await verdict(look())).toEqual(REFUSED);
@@ -75,7 +78,7 @@ describe('a session', () => {
     await change(`last_seen_at = now() - interval '59 minutes'`);
     const before = await seen();
     await look();
-    expect(await seen()).toEqual(before);
+    expect(await seen()).toEqual(before); // so an idle session ends up to an hour early, and never late
   });
 
   it('is over at once when the member logs out, and its cookie is taken away', async () => {

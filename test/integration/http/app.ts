@@ -41,6 +41,8 @@ export type Call = {
   /** Sent as it is, in place of `body`. */
   rawBody?: string | Uint8Array;
   query?: Record<string, string>;
+  /** Of the path. */
+  params?: Record<string, string>;
   cookie?: string;
   headers?: Record<string, string | undefined>;
   sourceIp?: string;
@@ -49,7 +51,7 @@ export type Call = {
 /** The event that an HTTP API makes of a request (payload format 2.0). */
 export function eventOf(
   { method, path }: Pick<Contract, 'method' | 'path'>,
-  { body, rawBody, query, cookie, headers = {}, sourceIp = '192.0.2.1' }: Call = {},
+  { body, rawBody, query, params, cookie, headers = {}, sourceIp = '192.0.2.1' }: Call = {},
 ): ApiEvent {
   const sent = body === undefined ? rawBody : JSON.stringify(body);
   const isBase64Encoded = sent instanceof Uint8Array;
@@ -65,6 +67,7 @@ export function eventOf(
     },
     ...(cookie !== undefined && { cookies: [cookie] }),
     ...(query && { queryStringParameters: query }),
+    ...(params && { pathParameters: params }),
     ...(sent !== undefined && { body: isBase64Encoded ? Buffer.from(sent).toString('base64') : sent }),
     isBase64Encoded,
     requestContext: {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
 import * as audit from '../../../lib/audit/api.ts';
 import * as auth from '../../../lib/auth/api.ts';
 import type { Contract } from '../../../lib/http/contract.ts';
@@ -16,10 +17,15 @@ const contracts = Object.entries({ audit, auth, identity, pds }).flatMap(([subsy
 
 describe.each(contracts)(
   '$method $path',
-  ({ subsystem, operationId, errors = [], path: at, access, host, data }) => {
+  ({ subsystem, operationId, errors = [], path: at, access, host, params, data }) => {
     it('has its function', () => {
       const file = `${operationId.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.ts`;
       expect(existsSync(path.resolve(import.meta.dirname, '../../../functions', subsystem, file))).toBe(true);
+    });
+
+    it('has a schema for each parameter of its path, and for no other', () => {
+      const names = [...at.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      expect(params instanceof z.ZodMiniObject ? Object.keys(params.shape) : []).toEqual(names);
     });
 
     it('names only documented errors', () => {
