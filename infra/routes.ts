@@ -65,4 +65,5 @@ export const HOST_SETTINGS = [
 export const SESSION_SETTINGS = [
   ...HOST_SETTINGS,
   'SESSION_SECRET',
+  'ADMIN_TELEGRAM_IDS',
 ] as const satisfies readonly SettingName[];

@@ -10,12 +10,9 @@ import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
 
 const { settings, sql, ...api } = await openApi([
   'TELEGRAM_BOT_TOKEN',
-  'ADMIN_TELEGRAM_IDS',
   'PDS_PROVISIONING_ENABLED',
   'PROVISIONING_QUEUE_URL',
 ]);
-const { sessionSecret } = api.sessions;
-const adminIds = settings.ADMIN_TELEGRAM_IDS ?? [];
 const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;
 const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);
 /** Ten a second from one network: a crowd behind one address gets in, a flood stays outside. */
@@ -28,7 +25,7 @@ export const handler = route(
     await limit(sql, 'login', networkOf(address), LIMIT);
     verifyWidgetPayload({ botToken: settings.TELEGRAM_BOT_TOKEN, now: new Date() }, body);
     const login = await logIn(
-      { sql, sessionSecret, adminIds, provisioningEnabled },
+      { ...api.sessions, provisioningEnabled },
       {
         profile: body,
         signature: body.hash,

@@ -16,7 +16,6 @@ export class Auth extends Construct {
         settings: [
           ...SESSION_SETTINGS,
           'TELEGRAM_BOT_TOKEN',
-          'ADMIN_TELEGRAM_IDS',
           'PDS_PROVISIONING_ENABLED',
           'PROVISIONING_QUEUE_URL',
         ],

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Sql, Transaction } from '../db/connect.ts';
+import type { Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { findIdentity, type IdentityInfo } from '../pds/info.ts';
 import { enqueue, type QueueId } from '../provisioning/queue.ts';
-import { type Member, type NewSession, startSession } from './session.ts';
+import { type Member, type NewSession, type Sessions, startSession } from './session.ts';
 
 /** A member as his login shows him. What is absent, he does not have any more. */
 export type LoginProfile = {
@@ -25,13 +25,7 @@ export type Login = {
   queued: QueueId | undefined;
 };
 
-type LoginDeps = {
-  sql: Sql;
-  sessionSecret: string;
-  /** Telegram ids of the administrators: who is not among them is none, from his next login on. */
-  adminIds: readonly string[];
-  provisioningEnabled: boolean;
-};
+type LoginDeps = Sessions & { provisioningEnabled: boolean };
 
 /** How long a used signature is remembered: longer than any signature is good for. */
 const REMEMBER_SIGNATURE = '1 hour';

@@ -3,6 +3,14 @@ import type { Queryable, Sql } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { hashToken, newSessionToken, SESSION_SECONDS } from './session-cookie.ts';
 
+/** By what members are known. */
+export type Sessions = {
+  sql: Sql;
+  sessionSecret: string;
+  /** Telegram ids of the administrators: who is among them now is one, whatever he was at his login. */
+  adminIds: readonly string[];
+};
+
 /** Who is logged in. */
 export type Member = {
   /** Telegram id. */
@@ -33,7 +41,7 @@ export type MeValue = string | number | boolean | Date | null | Fragment;
 
 /** Binds `me` to the session with this token. `role` admin: for anybody else it throws `ADMIN_REQUIRED` (403). */
 export function asMember(
-  { sql, sessionSecret }: { sql: Sql; sessionSecret: string },
+  { sql, sessionSecret, adminIds }: Sessions,
   token: string,
   role: 'member' | 'admin' = 'member',
 ): Me {
@@ -42,7 +50,8 @@ export function asMember(
     const query = sql(strings, ...values);
     const rows = await sql<({ my_role: Member['role']; found: true | null } & Row)[]>`
       WITH me AS (
-        SELECT u.id, u.username, u.first_name, u.last_name, u.photo_url, u.role, s.id AS session_id, s.expires_at
+        SELECT u.id, u.username, u.first_name, u.last_name, u.photo_url, s.id AS session_id, s.expires_at,
+          CASE WHEN u.id = ANY (string_to_array(${adminIds.join()}, ',')) THEN 'admin' ELSE 'member' END AS role
         FROM sessions s JOIN users u ON u.id = s.user_id
         WHERE s.token_hmac = ${hmac} AND ${isLiving(sql)}
       ), seen AS (

@@ -1,10 +1,11 @@
+import type { Sessions } from '../auth/session.ts';
 import { readSettings, type SettingName, type Settings } from '../config.ts';
 import { connect } from '../db/connect.ts';
 import { wakeAfterFreeze } from '../db/wake.ts';
 import { openLog } from '../observability/log.ts';
 
 const PUBLIC_SETTINGS = ['PDS_APP_ORIGIN', 'PDS_DOMAIN', 'PDS_ORIGIN_SECRET', 'DATABASE_URL'] as const;
-const SESSION_SETTINGS = ['SESSION_SECRET'] as const;
+const SESSION_SETTINGS = ['SESSION_SECRET', 'ADMIN_TELEGRAM_IDS'] as const;
 type PublicSetting = (typeof PUBLIC_SETTINGS)[number];
 type SessionSetting = (typeof SESSION_SETTINGS)[number];
 
@@ -36,6 +37,7 @@ export async function openApi<Name extends SettingName = never>(
   options: { connections?: number } = {},
 ) {
   const api = await openPublicApi<Name | SessionSetting>([...SESSION_SETTINGS, ...names], options);
-  const { SESSION_SECRET }: Settings<SessionSetting> = api.settings;
-  return { ...api, sessions: { sql: api.sql, sessionSecret: SESSION_SECRET } };
+  const { SESSION_SECRET, ADMIN_TELEGRAM_IDS = [] }: Settings<SessionSetting> = api.settings;
+  const sessions = { sql: api.sql, sessionSecret: SESSION_SECRET, adminIds: ADMIN_TELEGRAM_IDS };
+  return { ...api, sessions: sessions satisfies Sessions };
 }

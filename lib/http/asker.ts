@@ -1,9 +1,8 @@
-import { asMember, type Me, type Member, type MeValue, whoIsThere } from '../auth/session.ts';
+import { asMember, type Me, type Member, type MeValue, type Sessions, whoIsThere } from '../auth/session.ts';
 import { readSessionToken } from '../auth/session-cookie.ts';
 import type { Contract } from './contract.ts';
 import { apiError } from './error-codes.ts';
 import type { ApiEvent } from './event.ts';
-import type { Sessions } from './request.ts';
 
 /** Who asks, as far as that is known before the handler runs. */
 export type Asker = {

@@ -1,6 +1,5 @@
 import type * as z from 'zod/mini';
-import type { Me, Member } from '../auth/session.ts';
-import type { Sql } from '../db/connect.ts';
+import type { Me, Member, Sessions } from '../auth/session.ts';
 import type { Log } from '../observability/log.ts';
 import type { Contract } from './contract.ts';
 import type { HostSettings, Origin } from './host.ts';
@@ -12,8 +11,7 @@ export type PublicRouteDeps = {
   /** Awaited before the database is asked anything: see lib/db/wake.ts. */
   awake?: () => Promise<void>;
 };
-/** What a member's or an admin's route needs beside it. */
-export type Sessions = { sql: Sql; sessionSecret: string };
+/** A member's or an admin's route needs to know members beside it. */
 export type RouteDeps<C extends Contract> = PublicRouteDeps &
   (C['access'] extends 'public' ? { sessions?: Sessions } : { sessions: Sessions });
 

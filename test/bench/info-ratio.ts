@@ -62,7 +62,8 @@ async function statementOf(ground: Ground, token: string): Promise<{ text: strin
     debug: (_connection, text, parameters) => void sent.push({ text, parameters: [...parameters] }),
   });
   const sql = spy as unknown as ReturnType<typeof connect>;
-  await readInfo({ sql, provisioningEnabled: true }, asMember({ sql, sessionSecret: SESSION_SECRET }, token));
+  const sessions = { sql, sessionSecret: SESSION_SECRET, adminIds: [] };
+  await readInfo({ sql, provisioningEnabled: true }, asMember(sessions, token));
   await spy.end();
   const statement = sent.find(({ text }) => text.includes('user_pds_mapping'));
   if (!statement) throw new Error('the statement of info was not seen');

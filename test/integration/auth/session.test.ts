@@ -1,5 +1,6 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import * as z from 'zod/mini';
 import { getSession, logout } from '../../../lib/auth/api.ts';
 import { asMember } from '../../../lib/auth/session.ts';
 import { newSessionToken } from '../../../lib/auth/session-cookie.ts';
@@ -119,7 +120,7 @@ describe('a session', () => {
   it('takes the secret that it was made with', async () => {
     const sql = postgres(database.apiUrl, { max: 1 }) as unknown as Sql;
     const token = cookie.split('=')[1] ?? '';
-    const me = (sessionSecret: string) => asMember({ sql, sessionSecret }, token)`SELECT me.id`;
+    const me = (sessionSecret: string) => asMember({ sql, sessionSecret, adminIds: [] }, token)`SELECT me.id`;
     await expect(me(SESSION_SECRET)).resolves.toHaveLength(1);
     await expect(me(`${SESSION_SECRET}!`)).rejects.toMatchObject({ code: 'SESSION_REQUIRED' });
     await sql.end();
@@ -130,7 +131,11 @@ describe('a read', () => {
   let sql: Sql;
   let statements: string[];
   const hosts = { PDS_APP_ORIGIN: 'http://localhost:3001', PDS_DOMAIN: 'pnptv.test' };
-  const deps = () => ({ hosts, log: silentLog, sessions: { sql, sessionSecret: SESSION_SECRET } });
+  const deps = (adminIds: readonly string[] = []) => ({
+    hosts,
+    log: silentLog,
+    sessions: { sql, sessionSecret: SESSION_SECRET, adminIds },
+  });
 
   beforeAll(() => {
     sql = postgres(database.apiUrl, {
@@ -199,13 +204,49 @@ describe('a read', () => {
     expect(await verdict(call(handler, pds.healthChecks, { cookie: dead }))).toEqual(REFUSED);
   });
 
-  it('for administrators shows a member nothing', async () => {
+  it('for administrators is for those whom the settings name now, whatever their login said', async () => {
     const secret = contract({ ...pds.healthChecks, operationId: 'secret', access: 'admin' });
-    const handler = route(secret, deps(), ({ me, query }) => readHealthChecks(me, query));
-    expect(await verdict(call(handler, secret, { cookie }))).toEqual([403, 'ADMIN_REQUIRED']);
-    await change(`last_seen_at = now()`);
-    await db`UPDATE users SET role = 'admin' WHERE id = (SELECT user_id FROM sessions ORDER BY created_at DESC LIMIT 1)`;
-    expect(await verdict(call(handler, secret, { cookie }))).toEqual([200]);
+    const asked = (adminIds: string[]) =>
+      verdict(
+        call(
+          route(secret, deps(adminIds), ({ me, query }) => readHealthChecks(me, query)),
+          secret,
+          { cookie },
+        ),
+      );
+    const [{ user_id: id } = { user_id: '' }] = await db<{ user_id: string }[]>`
+      SELECT user_id FROM sessions ORDER BY created_at DESC LIMIT 1`;
+    const NO = [403, 'ADMIN_REQUIRED'];
+    expect(await asked([])).toEqual(NO);
+    expect(await asked([`${id}0`, id.slice(1)])).toEqual(NO);
+    expect(await asked(['1', id])).toEqual([200]);
+    await db`UPDATE users SET role = 'admin' WHERE id = ${id}`;
+    statements = [];
+    expect(await asked([])).toEqual(NO);
+    expect(statements).toHaveLength(1);
+  });
+
+  it('for administrators, when it changes something, too; and the session tells the role as it is now', async () => {
+    const change = contract({
+      ...logout,
+      operationId: 'change',
+      access: 'admin',
+      data: z.object({ role: z.string() }),
+    });
+    const [{ user_id: id } = { user_id: '' }] = await db<{ user_id: string }[]>`
+      SELECT user_id FROM sessions ORDER BY created_at DESC LIMIT 1`;
+    const asked = (adminIds: string[]) =>
+      call(
+        route(change, deps(adminIds), ({ member }) => ({ role: member.role })),
+        change,
+        { cookie },
+      );
+    expect((await asked([id])).data).toEqual({ role: 'admin' });
+    expect(await verdict(asked([]))).toEqual([403, 'ADMIN_REQUIRED']);
+    const session = route(getSession, deps([id]), ({ me }) =>
+      readSession({ sql, provisioningEnabled: true }, me),
+    );
+    expect((await call(session, getSession, { cookie })).data.member.role).toBe('admin');
   });
 
   it('keeps the order of its rows, and tells no rows from no session', async () => {

@@ -1,0 +1,101 @@
+/** What a field means and, where its type does not say it, what stands in it. */
+export type Word = { readonly means: string; readonly example?: unknown };
+
+const HASH = '5f'.repeat(32);
+const ALICE_DID = 'did:web:alice-nf5wn3.pnptv.example';
+
+/**
+ * The names of fields, in requests and answers. What is special to a field of one object stands under `object.field`,
+ * to one of a route's topmost object under `operationId.field`. A test fails for a field that is missing here and for a word that no route uses.
+ */
+const GLOSSARY: Readonly<Record<string, Word>> = {
+  // Logins and members
+  id: { means: 'The number of this entry', example: 4711 },
+  'member.id': { means: 'Telegram id, as text', example: '123456789' },
+  first_name: { means: 'First name at Telegram', example: 'Alice' },
+  last_name: { means: 'Last name at Telegram', example: 'Liddell' },
+  username: { means: 'Name at Telegram, without @', example: 'alice' },
+  photo_url: { means: 'Picture at Telegram', example: 'https://t.me/i/userpic/320/alice.jpg' },
+  auth_date: { means: 'When Telegram signed this login, in seconds since 1970', example: 1_795_512_600 },
+  hash: { means: "Telegram's signature over all other fields", example: HASH },
+  member: { means: 'Who is logged in' },
+  role: { means: 'What the member may do' },
+  pds: { means: "The state of the member's identity" },
+  logged_out: { means: 'This session is over' },
+  'listSessions.id': { means: 'The session' },
+  'revokeSession.id': { means: 'The session to end' },
+  device: {
+    means: 'Browser and system as they name themselves; null when unknown',
+    example: 'Firefox on Linux',
+  },
+  login_method: { means: 'How the member logged in', example: 'widget' },
+  current: { means: 'It is the session that asks' },
+  revoked: { means: 'How many sessions were ended', example: 1 },
+  userId: { means: 'Telegram id of a member, as text', example: '123456789' },
+
+  // Identities
+  pnptv_uuid: { means: 'Our own id of the identity; never changes' },
+  pds_handle: { means: 'Handle; null until it is reserved', example: '@alice.pnptv.example' },
+  pds_did: { means: 'DID; null until it is reserved', example: ALICE_DID },
+  pds_endpoint: {
+    means: 'URL of the PDS that holds the account; null until it is chosen',
+    example: 'https://pds.pnptv.example',
+  },
+  status: { means: 'What became of it, or how it is now', example: 'active' },
+  verification_status: { means: 'Whether the last check reached the account' },
+  provisioning_step: { means: 'The last step of provisioning that is done and stored', example: 'secured' },
+  error: {
+    means: 'What stopped provisioning and what to do; null unless `status` is `error`',
+    example: null,
+  },
+  code: { means: 'What happened, for programs', example: 'PDS_REJECTED' },
+  message: { means: 'What happened and what to do, for people', example: 'The PDS refused this account.' },
+  has_pds: { means: 'There is an account on a PDS' },
+  accessible: { means: 'Every probe succeeded just now' },
+  last_verified_at: { means: 'When an identity was last seen to work; null if never' },
+  duration_ms: { means: 'How long it took, in milliseconds', example: 1005 },
+  backup_id: { means: 'The number of the backup', example: 42 },
+
+  // Lists
+  limit: { means: 'How many entries at most', example: '10' },
+  offset: { means: 'How many of the newest entries to leave out', example: '0' },
+  action: { means: 'What was done', example: 'created' },
+  check_type: { means: 'What was checked' },
+  response_time_ms: { means: 'How long the answer took, in milliseconds; null without one', example: 12 },
+  details: { means: 'More about it, by action or kind of check', example: { pds_did: ALICE_DID } },
+  error_message: { means: 'What went wrong; null if nothing', example: null },
+
+  // The audit log
+  intact: { means: 'Every entry is as it was written, and none is missing' },
+  'verifyAudit.members': { means: 'How many chains hold, up to the first that does not', example: 120 },
+  'verifyAudit.entries': { means: 'How many entries hold, up to the first that does not', example: 1440 },
+  broken: { means: 'The first entry that does not hold; null if all do', example: null },
+  seq: { means: "The entry's place in its member's chain", example: 3 },
+  'exportLog.entries': { means: 'Every entry, the oldest first' },
+  format: { means: 'How this file is made: see lib/audit/export.ts' },
+  erasure_key: { means: 'The key of the commitments; null when it was destroyed', example: HASH },
+  user_id: { means: 'Telegram id of the member; null when it was erased', example: '123456789' },
+  error_code: { means: 'What went wrong, for programs; null if nothing', example: null },
+  created_by: { means: 'Who did it', example: 'worker' },
+  user_id_commitment: { means: 'HMAC of `user_id` under the erasure key, in hex', example: HASH },
+  details_commitment: { means: 'HMAC of `details` under the erasure key, in hex', example: HASH },
+  error_message_commitment: { means: 'HMAC of `error_message` under the erasure key, in hex', example: HASH },
+  prev_hash: { means: '`row_hash` of the entry before, in hex', example: HASH },
+  row_hash: { means: 'Hash over this entry and `prev_hash`, in hex', example: HASH },
+  reason: { means: 'What about it does not hold' },
+
+  // Times
+  last_seen_at: { means: 'When it was last used' },
+  created_at: { means: 'When it was made' },
+  expires_at: { means: 'When it ends', example: '2026-12-24T09:30:00.000Z' },
+};
+
+/** The word for a field of `parent`: the object that holds it, or the operation. */
+export function wordFor(parent: string, name: string): Word | undefined {
+  return [`${parent}.${name}`, name]
+    .filter((key) => Object.hasOwn(GLOSSARY, key))
+    .map((key) => GLOSSARY[key])[0];
+}
+
+/** Every name that is explained. */
+export const GLOSSARY_NAMES: readonly string[] = Object.keys(GLOSSARY);

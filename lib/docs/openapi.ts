@@ -1,0 +1,104 @@
+import { ERROR_CODES } from '../http/error-codes.ts';
+import { CONTRACTS, SUBSYSTEMS } from './contracts.ts';
+import type { JsonSchema } from './json-schema.ts';
+import { type Operation, operationOf } from './operation.ts';
+import { GATEWAY_STATUSES } from './refusals.ts';
+
+export type OpenApiDocument = ReturnType<typeof openApiDocument>;
+
+const REQUEST_ID = 'a1b2c3d4-0000-4000-8000-1234567890ab';
+const text = (description: string): JsonSchema => ({ type: 'string', description });
+const count = (description: string): JsonSchema => ({ type: 'integer', minimum: 0, description });
+function record(properties: Record<string, JsonSchema>, optional: readonly string[] = []): JsonSchema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: 'object', properties, required, additionalProperties: false };
+}
+
+const SCHEMAS = {
+  Pagination: record({
+    limit: count('How many entries at most'),
+    offset: count('How many of the newest entries are left out'),
+    total: count('How many entries there are'),
+  }),
+  Refusal: record({
+    success: { const: false },
+    error: record(
+      {
+        code: text('What happened, for programs'),
+        message: text('What happened and what to do, for people'),
+        request_id: text('Stands in every line of our log about this request'),
+        fields: { type: 'array', items: { type: 'string' }, description: 'The fields that are wrong' },
+      },
+      ['fields'],
+    ),
+  }),
+  GatewayRefusal: record({ message: text('Why API Gateway itself did not hand the request on') }),
+};
+
+const DESCRIPTION = `Every answer of a route under /api is \`{"success": true, "data": …}\` (lists also have \
+\`pagination\`) or \`{"success": false, "error": {"code", "message", "request_id"}}\`; a 400 also names the wrong \
+\`fields\`. Times are ISO 8601 in UTC, handles are shown as \`@name.domain\`. A browser may change something from our own \
+pages only. Fields and parameters that a route does not know are refused.`;
+
+/** The API as OpenAPI 3.1: https://spec.openapis.org/oas/v3.1.1. Made from the contracts alone. */
+export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: string }) {
+  return {
+    openapi: '3.1.1',
+    info: { title: 'PDS Provisioning', version: '1', description: DESCRIPTION },
+    servers: [{ url: hosts.PDS_APP_ORIGIN }],
+    tags: Object.entries(SUBSYSTEMS).map(([name, { title }]) => ({ name, description: title })),
+    paths: pathsOf(hosts.PDS_DOMAIN),
+    components: {
+      schemas: SCHEMAS,
+      examples: examples(),
+      headers: {
+        'x-request-id': {
+          description: 'The id of this request; give it to us when something is wrong.',
+          schema: { type: 'string' },
+        },
+        'retry-after': { description: 'Seconds to wait.', schema: { type: 'integer' } },
+      },
+      securitySchemes: {
+        session: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-session',
+          description: 'Set by a login; ends after 7 days without use, and after 30 days.',
+        },
+      },
+    },
+  };
+}
+
+function pathsOf(domain: string): Record<string, Record<string, Operation & { servers?: object[] }>> {
+  const memberHosts = [{ url: `https://{name}.${domain}`, variables: { name: { default: 'alice' } } }];
+  const byPath = Map.groupBy(CONTRACTS, ({ path }) => path);
+  return Object.fromEntries(
+    [...byPath].map(([path, contracts]) => [
+      path,
+      Object.fromEntries(
+        contracts.map((contract) => [
+          contract.method.toLowerCase(),
+          {
+            ...operationOf(contract, contract.subsystem),
+            ...(contract.host === 'member' && { servers: memberHosts }),
+          },
+        ]),
+      ),
+    ]),
+  );
+}
+
+/** What each refusal looks like, by its code. */
+function examples(): Record<string, { summary: string; value: unknown }> {
+  const ours = Object.entries(ERROR_CODES).map(([code, { status, message }]) => {
+    const fields = status === 400 ? { fields: [code === 'INPUT_INVALID' ? 'limit' : 'body'] } : {};
+    const error = { code, message, request_id: REQUEST_ID, ...fields };
+    return [code, { summary: message, value: { success: false, error } }] as const;
+  });
+  const gateways = Object.entries(GATEWAY_STATUSES).map(
+    ([status, message]) =>
+      [`GATEWAY_${status}`, { summary: 'API Gateway did not hand it on.', value: { message } }] as const,
+  );
+  return Object.fromEntries([...ours, ...gateways]);
+}

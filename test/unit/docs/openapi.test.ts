@@ -1,0 +1,140 @@
+import { globSync } from 'node:fs';
+import path from 'node:path';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { describe, expect, it } from 'vitest';
+import { CONTRACTS } from '../../../lib/docs/contracts.ts';
+import { UNKNOWN } from '../../../lib/docs/example.ts';
+import { GLOSSARY_NAMES } from '../../../lib/docs/glossary.ts';
+import type { JsonSchema } from '../../../lib/docs/json-schema.ts';
+import { openApiDocument } from '../../../lib/docs/openapi.ts';
+import type { Contract } from '../../../lib/http/contract.ts';
+import { ERROR_CODES } from '../../../lib/http/error-codes.ts';
+import { schemasOf } from '../../e2e/documented.ts';
+
+const LIB = path.resolve(import.meta.dirname, '../../../lib');
+const document = openApiDocument({
+  PDS_APP_ORIGIN: 'https://app.pnptv.example',
+  PDS_DOMAIN: 'pnptv.example',
+});
+const operations = Object.entries(document.paths).flatMap(([at, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ at, method, ...operation })),
+);
+
+describe('the OpenAPI document', () => {
+  it('is valid OpenAPI 3.1', async () => {
+    const validator = new Validator();
+    expect(await validator.validate(structuredClone(document))).toEqual({ valid: true });
+    expect(validator.version).toBe('3.1');
+  });
+
+  it('holds every contract of every subsystem, and no other', async () => {
+    const apis = await Promise.all(
+      globSync('*/api.ts', { cwd: LIB }).map((file) => import(path.join(LIB, file))),
+    );
+    const contracts = apis
+      .flatMap((api) => Object.values<object>(api))
+      .filter((value): value is Contract => 'operationId' in value);
+    expect(operations.map(({ operationId }) => operationId).sort()).toEqual(
+      contracts.map(({ operationId }) => operationId).sort(),
+    );
+  });
+
+  it.each(CONTRACTS)('$method $path documents every refusal of its own, under its status', (contract) => {
+    const operation = document.paths[contract.path]?.[contract.method.toLowerCase()];
+    for (const code of contract.errors ?? []) {
+      const media = operation?.responses[ERROR_CODES[code].status]?.content['application/json'];
+      expect(Object.keys(media?.examples ?? {})).toContain(code);
+    }
+  });
+
+  it.each(operations)(
+    '$method $at has an example of each parameter, and only wants what is there',
+    (operation) => {
+      const wanted = [...operation.at.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      const inPath = operation.parameters.filter(({ in: place }) => place === 'path').map(({ name }) => name);
+      expect(inPath).toEqual(wanted);
+      const { at, method } = operation;
+      for (const [index, { example }] of operation.parameters.entries()) {
+        expect([
+          example,
+          problems(['paths', at, method, 'parameters', String(index), 'schema'], example),
+        ]).toEqual([example, []]);
+      }
+    },
+  );
+
+  it.each(operations)(
+    '$method $at has examples of its body and answers that fit their schemas',
+    (operation) => {
+      const { at, method, requestBody, responses } = operation;
+      const body = requestBody?.content['application/json'];
+      if (body) {
+        const place = ['paths', at, method, 'requestBody', 'content', 'application/json', 'schema'];
+        expect(problems(place, body.example)).toEqual([]);
+      }
+      for (const [status, { content }] of Object.entries(responses)) {
+        for (const [type, { example, examples = {} }] of Object.entries(content)) {
+          const place = ['paths', at, method, 'responses', status, 'content', type, 'schema'];
+          const values = Object.values(examples).map(({ $ref }) => exampleAt($ref));
+          for (const value of values.length > 0 ? values : [example]) {
+            expect([status, value, problems(place, value)]).toEqual([status, value, []]);
+          }
+        }
+      }
+    },
+  );
+
+  const fields = operations.flatMap((operation) => [
+    ...operation.parameters.map(({ name, description }) => ({ name, description })),
+    ...Object.values(operation.requestBody?.content ?? {}).flatMap(({ schema }) => fieldsOf(schema)),
+    ...Object.values(operation.responses[200]?.content ?? {}).flatMap(({ schema }) =>
+      fieldsOf(schema.properties?.data),
+    ),
+  ]);
+
+  it('says of every field what it means', () => {
+    const undescribed = fields.filter(({ description }) => description === undefined).map(({ name }) => name);
+    expect(undescribed).toEqual([]);
+  });
+
+  it('has an example of every text', () => {
+    for (const { operationId, responses, requestBody, parameters } of operations) {
+      const examples = [
+        ...parameters.map(({ example }) => example),
+        ...Object.values({ ...requestBody?.content, ...responses[200]?.content }).map(
+          ({ example }) => example,
+        ),
+      ];
+      expect([operationId, JSON.stringify(examples)]).toEqual([
+        operationId,
+        expect.not.stringContaining(`"${UNKNOWN}"`),
+      ]);
+    }
+  });
+
+  it('explains no word that no route uses', () => {
+    const used = new Set(fields.map(({ name }) => name));
+    expect(GLOSSARY_NAMES.filter((name) => !used.has(name.split('.').at(-1) ?? ''))).toEqual([]);
+  });
+});
+
+const schemaAt = schemasOf(document);
+function problems(at: readonly string[], value: unknown) {
+  const validate = schemaAt(at);
+  return validate(value) ? [] : validate.errors;
+}
+
+function exampleAt(ref: string): unknown {
+  return document.components.examples[ref.split('/').at(-1) ?? '']?.value;
+}
+
+function fieldsOf(schema: unknown): { name: string; description: string | undefined }[] {
+  const { properties = {}, items, anyOf = [] } = (schema ?? {}) as JsonSchema;
+  return [
+    ...Object.entries(properties).flatMap(([name, inner]) => [
+      { name, description: (inner as JsonSchema).description },
+      ...fieldsOf(inner),
+    ]),
+    ...[...(items ? [items] : []), ...anyOf].flatMap((inner) => fieldsOf(inner)),
+  ];
+}
