@@ -1,7 +1,7 @@
 import { openapiJson } from '../../lib/docs/api.ts';
 import { openApiDocument } from '../../lib/docs/openapi.ts';
-import { openStaticApi } from '../../lib/http/static-runtime.ts';
 import { route } from '../../lib/http/route.ts';
+import { openStaticApi } from '../../lib/http/static-runtime.ts';
 
 const api = await openStaticApi();
 const answer = {

@@ -17,6 +17,7 @@ import type { Edge, Stage } from '../stage.ts';
 import { Audit } from '../subsystems/audit.ts';
 import { Auth } from '../subsystems/auth.ts';
 import { Migration } from '../subsystems/database.ts';
+import { Docs } from '../subsystems/docs.ts';
 import { Identity } from '../subsystems/identity.ts';
 import { Pds } from '../subsystems/pds.ts';
 import { Provisioning } from '../subsystems/provisioning.ts';
@@ -41,9 +42,17 @@ export class ServiceStack extends Stack {
     const identity = new Identity(this, 'identity', ground);
     const pds = new Pds(this, 'pds', ground);
     const audit = new Audit(this, 'audit', ground);
+    const docs = new Docs(this, 'docs', ground);
     const { migrate } = new Migration(this, 'database', ground);
-    migrate.executeBefore(provisioning, auth, identity, pds, audit);
-    this.watched = [identity.watched, auth.watched, pds.watched, audit.watched, provisioning.watched];
+    migrate.executeBefore(provisioning, auth, identity, pds, audit, docs);
+    this.watched = [
+      identity.watched,
+      auth.watched,
+      pds.watched,
+      audit.watched,
+      docs.watched,
+      provisioning.watched,
+    ];
   }
 
   #addApi(stage: Stage): HttpApi {

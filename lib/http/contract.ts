@@ -29,6 +29,8 @@ export type Contract<
   /** Absent: the route takes no body, and one that is sent is refused. */
   readonly body?: Body;
   readonly data?: Data;
+  /** Of a route without `data`: what its answer is, and an example of it. */
+  readonly bare?: { readonly contentType: string; readonly example: unknown };
   /** The answer also holds `pagination {limit, offset, total}`. */
   readonly paginated?: boolean;
   /** The name under which a browser keeps the answer as a file, instead of showing it. */

@@ -8,6 +8,13 @@ export const didJson = contract({
   path: '/.well-known/did.json',
   access: 'public',
   host: 'member',
+  bare: {
+    contentType: 'application/json',
+    example: {
+      '@context': ['https://www.w3.org/ns/did/v1', 'https://w3id.org/security/multikey/v1'],
+      id: 'did:web:alice-nf5wn3.pnptv.example',
+    },
+  },
   errors: ['HOST_UNKNOWN'],
 });
 
@@ -19,5 +26,6 @@ export const atprotoDid = contract({
   path: '/.well-known/atproto-did',
   access: 'public',
   host: 'member',
+  bare: { contentType: 'text/plain', example: 'did:web:alice-nf5wn3.pnptv.example' },
   errors: ['HOST_UNKNOWN'],
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { isContract, kebabCase } from '../../../infra/routes.ts';
 import * as audit from '../../../lib/audit/api.ts';
 import * as auth from '../../../lib/auth/api.ts';
+import * as docs from '../../../lib/docs/api.ts';
 import * as identity from '../../../lib/identity/api.ts';
 import * as pds from '../../../lib/pds/api.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
@@ -10,7 +11,7 @@ import { allResources, functionsOf, LOCAL, PRODUCTION, resourcesOf, synthesize }
 
 const production = synthesize(PRODUCTION);
 const local = synthesize(LOCAL);
-const contracts = Object.entries({ audit, auth, identity, pds }).flatMap(([subsystem, api]) =>
+const contracts = Object.entries({ audit, auth, docs, identity, pds }).flatMap(([subsystem, api]) =>
   Object.values(api)
     .filter(isContract)
     .map((contract) => ({ ...contract, functionId: `${subsystem}-${kebabCase(contract.operationId)}` })),

@@ -5,6 +5,7 @@ import { isContract, kebabCase } from '../../../infra/routes.ts';
 import * as audit from '../../../lib/audit/api.ts';
 import * as auth from '../../../lib/auth/api.ts';
 import { SETTINGS, type SettingName } from '../../../lib/config.ts';
+import * as docs from '../../../lib/docs/api.ts';
 import * as identity from '../../../lib/identity/api.ts';
 import * as pds from '../../../lib/pds/api.ts';
 import { functionsOf, PRODUCTION, synthesize } from './synthesized.ts';
@@ -68,7 +69,7 @@ function environmentOf(id: string): string[] {
 
 describe('functions', () => {
   it('are the contracts, the workers and the migration, no more and no less', () => {
-    const contracts = Object.entries({ audit, auth, identity, pds }).flatMap(([subsystem, api]) =>
+    const contracts = Object.entries({ audit, auth, docs, identity, pds }).flatMap(([subsystem, api]) =>
       Object.values(api)
         .filter(isContract)
         .map(({ operationId }) => `${subsystem}-${kebabCase(operationId)}`),
