@@ -38,6 +38,25 @@ const key32 = z
     ),
   );
 
+/** The first signs, all are accepted. */
+export type SessionSecrets = readonly [string, ...string[]];
+/** One secret a line: while it is rotated there are two. */
+const sessionSecrets = z.pipe(
+  z.string().check(
+    z.trim(),
+    z.refine(
+      (value) => linesOf(value).every((line) => line.length >= 32),
+      'must have at least 32 characters',
+    ),
+    z.refine((value) => linesOf(value).length <= 2, 'must be one secret, or two, each on a line of its own'),
+  ),
+  z.transform((value) => linesOf(value) as [string, ...string[]]),
+);
+
+function linesOf(value: string): string[] {
+  return value.split(/\r?\n/);
+}
+
 /**
  * Every setting there is: how it is read, what it defaults to, and whether it is a secret. A secret may be given
  * as `<NAME>_SECRET_ARN` instead; then its value is read from Secrets Manager, once, at start.
@@ -73,10 +92,7 @@ export const SETTINGS = {
   PDS_KMS_KEY_ID: { schema: z.optional(z.string()) },
   PDS_ENCRYPTION_KEY: { schema: z.optional(key32), secret: true },
   PDS_ORIGIN_SECRET: { schema: z.optional(z.string().check(z.minLength(32))), secret: true },
-  SESSION_SECRET: {
-    schema: z.string().check(z.minLength(32, 'must have at least 32 characters')),
-    secret: true,
-  },
+  SESSION_SECRET: { schema: sessionSecrets, secret: true },
   DATABASE_URL: {
     schema: z
       .string()

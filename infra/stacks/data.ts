@@ -48,7 +48,8 @@ export class DataStack extends Stack {
   #createSecrets(stage: Stage): Partial<Record<SettingName, ISecret>> {
     const enter = 'Enter it by `aws secretsmanager put-secret-value`';
     const descriptions: Partial<Record<SettingName, string>> = {
-      SESSION_SECRET: 'Keys the hashes of session tokens. A new value logs everybody out.',
+      SESSION_SECRET:
+        'Keys the hashes of session tokens. README says how to rotate it without logging everybody out.',
       TELEGRAM_BOT_TOKEN: `The bot's token from BotFather. ${enter}.`,
       PDS_ADMIN_PASSWORD: `The admin password of the PDS at PDS_LOCAL_ENDPOINT. ${enter}.`,
       PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS. ${enter}, or give the PDS this value.`,

@@ -37,7 +37,7 @@ const REMEMBER_SIGNATURE = '1 hour';
  * Throws `LOGIN_REPLAYED` (401) for a signature that was used before, also if it is being used at this very moment.
  */
 export function logIn(
-  { sql, sessionSecret, adminIds, provisioningEnabled }: LoginDeps,
+  { sql, sessionSecrets, adminIds, provisioningEnabled }: LoginDeps,
   {
     profile,
     signature,
@@ -48,7 +48,10 @@ export function logIn(
     await useUpSignature(tx, signature);
     const member = await storeMember(tx, profile, adminIds.includes(String(profile.id)) ? 'admin' : 'member');
     const queued = await enqueueWork(tx, member.id);
-    const { token, expiresAt } = await startSession({ tx, sessionSecret }, { userId: member.id, ...session });
+    const { token, expiresAt } = await startSession(
+      { tx, sessionSecrets },
+      { userId: member.id, ...session },
+    );
     const identity = await findIdentity({ sql: tx, provisioningEnabled }, member.id);
     return { member, token, expiresAt, identity, queued };
   });

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import type { SessionSecrets } from '../config.ts';
 
 /** `__Host-`: set over TLS, by this very host, for all its paths; no sibling host can plant one (RFC 6265bis). */
 const NAME = '__Host-session';
@@ -13,9 +14,14 @@ export function newSessionToken(): string {
   return randomBytes(32).toString('base64url');
 }
 
-/** What the database keeps of a token: whoever reads it there cannot log in with it. */
-export function hashToken(sessionSecret: string, token: string): Uint8Array {
-  return createHmac('sha256', sessionSecret).update(token).digest();
+/** What the database keeps of a new session's token: whoever reads it there cannot log in with it. */
+export function hashToken([current]: SessionSecrets, token: string): Uint8Array {
+  return createHmac('sha256', current).update(token).digest();
+}
+
+/** What it may have kept of an older one's: its HMAC under each secret that is still accepted. */
+export function tokenHashes(secrets: SessionSecrets, token: string): Uint8Array[] {
+  return secrets.map((secret) => hashToken([secret], token));
 }
 
 /** The Set-Cookie value that hands a session to the browser. */

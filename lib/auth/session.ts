@@ -1,12 +1,13 @@
 import type { Fragment } from 'postgres';
+import type { SessionSecrets } from '../config.ts';
 import type { Queryable, Sql } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
-import { hashToken, newSessionToken, SESSION_SECONDS } from './session-cookie.ts';
+import { hashToken, newSessionToken, SESSION_SECONDS, tokenHashes } from './session-cookie.ts';
 
 /** By what members are known. */
 export type Sessions = {
   sql: Sql;
-  sessionSecret: string;
+  sessionSecrets: SessionSecrets;
   /** Telegram ids of the administrators: who is among them now is one, whatever he was at his login. */
   adminIds: readonly string[];
 };
@@ -41,11 +42,11 @@ export type MeValue = string | number | boolean | Date | null | Fragment;
 
 /** Binds `me` to the session with this token. `role` admin: for anybody else it throws `ADMIN_REQUIRED` (403). */
 export function asMember(
-  { sql, sessionSecret, adminIds }: Sessions,
+  { sql, sessionSecrets, adminIds }: Sessions,
   token: string,
   role: 'member' | 'admin' = 'member',
 ): Me {
-  const hmac = hashToken(sessionSecret, token);
+  const hmacs = tokenHashes(sessionSecrets, token);
   return async <Row extends object>(strings: TemplateStringsArray, ...values: readonly MeValue[]) => {
     const query = sql(strings, ...values);
     const rows = await sql<({ my_role: Member['role']; found: true | null } & Row)[]>`
@@ -53,7 +54,7 @@ export function asMember(
         SELECT u.id, u.username, u.first_name, u.last_name, u.photo_url, s.id AS session_id, s.expires_at,
           CASE WHEN u.id = ANY (string_to_array(${adminIds.join()}, ',')) THEN 'admin' ELSE 'member' END AS role
         FROM sessions s JOIN users u ON u.id = s.user_id
-        WHERE s.token_hmac = ${hmac} AND ${isLiving(sql)}
+        WHERE s.token_hmac IN ${sql(hmacs)} AND ${isLiving(sql)}
       ), seen AS (
         UPDATE sessions SET last_seen_at = now() FROM me
         WHERE sessions.id = me.session_id AND last_seen_at < now() - interval '1 hour'
@@ -98,17 +99,18 @@ export type NewSession = {
  * that it replaces ends (OWASP ASVS 5.0, 7.2.4).
  */
 export async function startSession(
-  { tx, sessionSecret }: { tx: Queryable; sessionSecret: string },
+  { tx, sessionSecrets }: { tx: Queryable; sessionSecrets: SessionSecrets },
   { userId, loginMethod, userAgent, replaces }: NewSession,
 ): Promise<{ token: string; expiresAt: Date }> {
   const token = newSessionToken();
+  const replaced = replaces === undefined ? [null] : tokenHashes(sessionSecrets, replaces);
   const [session] = await tx<[{ expires_at: Date }]>`
     WITH replaced AS (
       UPDATE sessions SET revoked_at = now()
-      WHERE token_hmac = ${replaces === undefined ? null : hashToken(sessionSecret, replaces)} AND revoked_at IS NULL
+      WHERE token_hmac IN ${tx(replaced)} AND revoked_at IS NULL
     )
     INSERT INTO sessions (user_id, token_hmac, login_method, user_agent, expires_at)
-    VALUES (${userId}, ${hashToken(sessionSecret, token)}, ${loginMethod}, ${userAgent?.slice(0, 500) ?? null},
+    VALUES (${userId}, ${hashToken(sessionSecrets, token)}, ${loginMethod}, ${userAgent?.slice(0, 500) ?? null},
             now() + make_interval(secs => ${SESSION_SECONDS}))
     RETURNING expires_at`;
   return { token, expiresAt: session.expires_at };

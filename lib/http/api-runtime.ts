@@ -38,6 +38,6 @@ export async function openApi<Name extends SettingName = never>(
 ) {
   const api = await openPublicApi<Name | SessionSetting>([...SESSION_SETTINGS, ...names], options);
   const { SESSION_SECRET, ADMIN_TELEGRAM_IDS = [] }: Settings<SessionSetting> = api.settings;
-  const sessions = { sql: api.sql, sessionSecret: SESSION_SECRET, adminIds: ADMIN_TELEGRAM_IDS };
+  const sessions = { sql: api.sql, sessionSecrets: SESSION_SECRET, adminIds: ADMIN_TELEGRAM_IDS };
   return { ...api, sessions: sessions satisfies Sessions };
 }

@@ -20,7 +20,7 @@ export async function measureInfo(ground: Ground, rounds: number) {
   if (!member) throw new Error('nobody is provisioned yet');
   const { token } = await sql.begin((tx) =>
     startSession(
-      { tx, sessionSecret: SESSION_SECRET },
+      { tx, sessionSecrets: [SESSION_SECRET] },
       { userId: member.user_id, loginMethod: 'widget', userAgent: undefined },
     ),
   );
@@ -62,8 +62,8 @@ async function statementOf(ground: Ground, token: string): Promise<{ text: strin
     debug: (_connection, text, parameters) => void sent.push({ text, parameters: [...parameters] }),
   });
   const sql = spy as unknown as ReturnType<typeof connect>;
-  const sessions = { sql, sessionSecret: SESSION_SECRET, adminIds: [] };
-  await readInfo({ sql, provisioningEnabled: true }, asMember(sessions, token));
+  const known = { sql, sessionSecrets: [SESSION_SECRET], adminIds: [] } as const;
+  await readInfo({ sql, provisioningEnabled: true }, asMember(known, token));
   await spy.end();
   const statement = sent.find(({ text }) => text.includes('user_pds_mapping'));
   if (!statement) throw new Error('the statement of info was not seen');

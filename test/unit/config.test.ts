@@ -54,9 +54,21 @@ describe('settings', () => {
   it('reads a secret from Secrets Manager when it is given as an ARN', async () => {
     const env = { SESSION_SECRET_SECRET_ARN: 'arn:aws:secretsmanager:eu-central-1:1:secret:s' };
     const settings = await readSettings(['SESSION_SECRET'], env, async (arn) => `${arn}-value-of-the-secret`);
-    expect(settings.SESSION_SECRET).toBe(
+    expect(settings.SESSION_SECRET).toEqual([
       'arn:aws:secretsmanager:eu-central-1:1:secret:s-value-of-the-secret',
-    );
+    ]);
+  });
+
+  it('takes two session secrets, a line each, while one follows the other', async () => {
+    const [one, other, third] = ['1', '2', '3'].map((letter) => letter.repeat(32));
+    const read = async (SESSION_SECRET: string) =>
+      (await readSettings(['SESSION_SECRET'], { SESSION_SECRET })).SESSION_SECRET;
+    expect(await read(`${one}\n`)).toEqual([one]);
+    expect(await read(`${one}\r\n${other}`)).toEqual([one, other]);
+    expect(await read('has spaces, commas and more than 32 characters')).toHaveLength(1);
+    for (const wrong of [`${one}\n${other}\n${third}`, `${one}\nshort`, `${one}\n\n${other}`]) {
+      expect(await problems(['SESSION_SECRET'], { SESSION_SECRET: wrong })).toContain('SESSION_SECRET: must');
+    }
   });
 
   it('names the setting whose secret cannot be read, without what went wrong inside', async () => {

@@ -196,10 +196,10 @@ describe('a login that is refused makes no account', () => {
     const { logIn } = await import('../../../lib/auth/log-in.ts');
     const deps = {
       sql: others as never,
-      sessionSecret: 'x'.repeat(32),
+      sessionSecrets: ['x'.repeat(32)],
       adminIds: [],
       provisioningEnabled: true,
-    };
+    } as const;
     const browser = { loginMethod: 'widget', userAgent: undefined, replaces: undefined } as const;
     const answers = await Promise.allSettled(
       Array.from({ length: 20 }, () => logIn(deps, { profile: body, signature: body.hash, ...browser })),

@@ -1,7 +1,7 @@
 import postgres from 'postgres';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as z from 'zod/mini';
-import { getSession, logout } from '../../../lib/auth/api.ts';
+import { getSession, loginWidget, logout } from '../../../lib/auth/api.ts';
 import { asMember } from '../../../lib/auth/session.ts';
 import { newSessionToken } from '../../../lib/auth/session-cookie.ts';
 import { readSession } from '../../../lib/auth/show-session.ts';
@@ -14,7 +14,7 @@ import { readHealthChecks } from '../../../lib/pds/health-checks.ts';
 import { readInfo } from '../../../lib/pds/info.ts';
 import { readLogPage } from '../../../lib/pds/log.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
-import { type Call, call, logIn, SESSION_SECRET, setEnvironment } from '../http/app.ts';
+import { type Call, call, logIn, SESSION_SECRET, setEnvironment, signedLogin } from '../http/app.ts';
 
 let database: TestDatabase;
 let db: postgres.Sql;
@@ -120,10 +120,75 @@ describe('a session', () => {
   it('takes the secret that it was made with', async () => {
     const sql = postgres(database.apiUrl, { max: 1 }) as unknown as Sql;
     const token = cookie.split('=')[1] ?? '';
-    const me = (sessionSecret: string) => asMember({ sql, sessionSecret, adminIds: [] }, token)`SELECT me.id`;
+    const me = (secret: string) =>
+      asMember({ sql, sessionSecrets: [secret], adminIds: [] }, token)`SELECT me.id`;
     await expect(me(SESSION_SECRET)).resolves.toHaveLength(1);
     await expect(me(`${SESSION_SECRET}!`)).rejects.toMatchObject({ code: 'SESSION_REQUIRED' });
     await sql.end();
+  });
+});
+
+describe('the secret of sessions', () => {
+  const NEW = 'the next secret, which has more than 32 characters';
+  const THIRD = 'another secret that has more than 32 characters';
+
+  /** The routes as Lambdas that start with this value of SESSION_SECRET. */
+  async function startWith(value: string) {
+    vi.resetModules();
+    setEnvironment(database, { SESSION_SECRET: value });
+    const { handler: getting } = await import('../../../functions/auth/get-session.ts');
+    const { handler: entering } = await import('../../../functions/auth/login-widget.ts');
+    const { handler: leaving } = await import('../../../functions/auth/logout.ts');
+    return {
+      look: (sent: string) => verdict(call(getting, getSession, { cookie: sent })),
+      end: (sent: string) => verdict(call(leaving, logout, { cookie: sent })),
+      async logIn(before?: string) {
+        const { cookies } = await call(entering, loginWidget, { body: signedLogin(), cookie: before });
+        return cookies[0]?.split(';', 1)[0] ?? '';
+      },
+    };
+  }
+  afterAll(() => {
+    vi.resetModules();
+    setEnvironment(database);
+  });
+
+  it('is rotated without logging anybody out, however late a Lambda starts anew', async () => {
+    const before = await startWith(SESSION_SECRET);
+    const announced = await startWith(`${SESSION_SECRET}\n${NEW}`);
+    const turned = await startWith(`${NEW}\n${SESSION_SECRET}\n`);
+    const after = await startWith(NEW);
+
+    // Some know the new secret already, and sign with the old one as all others do.
+    const sessions = [await before.logIn(), await announced.logIn()];
+    for (const lambda of [before, announced, turned]) {
+      for (const session of sessions) expect(await lambda.look(session)).toEqual([200]);
+    }
+    // Some sign with the new one already, and all know it.
+    const young = await turned.logIn();
+    for (const lambda of [announced, turned, after]) expect(await lambda.look(young)).toEqual([200]);
+    expect(await before.look(young)).toEqual(REFUSED); // the reason for announcing it first
+    // The old one has gone, and with it what was left of its sessions.
+    for (const session of sessions) expect(await after.look(session)).toEqual(REFUSED);
+  });
+
+  it('is one of the two: a token under neither is refused, and so is what the database knows of one', async () => {
+    const two = await startWith(`${NEW}\r\n${SESSION_SECRET}`);
+    const foreign = await (await startWith(THIRD)).logIn();
+    expect(await two.look(foreign)).toEqual(REFUSED);
+    expect(await two.look(`__Host-session=${newSessionToken()}`)).toEqual(REFUSED);
+    const hmac = (await db`SELECT token_hmac FROM sessions ORDER BY created_at DESC LIMIT 1`)[0]?.token_hmac;
+    expect(await two.look(`__Host-session=${hmac.toString('base64url')}`)).toEqual(REFUSED);
+  });
+
+  it('may be the old one for a session that a login replaces or a logout ends', async () => {
+    const before = await startWith(SESSION_SECRET);
+    const turned = await startWith(`${NEW}\n${SESSION_SECRET}`);
+    const [replaced, left] = [await before.logIn(), await before.logIn()];
+    await turned.logIn(replaced);
+    expect(await turned.look(replaced)).toEqual(REFUSED);
+    expect(await turned.end(left)).toEqual([200]);
+    expect(await before.look(left)).toEqual(REFUSED);
   });
 });
 
@@ -134,7 +199,7 @@ describe('a read', () => {
   const deps = (adminIds: readonly string[] = []) => ({
     hosts,
     log: silentLog,
-    sessions: { sql, sessionSecret: SESSION_SECRET, adminIds },
+    sessions: { sql, sessionSecrets: [SESSION_SECRET] as const, adminIds },
   });
 
   beforeAll(() => {
@@ -205,7 +270,12 @@ describe('a read', () => {
   });
 
   it('for administrators is for those whom the settings name now, whatever their login said', async () => {
-    const secret = contract({ ...pds.healthChecks, operationId: 'secret', access: 'admin' });
+    const secret = contract({
+      ...pds.healthChecks,
+      operationId: 'secret',
+      path: '/api/secret',
+      access: 'admin',
+    });
     const asked = (adminIds: string[]) =>
       verdict(
         call(
@@ -230,6 +300,7 @@ describe('a read', () => {
     const change = contract({
       ...logout,
       operationId: 'change',
+      path: '/api/change',
       access: 'admin',
       data: z.object({ role: z.string() }),
     });
