@@ -1,9 +1,10 @@
 import type { Contract } from '../http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../http/error-codes.ts';
 
-/** What API Gateway answers by itself, `{"message": …}`: over its limits, or when the function could not be reached. */
+/** What API Gateway answers by itself, `{"message": …}`: to a broken address, over its limits, or without an answer. */
 export const GATEWAY_STATUSES: Readonly<Record<number, string>> = {
-  413: 'Request Too Long',
+  400: 'Bad Request',
+  413: 'Request Entity Too Large',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
   503: 'Service Unavailable',

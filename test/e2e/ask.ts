@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
+import { expectDocumented } from './documented.ts';
 
 export type Answer = {
   status: number;
@@ -21,7 +22,8 @@ export type AskOptions = {
 };
 
 /**
- * One request over the wire, and whatever is answered. `json` is undefined for an answer that is none.
+ * One request over the wire, and whatever is answered. `json` is undefined for an answer that is none. Throws for an
+ * answer that /api/openapi.json does not know.
  * @NOTE Node's fetch overwrites a Host header with the URL's host, hence http.request.
  */
 export async function ask(
@@ -48,7 +50,9 @@ export async function ask(
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk);
   const text = Buffer.concat(chunks).toString();
-  return { status: incoming.statusCode ?? 0, headers: incoming.headers, text, json: parse(text) };
+  const { statusCode: status = 0, headers: received } = incoming;
+  expectDocumented(method, path, { status, contentType: received['content-type'], text });
+  return { status, headers: received, text, json: parse(text) };
 }
 
 function parse(text: string): unknown {

@@ -1,4 +1,5 @@
 import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
+import { expectDocumented } from './documented.ts';
 
 /** What the demo, the benchmarks and the tests know about a running platform. */
 export type AppEndpoint = { url: string; botToken: string };
@@ -27,7 +28,10 @@ type Envelope<T> =
   | { success: true; data: T }
   | { success: false; error?: { code: string; message: string; request_id: string } };
 
-/** Calls the API as a browser of this member would; throws with the error's code and request id. */
+/**
+ * Calls the API as a browser of this member would; throws with the error's code and request id, and for an answer that
+ * /api/openapi.json does not know.
+ */
 export async function call<T>(
   { url }: { url: string },
   method: string,
@@ -42,7 +46,10 @@ export async function call<T>(
     },
     body: options.body === undefined ? undefined : JSON.stringify(options.body),
   });
-  const answer = (await response.json()) as Envelope<T>;
+  const text = await response.text();
+  const contentType = response.headers.get('content-type');
+  expectDocumented(method, path, { status: response.status, contentType, text });
+  const answer = JSON.parse(text) as Envelope<T>;
   if (!answer.success) {
     const { code = 'NO_ENVELOPE', message = '', request_id: requestId } = answer.error ?? {};
     throw new Error(

@@ -7,6 +7,7 @@ import type { Contract } from '../../../lib/http/contract.ts';
 import { ERROR_CODES, isErrorCode } from '../../../lib/http/error-codes.ts';
 import type { ApiAnswer, ApiEvent } from '../../../lib/http/event.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
+import { expectDocumented } from '../../e2e/documented.ts';
 
 export const BOT_TOKEN = '123456:AAtest-bot-token-of-the-integration-tests';
 export const ADMIN_ID = 4711;
@@ -97,7 +98,7 @@ export type Answer = {
 
 /**
  * Calls a route's Lambda and holds its answer against the contract: the data has the contract's fields and no other,
- * an error is a documented one of this route, and every answer carries the request id and the security headers.
+ * an error is a documented one of this route (as /api/openapi.json has it), and every answer carries the request id and the security headers.
  */
 export async function call(handler: ApiHandler, contract: Contract, options: Call = {}): Promise<Answer> {
   const event = eventOf(contract, options);
@@ -106,8 +107,14 @@ export async function call(handler: ApiHandler, contract: Contract, options: Cal
   expect(headers['x-request-id']).toBe(event.requestContext.requestId);
   expect(headers['x-content-type-options']).toBe('nosniff');
   expect(headers['content-security-policy']).toContain("default-src 'none'");
+  const { statusCode: status = 0, body: text = '' } = answer;
+  expectDocumented(contract.method, contract.path, {
+    status,
+    contentType: String(headers['content-type']),
+    text,
+  });
   return {
-    status: answer.statusCode ?? 0,
+    status,
     headers,
     cookies: answer.cookies ?? [],
     ...readEnvelope(contract, answer, event),
