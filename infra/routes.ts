@@ -20,6 +20,23 @@ export type RoutesOf<Api> = {
   readonly [Name in keyof Api as Api[Name] extends Contract ? Name : never]: RouteNeeds;
 };
 
+/** One function for every preflight of a browser (lib/http/cors.ts): for other methods, a path has its own route. */
+export function addPreflight(scope: Construct, ground: Ground & { readonly api: HttpApi }): Lambda {
+  const needs = {
+    subsystem: 'auth',
+    operation: 'preflight',
+    role: 'api',
+    settings: STATIC_SETTINGS,
+  } as const;
+  const fn = addFunction(scope, ground, { ...needs, timeout: Duration.seconds(5) });
+  ground.api.addRoutes({
+    path: '/api/{proxy+}',
+    methods: [HttpMethod.OPTIONS],
+    integration: new HttpLambdaIntegration(`${functionId(needs)}-integration`, fn),
+  });
+  return fn;
+}
+
 /** Gives every contract of a subsystem its function and its route. */
 export function addRoutes<Api extends object>(
   scope: Construct,
@@ -54,13 +71,15 @@ export function kebabCase(camelCase: string): string {
   return camelCase.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** What every route reads: which host is asked for, and the database. */
-export const HOST_SETTINGS = [
+/** What every route reads: which host is asked for, and from which page. */
+export const STATIC_SETTINGS = [
   'PDS_APP_ORIGIN',
   'PDS_DOMAIN',
   'PDS_ORIGIN_SECRET',
-  'DATABASE_URL',
+  'PDS_ALLOWED_ORIGINS',
 ] as const satisfies readonly SettingName[];
+/** What every route with the database reads. */
+export const HOST_SETTINGS = [...STATIC_SETTINGS, 'DATABASE_URL'] as const satisfies readonly SettingName[];
 /** What every route with a session reads. */
 export const SESSION_SETTINGS = [
   ...HOST_SETTINGS,

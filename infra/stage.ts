@@ -4,6 +4,7 @@ import type { TIMES } from '../lib/provisioning/times.ts';
 /** The settings that an operator writes in the clear; secrets live in Secrets Manager (stacks/data.ts). */
 const PLAIN = [
   'PDS_APP_ORIGIN',
+  'PDS_ALLOWED_ORIGINS',
   'PDS_DOMAIN',
   'PDS_EMAIL_DOMAIN',
   'PDS_MODE',
@@ -110,8 +111,9 @@ type Parsed = { success: boolean; error?: { issues: { message: string }[] } };
 
 /** A deployed stage talks to others over TLS only. */
 function checkTls(settings: Stage['settings'], problems: string[]): void {
-  for (const name of ['PDS_APP_ORIGIN', 'PDS_LOCAL_ENDPOINT'] as const)
-    if (settings[name]?.startsWith('http:')) problems.push(`${name}: must be https`);
+  for (const name of ['PDS_APP_ORIGIN', 'PDS_ALLOWED_ORIGINS', 'PDS_LOCAL_ENDPOINT'] as const)
+    if (settings[name]?.split(',').some((url) => url.startsWith('http:')))
+      problems.push(`${name}: must be https`);
 }
 
 function readDatabase(env: Environment, problems: string[]): Database {

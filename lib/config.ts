@@ -13,6 +13,17 @@ const url = z
 const origin = url.check(
   z.refine((value) => new URL(value).origin === value, 'must be an origin, without path or trailing slash'),
 );
+const origins = z.pipe(
+  z
+    .string()
+    .check(
+      z.refine(
+        (value) => value.split(',').every((one) => origin.safeParse(one).success && !one.includes('*')),
+        'must be origins separated by commas, each without wildcard, path or trailing slash',
+      ),
+    ),
+  z.transform((value): readonly string[] => value.split(',')),
+);
 const hostname = z
   .string()
   .check(
@@ -85,6 +96,7 @@ export const SETTINGS = {
   PDS_DOMAIN: { schema: hostname },
   PDS_EMAIL_DOMAIN: { schema: hostname },
   PDS_APP_ORIGIN: { schema: origin },
+  PDS_ALLOWED_ORIGINS: { schema: z.optional(origins) },
   PDS_LOCAL_ENDPOINT: { schema: origin },
   PDS_ADMIN_DID: { schema: z.optional(z.string().check(z.regex(/^did:[a-z]+:.+$/, 'must be a DID'))) },
   PDS_ADMIN_PASSWORD: { schema: z.optional(z.string().check(z.minLength(8))), secret: true },

@@ -12,6 +12,7 @@ const SETTINGS = [
   'PDS_PROVISIONING_ENABLED',
   'TELEGRAM_BOT_USERNAME',
   'ADMIN_TELEGRAM_IDS',
+  'PDS_ALLOWED_ORIGINS',
 ];
 const USAGE = `Usage: npm start -- [options]
   --port NUMBER      port of the app (3001)

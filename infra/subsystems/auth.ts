@@ -2,7 +2,7 @@ import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/auth/api.ts';
 import type { Ground } from '../function.ts';
-import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
+import { addPreflight, addRoutes, SESSION_SETTINGS } from '../routes.ts';
 import { watchRoutes } from '../watch.ts';
 
 /** Telegram login and sessions. */
@@ -26,11 +26,17 @@ export class Auth extends Construct {
       revokeSession: { settings: SESSION_SETTINGS },
       revokeOtherSessions: { settings: SESSION_SETTINGS },
     });
-    this.watched = watchRoutes(this, 'auth', functions, ground.data.operators, {
-      means: 'Logins or sessions crash or time out: members cannot get in.',
-      todo:
-        'read the log groups of the auth functions for the error; if it is SETTINGS_INVALID, enter the secret it names; ' +
-        'if it is the database, see the database alarms.',
-    });
+    this.watched = watchRoutes(
+      this,
+      'auth',
+      [...functions, addPreflight(this, ground)],
+      ground.data.operators,
+      {
+        means: 'Logins or sessions crash or time out: members cannot get in.',
+        todo:
+          'read the log groups of the auth functions for the error; if it is SETTINGS_INVALID, enter the secret it names; ' +
+          'if it is the database, see the database alarms.',
+      },
+    );
   }
 }

@@ -2,10 +2,8 @@ import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/docs/api.ts';
 import type { Ground } from '../function.ts';
-import { addRoutes } from '../routes.ts';
+import { addRoutes, STATIC_SETTINGS } from '../routes.ts';
 import { watchRoutes } from '../watch.ts';
-
-const SETTINGS = ['PDS_APP_ORIGIN', 'PDS_DOMAIN', 'PDS_ORIGIN_SECRET'] as const;
 
 /** The description of the API. It asks the database nothing. */
 export class Docs extends Construct {
@@ -14,7 +12,8 @@ export class Docs extends Construct {
   constructor(scope: Construct, id: string, ground: Ground & { api: HttpApi }) {
     super(scope, id);
     const functions = addRoutes(this, ground, 'docs', contracts, {
-      openapiJson: { settings: SETTINGS },
+      docsPage: { settings: STATIC_SETTINGS },
+      openapiJson: { settings: STATIC_SETTINGS },
     });
     this.watched = watchRoutes(this, 'docs', functions, ground.data.operators, {
       means: 'The documentation of the API crashes or times out. The API itself goes on working.',

@@ -3,8 +3,9 @@ import { readSettings, type SettingName, type Settings } from '../config.ts';
 import { connect } from '../db/connect.ts';
 import { wakeAfterFreeze } from '../db/wake.ts';
 import { openLog } from '../observability/log.ts';
+import { HOST_SETTINGS } from './host.ts';
 
-const PUBLIC_SETTINGS = ['PDS_APP_ORIGIN', 'PDS_DOMAIN', 'PDS_ORIGIN_SECRET', 'DATABASE_URL'] as const;
+const PUBLIC_SETTINGS = [...HOST_SETTINGS, 'DATABASE_URL'] as const;
 const SESSION_SETTINGS = ['SESSION_SECRET', 'ADMIN_TELEGRAM_IDS'] as const;
 type PublicSetting = (typeof PUBLIC_SETTINGS)[number];
 type SessionSetting = (typeof SESSION_SETTINGS)[number];

@@ -28,7 +28,10 @@ export const ERROR_CODES = {
   LOGIN_REPLAYED: { status: 401, message: 'This login was used before: log in with Telegram again.' },
 
   EDGE_REQUIRED: { status: 403, message: 'Requests come through the public address of this service only.' },
-  ORIGIN_FORBIDDEN: { status: 403, message: 'Browsers may call this route from our own pages only.' },
+  ORIGIN_FORBIDDEN: {
+    status: 403,
+    message: 'Browsers may call this from our own pages and those of allowed origins only.',
+  },
   ADMIN_REQUIRED: { status: 403, message: 'This route is for administrators.' },
 
   NOT_FOUND: { status: 404, message: 'There is nothing at this address: check the host name and the path.' },

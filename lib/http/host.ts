@@ -7,7 +7,14 @@ export type HostSettings = {
   PDS_APP_ORIGIN: string;
   PDS_DOMAIN: string;
   PDS_ORIGIN_SECRET?: string | undefined;
+  PDS_ALLOWED_ORIGINS?: readonly string[] | undefined;
 };
+export const HOST_SETTINGS = [
+  'PDS_APP_ORIGIN',
+  'PDS_DOMAIN',
+  'PDS_ORIGIN_SECRET',
+  'PDS_ALLOWED_ORIGINS',
+] as const satisfies readonly (keyof HostSettings)[];
 
 /** Who asks and for whom, as far as the way of the request can be believed. */
 export type Origin = {

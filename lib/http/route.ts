@@ -4,6 +4,7 @@ import { envelope, errorAnswer, withCommonHeaders } from './answer.ts';
 import { askerOf } from './asker.ts';
 import { refuseForeignPages } from './browser-origin.ts';
 import type { Contract } from './contract.ts';
+import { withCors } from './cors.ts';
 import { apiError } from './error-codes.ts';
 import { type ApiAnswer, type ApiEvent, requestIdOf } from './event.ts';
 import { admitHost, originOf } from './host.ts';
@@ -28,7 +29,11 @@ export function route<const C extends Contract>(
   const logOf = (event: ApiEvent) =>
     deps.log.with({ request_id: requestIdOf(event), operation: contract.operationId });
   const finish = (event: ApiEvent, answer: ApiAnswer) =>
-    withCommonHeaders(answer, contract.host, requestIdOf(event));
+    withCommonHeaders(
+      contract.host === 'app' ? withCors(deps.hosts, event, answer) : answer,
+      contract.host,
+      requestIdOf(event),
+    );
 
   const answer = async (
     event: ApiEvent,

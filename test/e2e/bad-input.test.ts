@@ -10,13 +10,16 @@ import { newcomer, openPlatform, type RunningPlatform, untilActive } from './run
 const LOGIN = '/api/auth/telegram/widget';
 const STRANGERS_TOKEN = '987654321:AAH-somebody-elses-bot-token-0123456789';
 
+/** The only origin but our own whose pages may call us. */
+const GUEST = 'http://guest.localhost:5173';
+
 let running: RunningPlatform;
 /** An active member, and the administrator. */
 let member: TelegramUser & { cookie: string; did: string; handle: string };
 let adminCookie: string;
 
 beforeAll(async () => {
-  running = await openPlatform();
+  running = await openPlatform({ settings: { PDS_ALLOWED_ORIGINS: GUEST } });
   const user = newcomer('patient_zero');
   const { cookie } = await logIn(running.platform, user);
   ({ cookie: adminCookie } = await logIn(running.platform, { id: running.platform.adminTelegramId }));
@@ -266,6 +269,37 @@ describe('a request without the right to ask', () => {
       const answer = await post('/api/pds/create-backup', { cookie, headers });
       expectRefusal(answer, 403, 'ORIGIN_FORBIDDEN');
     }
+  });
+
+  it.each(CONTRACTS.filter(({ host }) => host === 'app').map(({ method, path }) => [method, path] as const))(
+    'is told before it asks %s %s whether its page may: 403, but for the allowed origin',
+    async (method, path) => {
+      const preflight = (origin: string) =>
+        ask(running.platform, 'OPTIONS', path, {
+          headers: { origin, 'access-control-request-method': method },
+        });
+      const { status, headers, text } = await preflight(GUEST);
+      expect([status, text, headers['access-control-allow-origin']]).toEqual([204, '', GUEST]);
+      expect(headers['access-control-allow-methods']?.split(', ')).toContain(method);
+      const refusal = await preflight('https://evil.example');
+      expectRefusal(refusal, 403, 'ORIGIN_FORBIDDEN');
+      expect([refusal.headers['access-control-allow-origin'], refusal.headers.vary]).toEqual([
+        undefined,
+        'Origin',
+      ]);
+    },
+  );
+
+  it('comes from the page of the allowed origin: that one may, and reads the answer', async () => {
+    const { cookie } = await logIn(running.platform, newcomer());
+    const headers = { origin: GUEST, 'sec-fetch-site': 'same-site' };
+    const answer = await ask(running.platform, 'DELETE', '/api/auth/sessions', { cookie, headers });
+    expect([answer.status, answer.json.data]).toEqual([200, { revoked: 0 }]);
+    expect(answer.headers).toMatchObject({
+      'access-control-allow-origin': GUEST,
+      'access-control-allow-credentials': 'true',
+      vary: 'Origin',
+    });
   });
 
   it('shows nobody anything of anybody else', async () => {

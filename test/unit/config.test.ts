@@ -110,9 +110,25 @@ describe('settings', () => {
     ['PDS_ENCRYPTION_KEY', 'AAAA'],
     ['PDS_PROVISIONING_ENABLED', 'yes'],
     ['ADMIN_TELEGRAM_IDS', '1,two'],
+    ['PDS_ALLOWED_ORIGINS', '*'],
+    ['PDS_ALLOWED_ORIGINS', 'null'],
+    ['PDS_ALLOWED_ORIGINS', 'https://*.example.org'],
+    ['PDS_ALLOWED_ORIGINS', 'https://www.example.org/'],
+    ['PDS_ALLOWED_ORIGINS', 'https://WWW.example.org'],
+    ['PDS_ALLOWED_ORIGINS', 'https://www.example.org:443'],
+    ['PDS_ALLOWED_ORIGINS', 'https://user@www.example.org'],
+    ['PDS_ALLOWED_ORIGINS', 'https://www.example.org, https://shop.example.org'],
+    ['PDS_ALLOWED_ORIGINS', 'https://www.example.org,'],
+    ['PDS_ALLOWED_ORIGINS', 'www.example.org'],
     ['DATABASE_URL', 'mysql://x'],
   ] as const)('refuses %s=%s', async (name, value) => {
     expect(await problems([name], { [name]: value })).toContain(name);
+  });
+
+  it('takes exact origins, one or several', async () => {
+    const PDS_ALLOWED_ORIGINS = 'https://www.example.org,http://localhost:5173';
+    const settings = await readSettings(['PDS_ALLOWED_ORIGINS'], { PDS_ALLOWED_ORIGINS });
+    expect(settings.PDS_ALLOWED_ORIGINS).toEqual(['https://www.example.org', 'http://localhost:5173']);
   });
 
   it('treats an empty value as missing', async () => {

@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { AppError } from '../../../lib/app-error.ts';
 import { contract } from '../../../lib/http/contract.ts';
+import { preflight } from '../../../lib/http/cors.ts';
 import type { ApiEvent } from '../../../lib/http/event.ts';
+import type { HostSettings } from '../../../lib/http/host.ts';
 import { type ApiHandler, route } from '../../../lib/http/route.ts';
 import { type Fields, type Log, silentLog } from '../../../lib/observability/log.ts';
 import { type Call, call, eventOf } from '../../integration/http/app.ts';
@@ -31,7 +33,7 @@ const poke = contract({
 const look = contract({ ...base, operationId: 'look', method: 'GET', path: '/api/look', data: z.object({}) });
 const page = contract({ ...base, operationId: 'page', method: 'GET', path: '/page', host: 'member' });
 
-const routes = (settings: typeof hosts & { PDS_ORIGIN_SECRET?: string } = hosts) => ({
+const routes = (settings: HostSettings = hosts) => ({
   echo: route(echo, { ...deps, hosts: settings }, ({ body, host, address }) => ({
     text: body.text,
     host,
@@ -170,6 +172,102 @@ describe('a browser', () => {
     expect(status).toBe(200);
     expect(headers).toMatchObject({ 'cross-origin-resource-policy': 'same-origin' });
     expect(headers).not.toHaveProperty('access-control-allow-origin');
+  });
+});
+
+describe('the page of an allowed origin', () => {
+  const ALLOWED = 'https://www.example.org';
+  const guests = { ...hosts, PDS_ALLOWED_ORIGINS: [ALLOWED, 'http://localhost:5173'] };
+  const { poke: open, page: document } = routes(guests);
+  const from = (origin: string, more: Record<string, string> = {}) =>
+    call(open, poke, { headers: { host: 'localhost:3001', origin, ...more } });
+  const asked = (handler: ReturnType<typeof preflight>, headers: Record<string, string>) =>
+    handler(eventOf({ method: 'DELETE', path: '/api/any' }, { headers }) as ApiEvent);
+  const CORS = /^access-control-/;
+  const corsOf = (headers: Record<string, unknown> = {}) =>
+    Object.keys(headers).filter((name) => CORS.test(name));
+  const NEAR = [
+    'https://www.example.org.evil.example',
+    'https://example.org',
+    'https://shop.example.org',
+    'http://www.example.org',
+    'https://www.example.org:8443',
+    'https://www.example.org/',
+    'HTTPS://WWW.EXAMPLE.ORG',
+    `${ALLOWED},${ALLOWED}`,
+    ` ${ALLOWED}`,
+    'null',
+    '*',
+    '',
+  ];
+
+  it('may change something, and read the answer, also a refusal, in the name of who is logged in', async () => {
+    for (const site of ['same-site', 'cross-site']) {
+      const { status, headers } = await from(ALLOWED, { 'sec-fetch-site': site });
+      expect(status).toBe(200);
+      expect(headers).toMatchObject({
+        'access-control-allow-origin': ALLOWED,
+        'access-control-allow-credentials': 'true',
+        vary: 'Origin',
+      });
+    }
+    const refused = await call(open, poke, {
+      headers: { host: 'localhost:3001', origin: ALLOWED },
+      body: [],
+    });
+    expect([refused.status, refused.headers['access-control-allow-origin']]).toEqual([400, ALLOWED]);
+  });
+
+  it.each(NEAR)('is not %j: it changes nothing, and reads nothing', async (origin) => {
+    const { status, error, headers } = await from(origin, { 'sec-fetch-site': 'same-site' });
+    expect([status, error?.code, headers.vary]).toEqual([403, 'ORIGIN_FORBIDDEN', 'Origin']);
+    expect(corsOf(headers)).toEqual([]);
+    const reading = route(look, { ...deps, hosts: guests }, () => ({}));
+    const read = await call(reading, look, { headers: { host: 'localhost:3001', origin } });
+    expect([read.status, corsOf(read.headers)]).toEqual([200, []]);
+  });
+
+  it('is told so beforehand, and any other that it may not', async () => {
+    const handler = preflight({ ...deps, hosts: guests });
+    const { statusCode, headers, body } = await asked(handler, { origin: ALLOWED });
+    expect([statusCode, body]).toEqual([204, undefined]);
+    expect(headers).toMatchObject({
+      'access-control-allow-origin': ALLOWED,
+      'access-control-allow-credentials': 'true',
+      'access-control-allow-methods': 'GET, POST, PATCH, DELETE',
+      'access-control-allow-headers': 'content-type',
+      vary: 'Origin',
+      'x-content-type-options': 'nosniff',
+    });
+    for (const origin of NEAR) {
+      const refusal = await asked(handler, { origin });
+      expect([refusal.statusCode, JSON.parse(refusal.body ?? '').error.code]).toEqual([
+        403,
+        'ORIGIN_FORBIDDEN',
+      ]);
+      expect(corsOf(refusal.headers)).toEqual([]);
+    }
+    const elsewhere = await asked(handler, { origin: ALLOWED, host: 'alice.pnptv.test' });
+    expect(elsewhere.statusCode).toBe(404);
+  });
+
+  it('is nobody’s where no origin is allowed', async () => {
+    expect(await verdict(call(pokeRoute, poke, { headers: { origin: ALLOWED } }))).toEqual([
+      403,
+      'ORIGIN_FORBIDDEN',
+    ]);
+    const refusal = await asked(preflight(deps), { origin: ALLOWED });
+    expect([refusal.statusCode, corsOf(refusal.headers), refusal.headers?.vary]).toEqual([
+      403,
+      [],
+      undefined,
+    ]);
+  });
+
+  it('changes nothing about the documents of members: they are everybody’s', async () => {
+    const { headers } = await call(document, page, { headers: { host: 'a.pnptv.test', origin: ALLOWED } });
+    expect(headers).toMatchObject({ 'access-control-allow-origin': '*' });
+    expect(headers).not.toHaveProperty('access-control-allow-credentials');
   });
 });
 

@@ -50,9 +50,9 @@ describe.each([
     }
   });
 
-  it('give each function the database login of its role, and none to who only describes the API', () => {
+  it('give each function the database login of its role, and none to who asks it nothing', () => {
     const expected = (id: string) => {
-      if (id.startsWith('docs-')) return [];
+      if (id.startsWith('docs-') || id === 'auth-preflight') return [];
       if (id === 'database-migrate') return ['api', 'owner', 'worker'];
       return [id.startsWith('provisioning-') ? 'worker' : 'api'];
     };

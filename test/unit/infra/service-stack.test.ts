@@ -18,11 +18,13 @@ const contracts = Object.entries({ audit, auth, docs, identity, pds }).flatMap((
 );
 
 describe('service stack', () => {
-  it('gives every contract exactly one route, and has no other', () => {
+  it('gives every contract exactly one route, and has no other but for preflights', () => {
     const routes = resourcesOf(production.service, 'AWS::ApiGatewayV2::Route').map(
       ([, { Properties }]) => Properties.RouteKey,
     );
-    expect(routes.sort()).toEqual(contracts.map(({ method, path }) => `${method} ${path}`).sort());
+    const wanted = contracts.map(({ method, path }) => `${method} ${path}`);
+    expect(routes.sort()).toEqual([...wanted, 'OPTIONS /api/{proxy+}'].sort());
+    expect(contracts.filter(({ host, path }) => host === 'app' && !path.startsWith('/api/'))).toEqual([]);
   });
 
   it.each(contracts)('$method $path runs $functionId', ({ method, path, functionId }) => {
@@ -37,7 +39,7 @@ describe('service stack', () => {
 
   it('runs everything on Node 24, arm64, traced, in the VPC, with a log that ends', () => {
     const functions = functionsOf(production.service, 'production');
-    expect(functions.size).toBe(contracts.length + 4);
+    expect(functions.size).toBe(contracts.length + 5);
     for (const { properties } of functions.values()) {
       expect(properties).toMatchObject({
         Runtime: 'nodejs24.x',

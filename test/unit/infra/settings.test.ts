@@ -58,6 +58,7 @@ const { service } = synthesize({
   PDS_DID_METHOD: 'web',
   PDS_PROVISIONING_ENABLED: 'true',
   ADMIN_TELEGRAM_IDS: '1',
+  PDS_ALLOWED_ORIGINS: 'https://www.example.org',
 });
 const functions = functionsOf(service, 'production');
 
@@ -74,8 +75,14 @@ describe('functions', () => {
         .filter(isContract)
         .map(({ operationId }) => `${subsystem}-${kebabCase(operationId)}`),
     );
-    const others = ['database-migrate', 'provisioning-dead-letter', 'provisioning-provision-identity'];
-    expect(files.map(idOf).sort()).toEqual([...contracts, ...others, 'provisioning-relay'].sort());
+    const others = [
+      'auth-preflight',
+      'database-migrate',
+      'provisioning-dead-letter',
+      'provisioning-provision-identity',
+      'provisioning-relay',
+    ];
+    expect(files.map(idOf).sort()).toEqual([...contracts, ...others].sort());
     expect([...functions.keys()].sort()).toEqual(files.map(idOf).sort());
   });
 

@@ -48,6 +48,13 @@ describe('stageFromEnv', () => {
     expect(() => stageFromEnv({ ...PRODUCTION, PDS_LOCAL_ENDPOINT: 'http://pds.example.org' })).toThrow(
       'PDS_LOCAL_ENDPOINT: must be https',
     );
+    const guests = 'https://www.example.org,http://shop.example.org';
+    expect(() => stageFromEnv({ ...PRODUCTION, PDS_ALLOWED_ORIGINS: guests })).toThrow(
+      'PDS_ALLOWED_ORIGINS: must be https',
+    );
+    expect(stageFromEnv({ ...LOCAL, PDS_ALLOWED_ORIGINS: guests }).settings).toMatchObject({
+      PDS_ALLOWED_ORIGINS: guests,
+    });
   });
 
   it('has an edge where there is a hosted zone, and only for an app inside it', () => {
