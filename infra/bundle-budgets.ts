@@ -12,6 +12,7 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   // node-pg-migrate and pg.
   'database-migrate': { own: 480, sdk: 350 },
   // Every contract, and zod's way to JSON Schema.
+  'docs-docs-page': { own: 200, sdk: 350 },
   'docs-openapi-json': { own: 190, sdk: 350 },
   // Elliptic curves and the saga; Secrets Manager, KMS and SQS.
   'provisioning-provision-identity': { own: 250, sdk: 450 },

@@ -12,6 +12,7 @@ export class Docs extends Construct {
   constructor(scope: Construct, id: string, ground: Ground & { api: HttpApi }) {
     super(scope, id);
     const functions = addRoutes(this, ground, 'docs', contracts, {
+      docsPage: { settings: STATIC_SETTINGS },
       openapiJson: { settings: STATIC_SETTINGS },
     });
     this.watched = watchRoutes(this, 'docs', functions, ground.data.operators, {

@@ -9,3 +9,13 @@ export const openapiJson = contract({
   host: 'app',
   bare: { contentType: 'application/json', example: { openapi: '3.1.1' } },
 });
+
+export const docsPage = contract({
+  operationId: 'docsPage',
+  summary: 'The same as a page to read',
+  method: 'GET',
+  path: '/api/docs',
+  access: 'public',
+  host: 'app',
+  bare: { contentType: 'text/html; charset=utf-8', example: '<!doctype html>…' },
+});

@@ -4,6 +4,7 @@ import type { JsonSchema } from './json-schema.ts';
 import { type Operation, operationOf } from './operation.ts';
 import { GATEWAY_STATUSES } from './refusals.ts';
 
+type Server = { url: string; variables?: { name: { default: string } } };
 export type OpenApiDocument = ReturnType<typeof openApiDocument>;
 
 const REQUEST_ID = 'a1b2c3d4-0000-4000-8000-1234567890ab';
@@ -38,14 +39,14 @@ const SCHEMAS = {
 const DESCRIPTION = `Every answer of a route under /api is \`{"success": true, "data": …}\` (lists also have \
 \`pagination\`) or \`{"success": false, "error": {"code", "message", "request_id"}}\`; a 400 also names the wrong \
 \`fields\`. Times are ISO 8601 in UTC, handles are shown as \`@name.domain\`. A browser may change something from our own \
-pages only. Fields and parameters that a route does not know are refused.`;
+pages and those of allowed origins only. Fields and parameters that a route does not know are refused.`;
 
 /** The API as OpenAPI 3.1: https://spec.openapis.org/oas/v3.1.1. Made from the contracts alone. */
 export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: string }) {
   return {
     openapi: '3.1.1',
     info: { title: 'PDS Provisioning', version: '1', description: DESCRIPTION },
-    servers: [{ url: hosts.PDS_APP_ORIGIN }],
+    servers: [{ url: hosts.PDS_APP_ORIGIN }] as Server[],
     tags: Object.entries(SUBSYSTEMS).map(([name, { title }]) => ({ name, description: title })),
     paths: pathsOf(hosts.PDS_DOMAIN),
     components: {
@@ -70,7 +71,7 @@ export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: str
   };
 }
 
-function pathsOf(domain: string): Record<string, Record<string, Operation & { servers?: object[] }>> {
+function pathsOf(domain: string): Record<string, Record<string, Operation & { servers?: Server[] }>> {
   const memberHosts = [{ url: `https://{name}.${domain}`, variables: { name: { default: 'alice' } } }];
   const byPath = Map.groupBy(CONTRACTS, ({ path }) => path);
   return Object.fromEntries(

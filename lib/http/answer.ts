@@ -31,8 +31,13 @@ function jsonAnswer(statusCode: number, body: unknown): ApiAnswer {
 /** What a handler returned, as the contract says it leaves: in the envelope, or as it is. */
 export function envelope<C extends Contract>({ data, paginated, download }: C, result: Result<C>): ApiAnswer {
   if (!data) {
-    const { body, contentType, cacheControl } = result as RawAnswer;
-    return { statusCode: 200, headers: { 'content-type': contentType, 'cache-control': cacheControl }, body };
+    const { body, contentType, cacheControl, contentSecurityPolicy } = result as RawAnswer;
+    const headers = {
+      'content-type': contentType,
+      'cache-control': cacheControl,
+      ...(contentSecurityPolicy !== undefined && { 'content-security-policy': contentSecurityPolicy }),
+    };
+    return { statusCode: 200, headers, body };
   }
   const answer = jsonAnswer(
     200,

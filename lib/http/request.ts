@@ -43,7 +43,13 @@ export type Request<C extends Contract> = Asker<C> &
 
 export type Pagination = { limit: number; offset: number; total: number };
 /** An answer without an envelope, e.g. a DID document. */
-export type RawAnswer = { body: string; contentType: string; cacheControl: string };
+export type RawAnswer = {
+  body: string;
+  contentType: string;
+  cacheControl: string;
+  /** In place of the policy that every answer has. */
+  contentSecurityPolicy?: string;
+};
 
 /** What the handler of a contract returns. */
 export type Result<C extends Contract> = C['data'] extends z.ZodMiniType

@@ -48,7 +48,7 @@ describe.each(contracts)(
 
 it('leaves nothing open but logins, health, the documentation and well-known documents', () => {
   const open = contracts.filter(({ access }) => access === 'public').map(({ operationId }) => operationId);
-  expect(open.sort()).toEqual(['atprotoDid', 'didJson', 'healthz', 'loginWidget', 'openapiJson']);
+  expect(open.sort()).toEqual(['atprotoDid', 'didJson', 'docsPage', 'healthz', 'loginWidget', 'openapiJson']);
 });
 
 it('has each operation and each route once', () => {

@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto';
+import { expect, it } from 'vitest';
+import { CONTRACTS } from '../../../lib/docs/contracts.ts';
+import { openApiDocument } from '../../../lib/docs/openapi.ts';
+import { renderPage } from '../../../lib/docs/page.ts';
+
+const document = openApiDocument({
+  PDS_APP_ORIGIN: 'https://app.pnptv.example',
+  PDS_DOMAIN: 'pnptv.example',
+});
+const { body, contentSecurityPolicy } = renderPage(document);
+
+it.each(CONTRACTS)('shows $method $path', ({ operationId, method, path }) => {
+  expect(body).toContain(`<article id="${operationId}">`);
+  expect(body).toContain(`<a href="#${operationId}"><code>${method} ${path}</code></a>`);
+});
+
+it('has all it needs in itself: one style, which its policy names, and no script', () => {
+  const styles = [...body.matchAll(/<style>(.*?)<\/style>/gs)].map(([, style = '']) => style);
+  const hashes = styles.map((style) => `'sha256-${createHash('sha256').update(style).digest('base64')}'`);
+  expect(hashes).toHaveLength(1);
+  expect(contentSecurityPolicy).toContain(`style-src ${hashes[0]};`);
+  expect(contentSecurityPolicy).toContain("default-src 'none';");
+  expect(body).not.toMatch(/<script|<link|<img|\ssrc=|\sstyle=|\son\w+=|@import|url\(/);
+});
+
+it('writes what it is told as text, never as markup', () => {
+  const title = `<script>alert("1")</script> & 'more'`;
+  const page = renderPage({ ...document, info: { ...document.info, title } });
+  expect(page.body).not.toContain('<script');
+  expect(page.body).toContain('&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62; &#38; &#39;more&#39;');
+});
