@@ -1,6 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto';
 import { readPrivateFile, writePrivateFile } from '../process/private-file.ts';
 import { AwsError } from './aws-json.ts';
+
+export type KeySpec = 'SYMMETRIC_DEFAULT' | 'ECC_NIST_P256';
 
 export type KmsKey = {
   id: string;
@@ -9,7 +11,9 @@ export type KmsKey = {
   /** Seconds since 1970, as the protocol has them. */
   created: number;
   deletion?: number;
-  /** 32 bytes, base64. */
+  /** Absent: SYMMETRIC_DEFAULT. */
+  spec?: KeySpec;
+  /** In base64: 32 bytes, or a private key (DER, PKCS #8). */
   material: string;
 };
 
@@ -55,9 +59,12 @@ export function openKmsKeys(options: { file?: string; region?: string; account?:
     return key;
   }
 
-  function create(id: string = randomUUID(), description = ''): KmsKey {
-    const material = randomBytes(32).toString('base64');
-    const key: KmsKey = { id, state: 'Enabled', description, created: Date.now() / 1000, material };
+  function create(
+    id: string = randomUUID(),
+    { description = '', spec = 'SYMMETRIC_DEFAULT' }: { description?: string; spec?: KeySpec } = {},
+  ): KmsKey {
+    const material = newMaterial(spec).toString('base64');
+    const key: KmsKey = { id, state: 'Enabled', description, created: Date.now() / 1000, spec, material };
     state.keys[id] = key;
     save();
     return key;
@@ -79,8 +86,8 @@ export function openKmsKeys(options: { file?: string; region?: string; account?:
   }
 
   /** Makes the key with this id unless it is there, and points the alias to it. Returns its ARN. */
-  function ensureKey(id: string, alias?: string): string {
-    if (!Object.hasOwn(state.keys, id)) create(id);
+  function ensureKey(id: string, alias?: string, spec?: KeySpec): string {
+    if (!Object.hasOwn(state.keys, id)) create(id, { spec });
     if (alias && state.aliases[alias] !== id) {
       state.aliases[alias] = id;
       save();
@@ -89,4 +96,12 @@ export function openKmsKeys(options: { file?: string; region?: string; account?:
   }
 
   return { account, arn, find, findUsable, create, change, createAlias, ensureKey };
+}
+
+function newMaterial(spec: KeySpec): Buffer {
+  if (spec === 'SYMMETRIC_DEFAULT') return randomBytes(32);
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+    format: 'der',
+    type: 'pkcs8',
+  });
 }

@@ -1,15 +1,20 @@
-import { randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { blob, optionalInteger, optionalText, text, textMap } from './aws-input.ts';
 import { type AwsActions, AwsError, type AwsInput, type AwsJsonServer, startAwsJson } from './aws-json.ts';
 import { type EncryptionContext, keyIdOfBlob, openBlob, sealBlob } from './kms-ciphertext.ts';
-import { type KmsKey, type KmsKeys, openKmsKeys } from './kms-keys.ts';
+import { type KeySpec, type KmsKey, type KmsKeys, openKmsKeys } from './kms-keys.ts';
 
 const ALGORITHM = 'SYMMETRIC_DEFAULT';
 const PLAINTEXT = { min: 1, max: 4096 };
 const CIPHERTEXT = { min: 1, max: 6144 };
+const SIGNING = 'ECDSA_SHA_256';
+const MESSAGE = { min: 1, max: 4096 };
 const DATA_KEY = { min: 1, max: 1024 };
 
-/** KMS for symmetric keys: the life of a key, and what its bearer does with it, under their names on the wire. */
+/**
+ * KMS for symmetric keys and for signing with ECC_NIST_P256: the life of a key, and what its bearer does with it, under
+ * their names on the wire.
+ */
 export function kmsActions(keys: KmsKeys): AwsActions {
   const arnOf = (key: KmsKey) => keys.arn(`key/${key.id}`);
   const seal = (key: KmsKey, plaintext: Buffer, context: EncryptionContext) =>
@@ -37,8 +42,11 @@ export function kmsActions(keys: KmsKeys): AwsActions {
   return {
     'TrentService.CreateKey': (input) => {
       const spec = optionalText(input, 'KeySpec') ?? ALGORITHM;
-      if (spec !== ALGORITHM) throw new AwsError('UnsupportedOperationException', 'symmetric keys only');
-      return { KeyMetadata: metadata(keys, keys.create(undefined, optionalText(input, 'Description'))) };
+      if (!isServed(spec)) throw new AwsError('UnsupportedOperationException', `no keys ${spec} here`);
+      if (usageOf(spec) !== (optionalText(input, 'KeyUsage') ?? 'ENCRYPT_DECRYPT'))
+        throw new AwsError('ValidationException', `KeyUsage of ${spec} is ${usageOf(spec)}`);
+      const key = keys.create(undefined, { description: optionalText(input, 'Description'), spec });
+      return { KeyMetadata: metadata(keys, key) };
     },
     'TrentService.CreateAlias': (input) => {
       keys.createAlias(text(input, 'AliasName'), text(input, 'TargetKeyId'));
@@ -67,8 +75,30 @@ export function kmsActions(keys: KmsKeys): AwsActions {
       keys.change(key, { state: 'Disabled', deletion: undefined });
       return { KeyId: arnOf(key) };
     },
+    'TrentService.GetPublicKey': (input) => {
+      const key = usedFor('SIGN_VERIFY', keys.findUsable(text(input, 'KeyId')));
+      const publicKey = createPublicKey(privateKeyOf(key)).export({ format: 'der', type: 'spki' });
+      return {
+        KeyId: arnOf(key),
+        PublicKey: publicKey.toString('base64'),
+        KeySpec: key.spec,
+        KeyUsage: 'SIGN_VERIFY',
+        SigningAlgorithms: [SIGNING],
+      };
+    },
+    'TrentService.Sign': (input) => {
+      const key = usedFor('SIGN_VERIFY', keys.findUsable(text(input, 'KeyId')));
+      const message = blob(input, 'Message', MESSAGE);
+      if (
+        text(input, 'SigningAlgorithm') !== SIGNING ||
+        (optionalText(input, 'MessageType') ?? 'RAW') !== 'RAW'
+      )
+        throw new AwsError('UnsupportedOperationException', `only ${SIGNING} of a RAW message here`);
+      const Signature = sign('sha256', message, privateKeyOf(key)).toString('base64');
+      return { KeyId: arnOf(key), Signature, SigningAlgorithm: SIGNING };
+    },
     'TrentService.Encrypt': (input) => {
-      const key = keys.findUsable(text(input, 'KeyId'));
+      const key = usedFor('ENCRYPT_DECRYPT', keys.findUsable(text(input, 'KeyId')));
       const CiphertextBlob = seal(
         key,
         blob(input, 'Plaintext', PLAINTEXT),
@@ -84,7 +114,7 @@ export function kmsActions(keys: KmsKeys): AwsActions {
     },
     'TrentService.GenerateDataKey': (input) => {
       const bytes = dataKeyBytes(input);
-      const key = keys.findUsable(text(input, 'KeyId'));
+      const key = usedFor('ENCRYPT_DECRYPT', keys.findUsable(text(input, 'KeyId')));
       const plaintext = randomBytes(bytes);
       const CiphertextBlob = seal(key, plaintext, textMap(input, 'EncryptionContext'));
       return { CiphertextBlob, Plaintext: plaintext.toString('base64'), KeyId: arnOf(key) };
@@ -120,6 +150,23 @@ function notPendingDeletion(key: KmsKey): KmsKey {
   return key;
 }
 
+function isServed(spec: string): spec is KeySpec {
+  return spec === ALGORITHM || spec === 'ECC_NIST_P256';
+}
+
+function usageOf(spec: KeySpec = ALGORITHM): 'ENCRYPT_DECRYPT' | 'SIGN_VERIFY' {
+  return spec === ALGORITHM ? 'ENCRYPT_DECRYPT' : 'SIGN_VERIFY';
+}
+
+function usedFor(usage: 'ENCRYPT_DECRYPT' | 'SIGN_VERIFY', key: KmsKey): KmsKey {
+  if (usageOf(key.spec) === usage) return key;
+  throw new AwsError('InvalidKeyUsageException', `key ${key.id} is for ${usageOf(key.spec)}.`);
+}
+
+function privateKeyOf({ material }: KmsKey): KeyObject {
+  return createPrivateKey({ key: Buffer.from(material, 'base64'), format: 'der', type: 'pkcs8' });
+}
+
 function metadata(keys: KmsKeys, key: KmsKey) {
   return {
     AWSAccountId: keys.account,
@@ -130,9 +177,11 @@ function metadata(keys: KmsKeys, key: KmsKey) {
     Description: key.description,
     Enabled: key.state === 'Enabled',
     KeyState: key.state,
-    KeyUsage: 'ENCRYPT_DECRYPT',
-    KeySpec: ALGORITHM,
-    EncryptionAlgorithms: [ALGORITHM],
+    KeyUsage: usageOf(key.spec),
+    KeySpec: key.spec ?? ALGORITHM,
+    ...(usageOf(key.spec) === 'SIGN_VERIFY'
+      ? { SigningAlgorithms: [SIGNING] }
+      : { EncryptionAlgorithms: [ALGORITHM] }),
     KeyManager: 'CUSTOMER',
     Origin: 'AWS_KMS',
     MultiRegion: false,

@@ -2,14 +2,17 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 import { kind } from './cloud.ts';
 
-/** AWS::KMS::Key, symmetric. Its id follows from its place in the template, so that a restart finds the same key. */
+/** AWS::KMS::Key, symmetric or for signing. Its id follows from its place in the template, so that a restart finds the same key. */
 const key = kind(
-  { KeySpec: z.literal('SYMMETRIC_DEFAULT').optional(), KeyUsage: z.literal('ENCRYPT_DECRYPT').optional() },
+  {
+    KeySpec: z.enum(['SYMMETRIC_DEFAULT', 'ECC_NIST_P256']).default('SYMMETRIC_DEFAULT'),
+    KeyUsage: z.enum(['ENCRYPT_DECRYPT', 'SIGN_VERIFY']).optional(),
+  },
   ['KeyPolicy', 'EnableKeyRotation', 'RotationPeriodInDays', 'PendingWindowInDays', 'Enabled', 'MultiRegion'],
-  async (cloud, { stack, logicalId }) => {
+  async (cloud, { stack, logicalId }, { KeySpec }) => {
     const hash = createHash('sha256').update(`${stack.name}/${logicalId}`).digest('hex');
     const id = hash.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*/, '$1-$2-$3-$4-$5');
-    return { ref: id, attributes: { Arn: cloud.kmsKeys.ensureKey(id), KeyId: id } };
+    return { ref: id, attributes: { Arn: cloud.kmsKeys.ensureKey(id, undefined, KeySpec), KeyId: id } };
   },
 );
 

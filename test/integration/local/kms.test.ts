@@ -1,3 +1,4 @@
+import { createPublicKey, verify } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,8 +12,11 @@ import {
   EnableKeyCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
+  GetPublicKeyCommand,
   KMSClient,
   ScheduleKeyDeletionCommand,
+  SignCommand,
+  type SignCommandInput,
   TagResourceCommand,
 } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -58,6 +62,50 @@ const decrypt = (
   EncryptionContext: Record<string, string> = context,
   KeyId?: string,
 ) => kms.send(new DecryptCommand({ CiphertextBlob, EncryptionContext, KeyId }));
+
+describe('a key for signing', () => {
+  const newSigningKey = async () =>
+    (await kms.send(new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }))).KeyMetadata;
+  const signed = (KeyId: string | undefined, more: Partial<SignCommandInput> = {}) =>
+    kms.send(new SignCommand({ KeyId, Message: secret, SigningAlgorithm: 'ECDSA_SHA_256', ...more }));
+
+  it('signs what its public key verifies, also after a restart', async () => {
+    const key = await newSigningKey();
+    expect(key).toMatchObject({
+      KeySpec: 'ECC_NIST_P256',
+      KeyUsage: 'SIGN_VERIFY',
+      SigningAlgorithms: ['ECDSA_SHA_256'],
+    });
+    const { PublicKey = new Uint8Array() } = await kms.send(new GetPublicKeyCommand({ KeyId: key?.KeyId }));
+    await stop();
+    await start();
+    const { Signature = new Uint8Array() } = await signed(key?.Arn);
+    const publicKey = createPublicKey({ key: Buffer.from(PublicKey), format: 'der', type: 'spki' });
+    expect(publicKey.asymmetricKeyDetails).toEqual({ namedCurve: 'prime256v1' });
+    expect(verify('sha256', secret, publicKey, Signature)).toBe(true);
+    expect(verify('sha256', Buffer.from('another'), publicKey, Signature)).toBe(false);
+  });
+
+  it('does nothing else, and nothing that is not served', async () => {
+    const KeyId = (await newSigningKey())?.KeyId;
+    const misused = { name: 'InvalidKeyUsageException' };
+    await expect(kms.send(new EncryptCommand({ KeyId, Plaintext: secret }))).rejects.toMatchObject(misused);
+    await expect(kms.send(new GenerateDataKeyCommand({ KeyId, KeySpec: 'AES_256' }))).rejects.toMatchObject(
+      misused,
+    );
+    await expect(signed(keyId)).rejects.toMatchObject(misused);
+    await expect(kms.send(new GetPublicKeyCommand({ KeyId: keyId }))).rejects.toMatchObject(misused);
+    const unserved = { name: 'UnsupportedOperationException' };
+    await expect(signed(KeyId, { MessageType: 'DIGEST' })).rejects.toMatchObject(unserved);
+    await expect(signed(KeyId, { SigningAlgorithm: 'ECDSA_SHA_384' })).rejects.toMatchObject(unserved);
+    await expect(kms.send(new CreateKeyCommand({ KeySpec: 'RSA_2048' }))).rejects.toMatchObject(unserved);
+    await expect(kms.send(new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256' }))).rejects.toMatchObject({
+      name: 'ValidationException',
+    });
+    await kms.send(new DisableKeyCommand({ KeyId }));
+    await expect(signed(KeyId)).rejects.toMatchObject({ name: 'DisabledException' });
+  });
+});
 
 describe('what must not open', () => {
   it('a blob with another context, a part of it, or none', async () => {
