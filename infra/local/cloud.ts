@@ -1,9 +1,12 @@
-import { availableParallelism } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { AppError } from '../../lib/app-error.ts';
 import { startAwsJson } from './aws/aws-json.ts';
 import { kmsActions } from './aws/kms.ts';
 import { openKmsKeys } from './aws/kms-keys.ts';
+import { startS3 } from './aws/s3.ts';
 import { openSecretsManager, secretsManagerActions } from './aws/secrets-manager.ts';
 import { SQS_ACCOUNT, startSqs } from './aws/sqs.ts';
 import type { HttpApi } from './http-api/api.ts';
@@ -20,6 +23,8 @@ export type CloudOptions = {
   /** Files for KMS keys and secrets; absent: they live as long as the process. */
   keysFile?: string;
   secretsFile?: string;
+  /** Folder for the objects of buckets; absent: they live as long as the process. */
+  bucketsFolder?: string;
   /** Superuser URL of the server that stands in for RDS. Needed by templates with a database. */
   postgresUrl?: string;
   /** Values of the secrets that operators choose on AWS, by the setting that is read from them. */
@@ -36,7 +41,7 @@ export type CloudOptions = {
 };
 
 export type RunningCloud = {
-  /** What reaches KMS, Secrets Manager and SQS: the environment for any AWS SDK client. */
+  /** What reaches KMS, S3, Secrets Manager and SQS: the environment for any AWS SDK client. */
   environment: Readonly<Record<string, string>>;
   databaseLogins: ReadonlyMap<string, string>;
   functions: {
@@ -60,7 +65,7 @@ export type RunningCloud = {
 
 const DEFAULT_REGION = 'us-east-1';
 
-/** The services that a cloud assembly runs on: SQS, KMS and Secrets Manager on loopback ports. */
+/** The services that a cloud assembly runs on: SQS, S3, KMS and Secrets Manager on loopback ports. */
 export type CloudServices = { cloud: Cloud; stop(): Promise<void>; environment: Record<string, string> };
 
 /**
@@ -138,7 +143,10 @@ async function startServices(stacks: readonly Stack[], options: CloudOptions): P
   const secrets = openSecretsManager({ file: options.secretsFile, region, account });
   const sqs = await startSqs();
   const json = await startAwsJson({ ...kmsActions(kmsKeys), ...secretsManagerActions(secrets) });
+  const bucketsFolder = options.bucketsFolder ?? mkdtempSync(path.join(tmpdir(), 'buckets-'));
+  const s3 = await startS3(bucketsFolder);
   const endpointEnvironment = {
+    AWS_ENDPOINT_URL_S3: s3.url,
     AWS_ENDPOINT_URL_SQS: sqs.url,
     AWS_ENDPOINT_URL_KMS: json.url,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: json.url,
@@ -153,6 +161,7 @@ async function startServices(stacks: readonly Stack[], options: CloudOptions): P
     sqsUrl: sqs.url,
     kmsKeys,
     secrets,
+    buckets: s3.buckets,
     endpointEnvironment,
     preload: options.preload ?? [],
     compileCache: options.compileCache,
@@ -181,7 +190,8 @@ async function startServices(stacks: readonly Stack[], options: CloudOptions): P
     },
     async stop() {
       client.destroy();
-      await Promise.all([sqs.stop(), json.stop()]);
+      await Promise.all([sqs.stop(), json.stop(), s3.stop()]);
+      if (options.bucketsFolder === undefined) rmSync(bucketsFolder, { recursive: true, force: true });
     },
   };
 }

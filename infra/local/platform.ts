@@ -124,6 +124,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     const cloud = await startCloud(stacks, {
       keysFile: path.join(dataDir, 'kms.json'),
       secretsFile: path.join(dataDir, 'secrets.json'),
+      bucketsFolder: path.join(dataDir, 'buckets'),
       postgresUrl,
       operatorSecrets: {
         TELEGRAM_BOT_TOKEN: botToken,

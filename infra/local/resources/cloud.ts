@@ -15,7 +15,9 @@ export type Cloud = {
   sqsUrl: string;
   kmsKeys: KmsKeys;
   secrets: SecretsManager;
-  /** What every Lambda process gets beside its template: where the three services are. */
+  /** The names of the buckets that exist. */
+  buckets: Set<string>;
+  /** What every Lambda process gets beside its template: where the four services are. */
   endpointEnvironment: Readonly<Record<string, string>>;
   /** Modules that every Lambda process loads first. */
   preload: readonly string[];

@@ -1,4 +1,5 @@
 import type { Create } from '../template/deploy.ts';
+import { bucketKinds } from './buckets.ts';
 import type { Cloud } from './cloud.ts';
 import { databaseKinds } from './databases.ts';
 import { functionKinds } from './functions.ts';
@@ -12,6 +13,7 @@ import { topicKinds } from './topics.ts';
 /** Every resource type that runs locally. */
 export function resourceKinds(cloud: Cloud): Record<string, Create> {
   const kinds = {
+    ...bucketKinds,
     ...databaseKinds,
     ...functionKinds,
     ...httpApiKinds,

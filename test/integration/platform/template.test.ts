@@ -69,8 +69,8 @@ describe('a template', () => {
   });
 
   it('names stack, logical id and type of what it does not know', async () => {
-    expect(await failure({ bucket: { Type: 'AWS::S3::Bucket' } })).toBe(
-      'Stack service, bucket (AWS::S3::Bucket): the local platform knows no such resource type',
+    expect(await failure({ table: { Type: 'AWS::DynamoDB::Table' } })).toBe(
+      'Stack service, table (AWS::DynamoDB::Table): the local platform knows no such resource type',
     );
     expect(await failure({ show: lambda('show', { FileSystemConfigs: [] }) })).toBe(
       'Stack service, show (AWS::Lambda::Function): the local platform does not know the property FileSystemConfigs',
