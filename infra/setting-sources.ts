@@ -31,6 +31,19 @@ export function settingSources(
     PDS_TIMES: { value: stage.times },
     DATABASE_URL: { secret: data.database.credentials[databaseRole] },
     PROVISIONING_QUEUE_URL: { value: queue.queueUrl, grant: (to) => queue.grantSendMessages(to) },
+    AUDIT_SIGNING_KEY_ID: {
+      value: data.audit.signingKey.keyArn,
+      grant: (to) => data.audit.signingKey.grant(to, 'kms:Sign', 'kms:GetPublicKey'),
+    },
+    AUDIT_ROOTS_BUCKET: {
+      value: data.audit.roots.bucketName,
+      grant: (to) =>
+        Grant.addToPrincipal({
+          grantee: to,
+          actions: ['s3:PutObject'],
+          resourceArns: [data.audit.roots.arnForObjects('roots/*')],
+        }),
+    },
     PDS_KMS_KEY_ID: { value: data.dataKey.keyArn, grant: (to) => grantDataKeys({ stage, data }, to) },
   };
 }

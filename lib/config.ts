@@ -123,6 +123,8 @@ export const SETTINGS = {
   TELEGRAM_BOT_USERNAME: { schema: z.string() },
   ADMIN_TELEGRAM_IDS: { schema: z.optional(telegramIds) },
   PROVISIONING_QUEUE_URL: { schema: url },
+  AUDIT_SIGNING_KEY_ID: { schema: z.string() },
+  AUDIT_ROOTS_BUCKET: { schema: z.string() },
 } as const satisfies Record<string, { schema: z.ZodMiniType; default?: string; secret?: boolean }>;
 
 export type SettingName = keyof typeof SETTINGS;

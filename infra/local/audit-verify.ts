@@ -1,17 +1,20 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { AppError } from '../../lib/app-error.ts';
 import { logExport } from '../../lib/audit/api.ts';
 import { verifyExport } from '../../lib/audit/export.ts';
+import { findChangedHead, openRoot, type SealedRoot } from '../../lib/audit/root.ts';
 import type { Fault } from '../../lib/audit/verify.ts';
 import { type LogVerdict, verifyLog } from '../../lib/audit/verify-log.ts';
 import { connect } from '../../lib/db/connect.ts';
 import { COMMON_OPTIONS, fail, readCommandLine, refuse } from './command-line.ts';
 import { findPlatform } from './platform-file.ts';
 
-const USAGE = `Usage: npm run audit:verify -- [FILE | --database URL] [--data FOLDER]
+const USAGE = `Usage: npm run audit:verify -- [FILE | --database URL] [--root FILE] [--data FOLDER]
   FILE            verifies a member's log, as GET /api/pds/provisioning-log/export gives it to him
   --database URL  verifies the log of this database (postgres://…), as a role that may read it
+  --root FILE     also verifies the log against this signed root: every head of then is still in its chain
   --data FOLDER   without either: verifies the log of the platform that runs on this folder (.data)
 Ends with 0 when every entry holds, with 1 when one does not, with 2 when that cannot be found out.`;
 
@@ -28,19 +31,22 @@ const FAULTS: Readonly<Record<Fault, string>> = {
   error_message: 'its error message is not the one that was written',
   created_by: 'its author was taken out',
   erasure: 'the key to it is gone, without a complete erasure',
+  head: 'it is another one than under the signed root: the chain was written anew',
 };
 
-const { data, database, operands } = readCommandLine(USAGE, {
-  options: { ...COMMON_OPTIONS, database: { type: 'string' } },
+const { data, database, root, operands } = readCommandLine(USAGE, {
+  options: { ...COMMON_OPTIONS, database: { type: 'string' }, root: { type: 'string' } },
   optional: ['FILE'],
 });
 const [file] = operands;
 if (file !== undefined && database !== undefined) refuse(USAGE, 'Give a FILE or a --database, not both.');
+if (file !== undefined && root !== undefined) refuse(USAGE, 'A --root is of a database, not of a FILE.');
 if (database !== undefined && !/^postgres(ql)?:\/\//.test(database))
   refuse(USAGE, '--database takes a postgres:// URL.');
 try {
+  const signed = root === undefined ? undefined : readRoot(root);
   const verdict =
-    file === undefined ? await verifyDatabase(database ?? (await ownDatabase())) : verifyFile(file);
+    file === undefined ? await verifyDatabase(database ?? (await ownDatabase()), signed) : verifyFile(file);
   print(verdict);
   if (verdict.broken) process.exitCode = BROKEN;
 } catch (error) {
@@ -52,12 +58,14 @@ async function ownDatabase(): Promise<string> {
 }
 
 /** In one snapshot, for as long as it takes. */
-async function verifyDatabase(url: string): Promise<LogVerdict> {
+async function verifyDatabase(url: string, signed: SealedRoot | undefined): Promise<LogVerdict> {
   const sql = connect(url, { applicationName: 'audit-verify' });
   try {
     return await sql.begin('isolation level repeatable read read only', async (tx) => {
       await tx`SET LOCAL statement_timeout = 0`;
-      return verifyLog(tx);
+      const verdict = await verifyLog(tx);
+      if (verdict.broken || !signed) return verdict;
+      return { ...verdict, broken: await findChangedHead(tx, signed.heads) };
     });
   } catch (cause) {
     const { message } = cause as Error;
@@ -68,6 +76,16 @@ async function verifyDatabase(url: string): Promise<LogVerdict> {
   } finally {
     await sql.end({ timeout: 1 });
   }
+}
+
+/** Says whose signature it is: whether to trust that key is for the reader to decide. */
+function readRoot(name: string): SealedRoot {
+  const opened = openRoot(readJson(name));
+  const { created_at, members, entries, signature } = opened;
+  const print = createHash('sha256').update(Buffer.from(signature.public_key, 'base64')).digest('hex');
+  console.log(`Root of ${created_at}: ${entries} entries of ${members} members, signed by ${signature.key}`);
+  console.log(`  public key (SHA-256): ${print}`);
+  return opened;
 }
 
 /** A bare export, or the answer that it came in. */

@@ -6,6 +6,7 @@ import type { SettingName } from '../../lib/config.ts';
 import { accept } from '../accepted-findings.ts';
 import { addOperatorsTopic } from '../operators.ts';
 import type { Stage } from '../stage.ts';
+import { AuditRoots } from './audit-roots.ts';
 import { Database } from './database.ts';
 import { Network } from './network.ts';
 
@@ -19,6 +20,8 @@ export class DataStack extends Stack {
   /** Wraps the data keys under which members' secrets are sealed (design §5). Without it they never open again. */
   readonly dataKey: Key;
   readonly secrets: Readonly<Partial<Record<SettingName, ISecret>>>;
+  /** What proves the audit log to those who do not trust the database's owner. */
+  readonly audit: AuditRoots;
   readonly operators: Topic;
 
   constructor(app: App, { stage }: { stage: Stage }) {
@@ -37,6 +40,7 @@ export class DataStack extends Stack {
       pendingWindow: Duration.days(30),
       removalPolicy: RemovalPolicy.RETAIN,
     });
+    this.audit = new AuditRoots(this, 'audit', { stage });
     this.secrets = this.#createSecrets(stage);
     this.operators = addOperatorsTopic(this, stage);
   }

@@ -1,12 +1,17 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
+import { Schedule, ScheduleExpression } from 'aws-cdk-lib/aws-scheduler';
+import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/audit/api.ts';
-import type { Ground } from '../function.ts';
+import { acceptRoots, acceptSchedule } from '../accepted-findings.ts';
+import { addAlarm, PERIOD } from '../alarm.ts';
+import { addFunction, type Ground } from '../function.ts';
 import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
 import { watchRoutes } from '../watch.ts';
 
-/** The proof of the audit log: verified by an admin, downloaded by a member. */
+/** The proof of the audit log: verified by an admin, downloaded by a member, sealed by the day. */
 export class Audit extends Construct {
   readonly watched;
 
@@ -17,9 +22,48 @@ export class Audit extends Construct {
       // It reads the whole log.
       verifyAudit: { settings: SESSION_SETTINGS, timeout: Duration.seconds(29) },
     });
+    this.#sealDaily(ground);
     this.watched = watchRoutes(this, 'audit', functions, ground.data.operators, {
       means: 'The audit log cannot be verified or downloaded. What happens is written into it as before.',
       todo: 'read the log groups of the audit functions; `npm run audit:verify` verifies without them.',
     });
+  }
+  #sealDaily(ground: Ground): void {
+    const { stage, data } = ground;
+    const sealRoot = addFunction(this, ground, {
+      subsystem: 'audit',
+      operation: 'seal-root',
+      role: 'worker',
+      // The statement_timeout of the role is 60 s.
+      timeout: Duration.minutes(2),
+      settings: ['DATABASE_URL', 'PDS_ENVIRONMENT', 'AUDIT_SIGNING_KEY_ID', 'AUDIT_ROOTS_BUCKET'],
+    });
+    acceptRoots(Stack.of(this), data);
+    const unstarted = new Queue(this, 'seal-root-dead-letters', {
+      queueName: `${stage.name}-seal-root-dead-letters`,
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+    new Schedule(this, 'seal-root-daily', {
+      scheduleName: `${stage.name}-seal-root-daily`,
+      description: 'Signs the heads of all chains of the audit log',
+      schedule: ScheduleExpression.cron({ minute: '30', hour: '3' }),
+      target: new LambdaInvoke(sealRoot, { deadLetterQueue: unstarted }),
+    });
+    acceptSchedule(Stack.of(this), sealRoot, unstarted);
+    addAlarm(
+      this,
+      'root-errors',
+      {
+        metric: sealRoot.metricErrors({ period: PERIOD }),
+        threshold: 0,
+        means: 'The daily root of the audit log was not signed and kept, at least not at the first try.',
+        todo:
+          'read the log group of audit-seal-root; when the database, KMS or the bucket of the roots answers again, ' +
+          'invoke the function by hand. A day without a root leaves the log as it is, with one proof less.',
+      },
+      data.operators,
+    );
   }
 }

@@ -30,6 +30,7 @@ export const verifyAudit = contract({
           'error_message',
           'created_by',
           'erasure',
+          'head',
         ]),
       }),
     ),

@@ -12,7 +12,10 @@ export type ChainRow = HashedRow & {
 /** A member's chain; `erasureKey` is null when he was erased. */
 export type Chain = { rows: readonly ChainRow[]; erasureKey: Uint8Array | null };
 
-/** Which part of a row does not hold; `row` stands for everything that the hash covers directly. */
+/**
+ * Which part of a row does not hold; `row` stands for everything that the hash covers directly, `head` for a row that is
+ * another than the one under a signed root (root.ts).
+ */
 export type Fault =
   | 'missing'
   | 'prev_hash'
@@ -21,7 +24,8 @@ export type Fault =
   | 'details'
   | 'error_message'
   | 'created_by'
-  | 'erasure';
+  | 'erasure'
+  | 'head';
 
 /** The first row of a chain that does not hold. `id` is null when there is no such row. */
 export type Broken = { seq: number; id: number | null; fault: Fault };

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -235,6 +235,14 @@ describe('the audit log of a running platform', () => {
     const { json } = await asMember('GET', '/api/admin/audit/verify', admin);
     expect(json.data).toMatchObject({ intact: true, members: 2, broken: null });
     expect((await command('audit-verify.ts', [])).stdout).toMatch(/^Intact: \d+ entries of 2 members\.\n$/);
+
+    await running.platform.fire('seal-root-daily');
+    const roots = path.join(running.dataDir, 'buckets');
+    const [sealed = ''] = readdirSync(roots, { recursive: true }).filter((name) => name.includes('.json'));
+    expect((await command('audit-verify.ts', ['--root', path.join(roots, String(sealed))])).stdout).toMatch(
+      /^Root of .+: \d+ entries of 2 members, signed by arn:aws:kms:.+\n.+\nIntact: \d+ entries of 2 members\.\n$/,
+    );
+
     const copy = path.join(jars.member, 'audit-log.json');
     writeFileSync(copy, JSON.stringify((await asMember('GET', '/api/pds/provisioning-log/export')).json));
     expect((await command('audit-verify.ts', [copy])).stdout).toMatch(

@@ -7,8 +7,9 @@ const local = synthesize(LOCAL);
 
 /** Replacing one of these loses data, keys, or what people have entered: their logical ids never change. */
 const STATEFUL = {
-  'AWS::KMS::Key': ['datakey6D03DE4A'],
+  'AWS::KMS::Key': ['auditsigningkey43E35D3F', 'datakey6D03DE4A'],
   'AWS::RDS::DBCluster': ['databasecluster3E82B98A'],
+  'AWS::S3::Bucket': ['auditroots50D0C8EC'],
   'AWS::SNS::Topic': ['operators6A13076E'],
   'AWS::SecretsManager::Secret': [
     'PDSADMINPASSWORDB1DC132E',
@@ -54,6 +55,14 @@ describe('data stack', () => {
     production.data?.hasResourceProperties('AWS::KMS::Key', {
       EnableKeyRotation: true,
       PendingWindowInDays: 30,
+    });
+  });
+
+  it('locks the roots of the audit log for a year, for everybody', () => {
+    production.data?.hasResourceProperties('AWS::S3::Bucket', {
+      ObjectLockEnabled: true,
+      ObjectLockConfiguration: { Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 366 } } },
+      PublicAccessBlockConfiguration: Match.objectLike({ BlockPublicPolicy: true, BlockPublicAcls: true }),
     });
   });
 

@@ -36,7 +36,9 @@ describe.each([
 
   it('let make and open data keys only who seals or opens secrets, and only keys of this stage', () => {
     const users = [...functions.keys()].filter((id) =>
-      statementsOf(id).some((statement) => actionsOf(statement).some((action) => action.startsWith('kms:'))),
+      statementsOf(id).some((statement) =>
+        actionsOf(statement).some((action) => /^kms:(?!Sign$|GetPublicKey$)/.test(action)),
+      ),
     );
     expect(users.sort()).toEqual(['pds-create-backup', 'provisioning-provision-identity']);
     for (const id of users) {
@@ -50,11 +52,24 @@ describe.each([
     }
   });
 
+  it('let sign the roots of the audit log, and add to them, only who seals them', () => {
+    const allowed = (pattern: RegExp) =>
+      [...functions.keys()].flatMap((id) =>
+        statementsOf(id)
+          .filter((statement) => actionsOf(statement).some((action) => pattern.test(action)))
+          .map((statement) => [id, actionsOf(statement)]),
+      );
+    expect(allowed(/^s3:/)).toEqual([['audit-seal-root', ['s3:PutObject']]]);
+    expect(allowed(/^kms:(Sign|GetPublicKey)$/)).toEqual([
+      ['audit-seal-root', ['kms:Sign', 'kms:GetPublicKey']],
+    ]);
+  });
+
   it('give each function the database login of its role, and none to who asks it nothing', () => {
     const expected = (id: string) => {
       if (id.startsWith('docs-') || id === 'auth-preflight') return [];
       if (id === 'database-migrate') return ['api', 'owner', 'worker'];
-      return [id.startsWith('provisioning-') ? 'worker' : 'api'];
+      return [id.startsWith('provisioning-') || id === 'audit-seal-root' ? 'worker' : 'api'];
     };
     for (const id of functions.keys()) {
       const logins = JSON.stringify(statementsOf(id)).matchAll(/Refdatabasedatabase(owner|api|worker)/g);

@@ -39,7 +39,7 @@ describe('service stack', () => {
 
   it('runs everything on Node 24, arm64, traced, in the VPC, with a log that ends', () => {
     const functions = functionsOf(production.service, 'production');
-    expect(functions.size).toBe(contracts.length + 5);
+    expect(functions.size).toBe(contracts.length + 6);
     for (const { properties } of functions.values()) {
       expect(properties).toMatchObject({
         Runtime: 'nodejs24.x',

@@ -32,6 +32,8 @@ const SAMPLES: Partial<Record<SettingName, unknown>> = {
   TELEGRAM_BOT_TOKEN: '1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
   TELEGRAM_BOT_USERNAME: 'test_bot',
   PROVISIONING_QUEUE_URL: 'http://127.0.0.1:1/queue',
+  AUDIT_SIGNING_KEY_ID: 'key',
+  AUDIT_ROOTS_BUCKET: 'bucket',
 };
 const read = vi.hoisted(() => new Set<string>());
 vi.mock('../../../lib/config.ts', async (original) => ({
@@ -76,6 +78,7 @@ describe('functions', () => {
         .map(({ operationId }) => `${subsystem}-${kebabCase(operationId)}`),
     );
     const others = [
+      'audit-seal-root',
       'auth-preflight',
       'database-migrate',
       'provisioning-dead-letter',
