@@ -7,8 +7,10 @@ export type HostSettings = {
   PDS_APP_ORIGIN: string;
   PDS_DOMAIN: string;
   PDS_ORIGIN_SECRET?: string | undefined;
+  /** Origins beside our own whose pages may call us in a member's name. */
   PDS_ALLOWED_ORIGINS?: readonly string[] | undefined;
 };
+/** The same, for whoever reads them: every route does. */
 export const HOST_SETTINGS = [
   'PDS_APP_ORIGIN',
   'PDS_DOMAIN',

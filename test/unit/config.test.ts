@@ -65,6 +65,10 @@ describe('settings', () => {
       (await readSettings(['SESSION_SECRET'], { SESSION_SECRET })).SESSION_SECRET;
     expect(await read(`${one}\n`)).toEqual([one]);
     expect(await read(`${one}\r\n${other}`)).toEqual([one, other]);
+    const fromAws = { SESSION_SECRET_SECRET_ARN: 'arn:aws:secretsmanager:eu-central-1:1:secret:s' };
+    expect(await readSettings(['SESSION_SECRET'], fromAws, async () => `${one}\n${other}`)).toEqual({
+      SESSION_SECRET: [one, other],
+    });
     expect(await read('has spaces, commas and more than 32 characters')).toHaveLength(1);
     for (const wrong of [`${one}\n${other}\n${third}`, `${one}\nshort`, `${one}\n\n${other}`]) {
       expect(await problems(['SESSION_SECRET'], { SESSION_SECRET: wrong })).toContain('SESSION_SECRET: must');
