@@ -95,6 +95,7 @@ describe('the daily root', () => {
       { heads: root.heads.with(0, [uuid, seq, 'ab'.repeat(32)]) },
       { heads: root.heads.toReversed() },
       { signature: { ...root.signature, value: Buffer.from('none').toString('base64') } },
+      { signature: { ...root.signature, public_key: Buffer.from('none').toString('base64') } },
       { note: 'slipped in' },
     ])
       expect(() => openRoot({ ...root, ...change })).toThrow('The sealed root');
