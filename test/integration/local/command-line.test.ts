@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,14 +6,9 @@ import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { explain } from '../../../infra/local/command-line.ts';
 import { AppError } from '../../../lib/app-error.ts';
+import { ordinaryUser, ordinaryUserGetsHere } from './ordinary-user.ts';
 
 const LOCAL = path.resolve(import.meta.dirname, '../../../infra/local');
-const NOBODY = 65534;
-/** Somebody whom file modes bind. */
-const ordinaryUser = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
-/** Not where root has the project in a folder of his own. */
-const ordinaryUserGetsHere =
-  spawnSync(process.execPath, ['-e', 'fs.accessSync(process.argv[1])', LOCAL], ordinaryUser).status === 0;
 const directories: string[] = [];
 
 function newDirectory(): string {

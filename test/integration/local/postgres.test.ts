@@ -20,9 +20,9 @@ import { findPostgresBinaries } from '../../../infra/local/postgres/binaries.ts'
 import { type Postgres, startPostgres } from '../../../infra/local/postgres/postgres.ts';
 import { freePort } from '../../../infra/local/process/free-port.ts';
 import { findProcess } from '../../../infra/local/process/process-table.ts';
+import { NOBODY, ordinaryUser, ordinaryUserGetsHere } from './ordinary-user.ts';
 
 const asRoot = process.getuid?.() === 0;
-const NOBODY = 65534;
 
 /** One database for the tests that do not care how it began: making one is most of the time of a start. */
 const sharedHome = makeHome();
@@ -199,7 +199,7 @@ describe('after an accident', () => {
 
   it('leaves a stranger alone whose pid stands in a stale pid file', async () => {
     await (await start()).stop();
-    const stranger = spawn('sleep', ['60'], { stdio: 'ignore', ...(asRoot && { uid: NOBODY, gid: NOBODY }) });
+    const stranger = spawn('sleep', ['60'], { stdio: 'ignore', ...ordinaryUser });
     processes.push(stranger);
     writeFileSync(path.join(dir, 'postmaster.pid'), `${stranger.pid}\n${dir}\n`);
     const server = await start();
@@ -262,7 +262,7 @@ describe.runIf(asRoot)('accounts', () => {
     expect(await ask(server.url, 'select 1 as one')).toEqual({ one: 1 });
   });
 
-  it('an ordinary user runs it himself', async () => {
+  it.runIf(ordinaryUserGetsHere)('an ordinary user runs it himself', async () => {
     useFreshDirectory();
     chmodSync(home, 0o777);
     const { pid } = await startInAnotherProcess(NOBODY);
