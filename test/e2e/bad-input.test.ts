@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signWidgetPayload, type TelegramUser, type WidgetPayload } from '../../infra/local/telegram.ts';
-import * as authContracts from '../../lib/auth/api.ts';
-import type { Contract } from '../../lib/http/contract.ts';
-import * as pdsContracts from '../../lib/pds/api.ts';
+import { CONTRACTS } from '../../lib/docs/contracts.ts';
 import { type Answer, type AskOptions, ask } from './ask.ts';
 import { logIn } from './member-journey.ts';
 import { newcomer, openPlatform, type RunningPlatform, untilActive } from './running-platform.ts';
@@ -197,31 +195,9 @@ describe('a body that is not what the route takes', () => {
   });
 });
 
-const CONTRACTS = [...Object.values(authContracts), ...Object.values(pdsContracts)].flatMap(
-  (value): Contract[] => ('operationId' in value ? [value] : []),
-);
-const CLOSED = CONTRACTS.filter(({ access }) => access !== 'public').map(
-  ({ method, path, access }) => [method, path, access] as const,
-);
-
+/** Who may ask for which route: authorization.test.ts. */
 describe('a request without the right to ask', () => {
   const living = (cookie: string) => get('/api/auth/session', { cookie });
-
-  it('knows every route that is not public', () => {
-    expect(CLOSED).toHaveLength(12);
-  });
-
-  it.each(CLOSED)('%s %s without a session: 401', async (method, path) => {
-    for (const cookie of [undefined, '__Host-session=', `__Host-session=${'A'.repeat(43)}`, 'session=x']) {
-      expectRefusal(await ask(running.platform, method, path, { cookie }), 401, 'SESSION_REQUIRED');
-    }
-  });
-
-  it.each(CLOSED)('%s %s with a session that was ended: 401', async (method, path) => {
-    const { cookie } = await logIn(running.platform, newcomer());
-    expect((await post('/api/auth/logout', { cookie })).status).toBe(200);
-    expectRefusal(await ask(running.platform, method, path, { cookie }), 401, 'SESSION_REQUIRED');
-  });
 
   it.each([
     ['is 30 days old', 'expires_at = now()'],
@@ -233,15 +209,6 @@ describe('a request without the right to ask', () => {
     expect((await living(cookie)).status).toBe(200);
     await running.sql`UPDATE sessions SET ${running.sql.unsafe(change)} WHERE user_id = ${String(user.id)}`;
     expectRefusal(await living(cookie), 401, 'SESSION_REQUIRED');
-  });
-
-  it("asks for an administrator's things: 403, and nothing happens", async () => {
-    const body = { userId: String(member.id) };
-    const before = await running.sql`SELECT count(*) FROM pds_provisioning_queue WHERE action <> 'verify'`;
-    expectRefusal(await post('/api/pds/provision', { cookie: member.cookie, body }), 403, 'ADMIN_REQUIRED');
-    expect(await running.sql`SELECT count(*) FROM pds_provisioning_queue WHERE action <> 'verify'`).toEqual(
-      before,
-    );
   });
 
   it('asks, as an administrator, for a member who never was here: 404', async () => {
@@ -300,19 +267,6 @@ describe('a request without the right to ask', () => {
       'access-control-allow-credentials': 'true',
       vary: 'Origin',
     });
-  });
-
-  it('shows nobody anything of anybody else', async () => {
-    const { cookie } = await logIn(running.platform, newcomer('neighbour'));
-    const answers = await Promise.all(
-      CLOSED.filter(([method, , access]) => method === 'GET' && access === 'member').map(([, path]) =>
-        get(path, { cookie }),
-      ),
-    );
-    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
-    for (const { text } of answers) {
-      for (const theirs of [member.did, member.handle, String(member.id)]) expect(text).not.toContain(theirs);
-    }
   });
 });
 

@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
+import { CONTRACTS } from '../../lib/docs/contracts.ts';
+import type { Access, Contract } from '../../lib/http/contract.ts';
+import { ERROR_CODES, type ErrorCode } from '../../lib/http/error-codes.ts';
+import { type Answer, type AskOptions, ask } from './ask.ts';
+import { logIn } from './member-journey.ts';
+import { newcomer, openPlatform, type RunningPlatform, untilActive } from './running-platform.ts';
+
+const ASKERS = ['nobody', 'forger', 'logged out', 'member', 'other member', 'admin'] as const;
+type Asker = (typeof ASKERS)[number];
+type Verdict = 'admitted' | ErrorCode;
+
+const WITHOUT_SESSION = {
+  nobody: 'SESSION_REQUIRED',
+  forger: 'SESSION_REQUIRED',
+  'logged out': 'SESSION_REQUIRED',
+} as const;
+const ADMITTED = { member: 'admitted', 'other member': 'admitted', admin: 'admitted' } as const;
+
+/** Who may call which routes. A new kind of access does not compile before it stands here. */
+const VERDICTS: Readonly<Record<Access, Readonly<Record<Asker, Verdict>>>> = {
+  public: { nobody: 'admitted', forger: 'admitted', 'logged out': 'admitted', ...ADMITTED },
+  member: { ...WITHOUT_SESSION, ...ADMITTED },
+  admin: {
+    ...WITHOUT_SESSION,
+    member: 'ADMIN_REQUIRED',
+    'other member': 'ADMIN_REQUIRED',
+    admin: 'admitted',
+  },
+};
+
+/** What is `member`'s own is not there for anybody else who is logged in, an administrator included. */
+const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = { revokeSession: 'SESSION_NOT_FOUND' };
+
+type Sent = AskOptions & { params?: Record<string, string> };
+type Target = TelegramUser & { did: string; handle: string };
+
+/** What is sent to the routes that need something; each is about `member`. */
+const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>>> = {
+  loginWidget: () => ({ body: signWidgetPayload(running.platform.botToken, newcomer()) }),
+  provision: ({ id }) => ({ body: { userId: String(id) } }),
+  revokeSession: async () => ({ params: { id: await newSessionId() } }),
+  didJson: ({ did }) => ({ host: did.slice('did:web:'.length) }),
+  atprotoDid: ({ handle }) => ({ host: handle }),
+};
+
+let running: RunningPlatform;
+let member: Target;
+let otherMember: TelegramUser;
+let logins = 0;
+
+/** Telegram signs one login of one member a second: with another name it is another login. */
+const logInAnew = async ({ id, username }: Pick<TelegramUser, 'id' | 'username'>) => {
+  logins += 1;
+  const user = { id, ...(username && { username }), first_name: `Login ${logins}` };
+  return (await logIn(running.platform, user)).cookie;
+};
+
+async function newSessionId(): Promise<string> {
+  await logInAnew(member);
+  const [session] = await running.sql<{ id: string }[]>`
+    SELECT id FROM sessions WHERE user_id = ${String(member.id)} ORDER BY created_at DESC LIMIT 1`;
+  return session?.id ?? '';
+}
+
+/** A cookie for one request; whatever that one ends, the next asker has a session of his own. */
+const COOKIES: Readonly<Record<Asker, () => Promise<string | undefined>>> = {
+  nobody: async () => undefined,
+  forger: async () => `__Host-session=${'A'.repeat(43)}`,
+  'logged out': async () => {
+    const cookie = await logInAnew(member);
+    expect((await ask(running.platform, 'POST', '/api/auth/logout', { cookie })).status).toBe(200);
+    return cookie;
+  },
+  member: () => logInAnew(member),
+  'other member': () => logInAnew(otherMember),
+  admin: () => logInAnew({ id: running.platform.adminTelegramId }),
+};
+
+beforeAll(async () => {
+  running = await openPlatform();
+  const user = newcomer('patient_zero');
+  otherMember = newcomer('neighbour');
+  for (const each of [user, otherMember, { id: running.platform.adminTelegramId }]) await logInAnew(each);
+  await untilActive(running, { timeoutMs: 60_000 });
+  const [row] = await running.sql<{ did: string; handle: string }[]>`
+    SELECT pds_did AS did, pds_handle AS handle FROM user_pds_mapping WHERE user_id = ${String(user.id)}`;
+  if (!row) throw new Error('no identity');
+  member = { ...user, ...row };
+}, 120_000);
+afterAll(() => running?.close());
+
+/** All that a route could have changed. What the worker does by itself comes and goes: checks, automatic backups. */
+async function state() {
+  const [counts] = await running.sql`
+    SELECT (SELECT count(*) FROM users) AS users,
+      (SELECT count(*) FROM sessions WHERE revoked_at IS NULL) AS sessions,
+      (SELECT count(*) FROM pds_credential_backups WHERE backup_type = 'manual') AS backups,
+      (SELECT count(*) FROM pds_provisioning_queue WHERE action <> 'verify') AS work`;
+  return counts;
+}
+
+function verdictOn({ operationId, access }: Contract, asker: Asker): Verdict {
+  const verdict = VERDICTS[access][asker];
+  return verdict === 'admitted' && asker !== 'member' ? (OF_MEMBER_ONLY[operationId] ?? verdict) : verdict;
+}
+
+function expectVerdict(answer: Answer, verdict: Verdict): void {
+  const status = verdict === 'admitted' ? 200 : ERROR_CODES[verdict].status;
+  expect([answer.status, answer.json?.error?.code ?? 'admitted']).toEqual([status, verdict]);
+}
+
+const CELLS = CONTRACTS.flatMap((contract) =>
+  ASKERS.map((asker) => ({ ...contract, contract, asker, verdict: verdictOn(contract, asker) })),
+);
+
+describe('every route', () => {
+  it('that needs something to be asked for is asked for it', () => {
+    const needy = CONTRACTS.filter(({ params, body, host }) => params || body || host === 'member');
+    expect(needy.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(REQUESTS).sort());
+  });
+
+  it.each(CELLS)('$method $path, asked by $asker: $verdict', async ({ contract, asker, verdict }) => {
+    const { method, path, operationId, access } = contract;
+    const cookie = await COOKIES[asker]();
+    const { params = {}, ...sent }: Sent = (await REQUESTS[operationId]?.(member)) ?? {};
+    const address = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? '');
+    const before = await state();
+    const answer = await ask(running.platform, method, address, { ...sent, cookie });
+    expectVerdict(answer, verdict);
+    if (verdict !== 'admitted') {
+      expect(answer.headers['set-cookie']).toBeUndefined();
+      expect(await state()).toEqual(before);
+    }
+    if (access === 'member' && asker !== 'member') {
+      for (const theirs of [member.did, member.handle, `"${member.id}"`]) {
+        expect(answer.text).not.toContain(theirs);
+      }
+    }
+  });
+});
