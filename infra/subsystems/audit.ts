@@ -2,12 +2,12 @@ import { Duration, Stack } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Schedule, ScheduleExpression } from 'aws-cdk-lib/aws-scheduler';
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
-import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/audit/api.ts';
 import { acceptRoots, acceptSchedule } from '../accepted-findings.ts';
 import { addAlarm, PERIOD } from '../alarm.ts';
 import { addFunction, type Ground } from '../function.ts';
+import { addQueue } from '../queue.ts';
 import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
 import { watchRoutes } from '../watch.ts';
 
@@ -28,6 +28,7 @@ export class Audit extends Construct {
       todo: 'read the log groups of the audit functions; `npm run audit:verify` verifies without them.',
     });
   }
+
   #sealDaily(ground: Ground): void {
     const { stage, data } = ground;
     const sealRoot = addFunction(this, ground, {
@@ -39,10 +40,7 @@ export class Audit extends Construct {
       settings: ['DATABASE_URL', 'PDS_ENVIRONMENT', 'AUDIT_SIGNING_KEY_ID', 'AUDIT_ROOTS_BUCKET'],
     });
     acceptRoots(Stack.of(this), data);
-    const unstarted = new Queue(this, 'seal-root-dead-letters', {
-      queueName: `${stage.name}-seal-root-dead-letters`,
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
+    const unstarted = addQueue(this, 'seal-root-dead-letters', stage.name, {
       retentionPeriod: Duration.days(14),
     });
     new Schedule(this, 'seal-root-daily', {

@@ -4,11 +4,12 @@ import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { Schedule, ScheduleExpression } from 'aws-cdk-lib/aws-scheduler';
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
-import { Queue, QueueEncryption, type QueueProps } from 'aws-cdk-lib/aws-sqs';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { TIMES } from '../../lib/provisioning/times.ts';
 import { acceptSchedule } from '../accepted-findings.ts';
 import { addFunction, type Ground } from '../function.ts';
+import { addQueue } from '../queue.ts';
 import { durations, failures, type Watched } from '../watch.ts';
 import { addProvisioningAlarms, MAX_RECEIVE_COUNT } from './provisioning-alarms.ts';
 
@@ -123,15 +124,6 @@ export class Provisioning extends Construct {
     acceptSchedule(Stack.of(this), relay, unstarted);
     return { relay, unstarted };
   }
-}
-
-function addQueue(scope: Construct, id: string, stageName: string, props: QueueProps): Queue {
-  return new Queue(scope, id, {
-    queueName: `${stageName}-${id}`,
-    encryption: QueueEncryption.SQS_MANAGED,
-    enforceSSL: true,
-    ...props,
-  });
 }
 
 function queueGraph(queue: Queue, deadLetters: Queue): GraphWidget {

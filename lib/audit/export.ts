@@ -3,7 +3,7 @@ import type { Me } from '../auth/session.ts';
 import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import type { logExport } from './api.ts';
-import { type ChainRow, chainColumns, type ErasureKeyColumn, verifyChain } from './verify.ts';
+import { type ChainRow, type ErasureKeyColumn, selectChain, verifyChain } from './verify.ts';
 import type { LogVerdict } from './verify-log.ts';
 
 export type LogExport = z.output<typeof logExport>;
@@ -22,7 +22,7 @@ const MAX_ENTRIES = 3000;
  */
 export async function exportOwnLog({ sql }: { sql: Queryable }, me: Me): Promise<LogExport> {
   const rows = await me<ChainRow & ErasureKeyColumn>`
-    SELECT ${chainColumns(sql)} FROM pds_provisioning_log AS log LEFT JOIN pds_erasure_keys AS keys USING (pnptv_uuid)
+    ${selectChain(sql)}
     WHERE log.user_id = me.id ORDER BY log.seq LIMIT ${MAX_ENTRIES + 1}`;
   if (rows.length > MAX_ENTRIES) throw apiError('LOG_TOO_LARGE');
   const [first] = rows;

@@ -1,7 +1,7 @@
 import postgres from 'postgres';
 import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
-import { type Broken, type ChainRow, chainColumns, type ErasureKeyColumn, openChain } from './verify.ts';
+import { type Broken, type ChainRow, type ErasureKeyColumn, openChain, selectChain } from './verify.ts';
 
 /** The first row of the log that does not hold, and whose it is. */
 export type BrokenEntry = Broken & { pnptvUuid: string };
@@ -38,7 +38,7 @@ export async function verifyLog(
 
 function selectRows(sql: Queryable, members: readonly string[] | undefined) {
   return sql<Row[]>`
-    SELECT ${chainColumns(sql)} FROM pds_provisioning_log AS log LEFT JOIN pds_erasure_keys AS keys USING (pnptv_uuid)
+    ${selectChain(sql)}
     WHERE ${isAmong(sql, members)} ORDER BY pnptv_uuid, log.seq`;
 }
 

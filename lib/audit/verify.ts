@@ -84,20 +84,21 @@ export async function verifyMember(sql: Queryable, pnptvUuid: string): Promise<V
 /** A member's whole chain in one consistent read, so that it may be checked while it grows. */
 export async function readChain(sql: Queryable, pnptvUuid: string): Promise<Chain> {
   const rows = await sql<(ChainRow & ErasureKeyColumn)[]>`
-    SELECT ${chainColumns(sql)} FROM pds_provisioning_log AS log LEFT JOIN pds_erasure_keys AS keys USING (pnptv_uuid)
+    ${selectChain(sql)}
     WHERE pnptv_uuid = ${pnptvUuid} ORDER BY seq`;
   return { rows, erasureKey: rows[0]?.erasure_key ?? null };
 }
 
 export type ErasureKeyColumn = { erasure_key: Uint8Array | null };
 
-/** The columns of a {@link ChainRow} and the {@link ErasureKeyColumn}, of the log as `log` and its keys as `keys`. */
-export function chainColumns(sql: Queryable) {
-  return sql`log.id, log.seq, log.user_id, pnptv_uuid, log.action, log.status, log.details, log.error_code,
+/** What reads {@link ChainRow}s, each with the {@link ErasureKeyColumn}; the log is `log`, and WHERE is the caller's. */
+export function selectChain(sql: Queryable) {
+  return sql`SELECT log.id, log.seq, log.user_id, pnptv_uuid, log.action, log.status, log.details, log.error_code,
     log.error_message, log.created_by,
     to_char(log.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
     log.prev_hash, log.row_hash, log.user_id_commitment, log.details_commitment, log.error_message_commitment,
-    keys.erasure_key`;
+    keys.erasure_key
+    FROM pds_provisioning_log AS log LEFT JOIN pds_erasure_keys AS keys USING (pnptv_uuid)`;
 }
 
 function faultAgainstKey(row: ChainRow, erasureKey: Uint8Array): Fault | undefined {

@@ -7,8 +7,8 @@ import { validate } from './validate.ts';
 const NO_PARAMETERS = z.strictObject({});
 
 /**
- * The body, query and path parameters of a request in the form that its contract asks for. What the contract does not know is refused:
- * a caller who misspells a field is told so, instead of getting something else than he asked for.
+ * The body, query and path parameters of a request in the form that its contract asks for. What the contract does not
+ * know is refused: a caller who misspells a field is told so, instead of getting something else than he asked for.
  */
 export async function readInput(
   contract: Contract,

@@ -1,16 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { startError } from '../process/child.ts';
+import { type ListeningServer, listen, readBody } from './http-server.ts';
 
 /** What a request body holds before anybody has looked at it. */
 export type AwsInput = Record<string, unknown>;
 export type AwsAction = (input: AwsInput) => object;
 /** Actions by the name that clients send in `X-Amz-Target`, e.g. `TrentService.Decrypt`. */
 export type AwsActions = Record<string, AwsAction>;
-
-export type AwsJsonServer = { url: string; port: number; stop(): Promise<void> };
 
 /** An error as AWS clients know it: `type` becomes the name of the exception that the SDK throws. */
 export class AwsError extends Error {
@@ -32,28 +28,14 @@ const MAX_BODY_BYTES = 1024 * 1024;
  * (`AWS_ENDPOINT_URL_<SERVICE>`). Signatures are not checked: nothing but this machine can reach the port.
  * Spec: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html
  */
-export async function startAwsJson(actions: AwsActions, { port = 0 } = {}): Promise<AwsJsonServer> {
+export async function startAwsJson(actions: AwsActions, { port = 0 } = {}): Promise<ListeningServer> {
   const server = createServer(async (request, response) => {
     const { status, body } = await answer(actions, request);
     response
       .writeHead(status, { 'content-type': 'application/x-amz-json-1.1', 'x-amzn-requestid': randomUUID() })
       .end(JSON.stringify(body));
   });
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening').catch((cause) => {
-    throw startError('KMS and Secrets Manager', `cannot listen on port ${port} (${cause.code})`, cause);
-  });
-  const bound = (server.address() as AddressInfo).port;
-  return {
-    url: `http://127.0.0.1:${bound}`,
-    port: bound,
-    async stop() {
-      if (!server.listening) return;
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
-  };
+  return listen(server, { name: 'KMS and Secrets Manager', port });
 }
 
 async function answer(
@@ -73,17 +55,14 @@ async function answer(
 }
 
 async function readInput(request: IncomingMessage): Promise<AwsInput> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES)
-      throw new AwsError('RequestEntityTooLargeException', 'the body is too large', 413);
-    chunks.push(chunk);
-  }
+  const body = await readBody(
+    request,
+    MAX_BODY_BYTES,
+    () => new AwsError('RequestEntityTooLargeException', 'the body is too large', 413),
+  );
   let input: unknown;
   try {
-    input = JSON.parse(Buffer.concat(chunks).toString('utf8') || '{}');
+    input = JSON.parse(body.toString('utf8') || '{}');
   } catch {
     throw new AwsError('SerializationException', 'the body is no JSON');
   }

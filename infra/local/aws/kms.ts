@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { blob, optionalInteger, optionalText, text, textMap } from './aws-input.ts';
-import { type AwsActions, AwsError, type AwsInput, type AwsJsonServer, startAwsJson } from './aws-json.ts';
+import { type AwsActions, AwsError, type AwsInput, startAwsJson } from './aws-json.ts';
+import type { ListeningServer } from './http-server.ts';
 import { type EncryptionContext, keyIdOfBlob, openBlob, sealBlob } from './kms-ciphertext.ts';
 import { type KeySpec, type KmsKey, type KmsKeys, openKmsKeys } from './kms-keys.ts';
 
@@ -125,7 +126,7 @@ export function kmsActions(keys: KmsKeys): AwsActions {
 /** KMS alone on a loopback port, for tests: `AWS_ENDPOINT_URL_KMS` = `url`. */
 export async function startKms(
   options: { file?: string; port?: number } = {},
-): Promise<AwsJsonServer & Pick<KmsKeys, 'ensureKey'>> {
+): Promise<ListeningServer & Pick<KmsKeys, 'ensureKey'>> {
   const keys = openKmsKeys({ file: options.file });
   const server = await startAwsJson(kmsActions(keys), { port: options.port });
   return { ...server, ensureKey: keys.ensureKey };

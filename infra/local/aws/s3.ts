@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { startError } from '../process/child.ts';
 import { AwsError } from './aws-json.ts';
+import { type ListeningServer, listen, readBody } from './http-server.ts';
 
-export type S3Server = { url: string; buckets: Set<string>; stop(): Promise<void> };
+export type S3Server = ListeningServer & { buckets: Set<string> };
 
 const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
 const KEY = /^[\w!'()*-][\w!.'()*/-]*$/;
@@ -30,20 +28,7 @@ export async function startS3(folder: string): Promise<S3Server> {
       response.writeHead(status, { 'content-type': 'application/xml', connection: 'close' }).end(body);
     }
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening').catch((cause) => {
-    throw startError('S3', `cannot listen (${cause.code})`, cause);
-  });
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    buckets,
-    async stop() {
-      if (!server.listening) return;
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
-  };
+  return { ...(await listen(server, { name: 'S3' })), buckets };
 }
 
 async function putObject(
@@ -57,7 +42,11 @@ async function putObject(
   const key = decodeURIComponent(name);
   if (!buckets.has(bucket)) throw new AwsError('NoSuchBucket', `there is no bucket ${bucket}`, 404);
   if (!KEY.test(key) || key.split('/').includes('..')) throw new AwsError('InvalidArgument', 'no such key');
-  const body = await readBody(request);
+  const body = await readBody(
+    request,
+    MAX_OBJECT_BYTES,
+    () => new AwsError('EntityTooLarge', 'the object is too large'),
+  );
   const file = path.join(folder, bucket, key);
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   try {
@@ -67,17 +56,6 @@ async function putObject(
     throw new AwsError('PreconditionFailed', `${key} is there already`, 412);
   }
   return createHash('md5').update(body).digest('hex');
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_OBJECT_BYTES) throw new AwsError('EntityTooLarge', 'the object is too large');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function escapeXml(text: string): string {

@@ -1,7 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { readPrivateFile, writePrivateFile } from '../process/private-file.ts';
 import { optionalText, optionalTextList, text } from './aws-input.ts';
-import { type AwsActions, AwsError, type AwsInput, type AwsJsonServer, startAwsJson } from './aws-json.ts';
+import { type AwsActions, AwsError, type AwsInput, startAwsJson } from './aws-json.ts';
+import type { ListeningServer } from './http-server.ts';
 
 type Version = { id: string; stages: string[]; value: string; created: number };
 type Secret = { name: string; arn: string; created: number; versions: Version[] };
@@ -124,7 +125,7 @@ export function secretsManagerActions(secrets: SecretsManager): AwsActions {
 /** Secrets Manager alone on a loopback port, for tests: `AWS_ENDPOINT_URL_SECRETS_MANAGER` = `url`. */
 export async function startSecretsManager(
   options: { file?: string; port?: number } = {},
-): Promise<AwsJsonServer & Pick<SecretsManager, 'ensureSecret'>> {
+): Promise<ListeningServer & Pick<SecretsManager, 'ensureSecret'>> {
   const secrets = openSecretsManager({ file: options.file });
   const server = await startAwsJson(secretsManagerActions(secrets), { port: options.port });
   return { ...server, ensureSecret: secrets.ensureSecret };
