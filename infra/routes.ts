@@ -86,3 +86,10 @@ export const SESSION_SETTINGS = [
   'SESSION_SECRET',
   'ADMIN_TELEGRAM_IDS',
 ] as const satisfies readonly SettingName[];
+/** What every route reads that seals or opens something. */
+export const VAULT_SETTINGS = [
+  ...SESSION_SETTINGS,
+  'PDS_ENVIRONMENT',
+  'PDS_KMS_KEY_ID',
+  'PDS_ENCRYPTION_KEY',
+] as const satisfies readonly SettingName[];

@@ -14,6 +14,10 @@ const PLAIN = [
   'PDS_HANDLE_STRATEGY',
   'PDS_PROVISIONING_ENABLED',
   'TELEGRAM_BOT_USERNAME',
+  'TELEGRAM_API_ROOT',
+  'TELEGRAM_WEBAPP_PUBLIC_KEY',
+  'TELEGRAM_OIDC_ISSUER',
+  'TELEGRAM_OIDC_CLIENT_ID',
   'ADMIN_TELEGRAM_IDS',
 ] as const satisfies readonly SettingName[];
 type PlainName = (typeof PLAIN)[number];
@@ -109,9 +113,17 @@ function readSettings(env: Environment, defaults: Stage['settings'], problems: s
 }
 type Parsed = { success: boolean; error?: { issues: { message: string }[] } };
 
+const OVER_TLS = [
+  'PDS_APP_ORIGIN',
+  'PDS_ALLOWED_ORIGINS',
+  'PDS_LOCAL_ENDPOINT',
+  'TELEGRAM_API_ROOT',
+  'TELEGRAM_OIDC_ISSUER',
+] as const;
+
 /** A deployed stage talks to others over TLS only. */
 function checkTls(settings: Stage['settings'], problems: string[]): void {
-  for (const name of ['PDS_APP_ORIGIN', 'PDS_ALLOWED_ORIGINS', 'PDS_LOCAL_ENDPOINT'] as const)
+  for (const name of OVER_TLS)
     if (settings[name]?.split(',').some((url) => url.startsWith('http:')))
       problems.push(`${name}: must be https`);
 }

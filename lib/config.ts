@@ -49,10 +49,10 @@ const key32 = z
     ),
   );
 
-/** The first signs, all are accepted. */
-export type SessionSecrets = readonly [string, ...string[]];
+/** The first is used, all are accepted. */
+export type Secrets = readonly [string, ...string[]];
 /** One secret a line: while it is rotated there are two. */
-const sessionSecrets = z.pipe(
+const secrets = z.pipe(
   z.string().check(
     z.trim(),
     z.refine(
@@ -104,7 +104,8 @@ export const SETTINGS = {
   PDS_KMS_KEY_ID: { schema: z.optional(z.string()) },
   PDS_ENCRYPTION_KEY: { schema: z.optional(key32), secret: true },
   PDS_ORIGIN_SECRET: { schema: z.optional(z.string().check(z.minLength(32))), secret: true },
-  SESSION_SECRET: { schema: sessionSecrets, secret: true },
+  SESSION_SECRET: { schema: secrets, secret: true },
+  INTERNAL_API_KEYS: { schema: z.optional(secrets), secret: true },
   DATABASE_URL: {
     schema: z
       .string()
@@ -121,6 +122,20 @@ export const SETTINGS = {
     secret: true,
   },
   TELEGRAM_BOT_USERNAME: { schema: z.string() },
+  TELEGRAM_WEBHOOK_SECRET: {
+    schema: z.optional(
+      z.string().check(z.regex(/^[\w-]{32,256}$/, 'must be 32 to 256 of A-Z, a-z, 0-9, _ and -')),
+    ),
+    secret: true,
+  },
+  TELEGRAM_API_ROOT: { schema: url, default: 'https://api.telegram.org' },
+  TELEGRAM_WEBAPP_PUBLIC_KEY: {
+    schema: z.string().check(z.regex(/^[0-9a-f]{64}$/, 'must be 32 bytes in hex')),
+    default: 'e7bf03a2fa4602af4580703d88dda5bb59f32ed8b02a56c187fe7d34caed242d',
+  },
+  TELEGRAM_OIDC_ISSUER: { schema: url, default: 'https://oauth.telegram.org' },
+  TELEGRAM_OIDC_CLIENT_ID: { schema: z.optional(z.string()) },
+  TELEGRAM_OIDC_CLIENT_SECRET: { schema: z.optional(z.string()), secret: true },
   ADMIN_TELEGRAM_IDS: { schema: z.optional(telegramIds) },
   PROVISIONING_QUEUE_URL: { schema: url },
   AUDIT_SIGNING_KEY_ID: { schema: z.string() },

@@ -1,4 +1,3 @@
-import { limit } from '../../lib/auth/rate-limit.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { retryProvision } from '../../lib/pds/api.ts';
@@ -8,10 +7,8 @@ import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
 const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL']);
 const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;
 const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);
-const LIMIT = { max: 10, windowSeconds: 600 };
 
 export const handler = route(retryProvision, api, async ({ member, log }) => {
-  await limit(sql, 'retry-provision', member.id, LIMIT);
   const request = { userId: member.id, requestedBy: member.id };
   const { identity, queued } = await requestProvisioning({ sql, provisioningEnabled }, request);
   await wakeWorker({ ...queue, provisioningEnabled, log }, queued);

@@ -46,8 +46,8 @@ export class DataStack extends Stack {
   }
 
   /**
-   * A secret per setting, named `<stage>/<setting>`. All begin with a random value: for SESSION_SECRET and
-   * PDS_ORIGIN_SECRET that is the value; the others are somebody else's to choose, and an operator enters them once.
+   * A secret per setting, named `<stage>/<setting>`. All begin with a random value: for SESSION_SECRET,
+   * TELEGRAM_WEBHOOK_SECRET, INTERNAL_API_KEYS and PDS_ORIGIN_SECRET that is the value; the others are somebody else's to choose, and an operator enters them once.
    */
   #createSecrets(stage: Stage): Partial<Record<SettingName, ISecret>> {
     const enter = 'Enter it by `aws secretsmanager put-secret-value`';
@@ -55,8 +55,15 @@ export class DataStack extends Stack {
       SESSION_SECRET:
         'Keys the hashes of session tokens. README says how to rotate it without logging everybody out.',
       TELEGRAM_BOT_TOKEN: `The bot's token from BotFather. ${enter}.`,
+      TELEGRAM_WEBHOOK_SECRET:
+        'What Telegram sends with every update: give it to setWebhook as secret_token.',
+      INTERNAL_API_KEYS:
+        'Signs the requests of a backend that logs members in. README says how to rotate it; that backend has a copy.',
       PDS_ADMIN_PASSWORD: `The admin password of the PDS at PDS_LOCAL_ENDPOINT. ${enter}.`,
       PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS. ${enter}, or give the PDS this value.`,
+      ...(stage.settings.TELEGRAM_OIDC_CLIENT_ID && {
+        TELEGRAM_OIDC_CLIENT_SECRET: `The client secret that belongs to TELEGRAM_OIDC_CLIENT_ID. ${enter}.`,
+      }),
       // On one machine no edge stands in front: hosts are believed as they come.
       ...(stage.deployed && {
         PDS_ORIGIN_SECRET: 'Proves to the API that a request came through the edge.',

@@ -19,6 +19,7 @@ import { Auth } from '../subsystems/auth.ts';
 import { Migration } from '../subsystems/database.ts';
 import { Docs } from '../subsystems/docs.ts';
 import { Identity } from '../subsystems/identity.ts';
+import { Lifecycle } from '../subsystems/lifecycle.ts';
 import { Pds } from '../subsystems/pds.ts';
 import { Provisioning } from '../subsystems/provisioning.ts';
 import type { Watched } from '../watch.ts';
@@ -41,14 +42,16 @@ export class ServiceStack extends Stack {
     const auth = new Auth(this, 'auth', ground);
     const identity = new Identity(this, 'identity', ground);
     const pds = new Pds(this, 'pds', ground);
+    const lifecycle = new Lifecycle(this, 'lifecycle', ground);
     const audit = new Audit(this, 'audit', ground);
     const docs = new Docs(this, 'docs', ground);
     const { migrate } = new Migration(this, 'database', ground);
-    migrate.executeBefore(provisioning, auth, identity, pds, audit, docs);
+    migrate.executeBefore(provisioning, auth, identity, pds, lifecycle, audit, docs);
     this.watched = [
       identity.watched,
       auth.watched,
       pds.watched,
+      lifecycle.watched,
       audit.watched,
       docs.watched,
       provisioning.watched,

@@ -1,9 +1,17 @@
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/auth/api.ts';
+import type { SettingName } from '../../lib/config.ts';
 import type { Ground } from '../function.ts';
 import { addPreflight, addRoutes, SESSION_SETTINGS } from '../routes.ts';
 import { watchRoutes } from '../watch.ts';
+
+/** What every route reads through which a member comes in. */
+const DOOR_SETTINGS = [
+  ...SESSION_SETTINGS,
+  'PDS_PROVISIONING_ENABLED',
+  'PROVISIONING_QUEUE_URL',
+] as const satisfies readonly SettingName[];
 
 /** Telegram login and sessions. */
 export class Auth extends Construct {
@@ -12,14 +20,10 @@ export class Auth extends Construct {
   constructor(scope: Construct, id: string, ground: Ground & { api: HttpApi }) {
     super(scope, id);
     const functions = addRoutes(this, ground, 'auth', contracts, {
-      loginWidget: {
-        settings: [
-          ...SESSION_SETTINGS,
-          'TELEGRAM_BOT_TOKEN',
-          'PDS_PROVISIONING_ENABLED',
-          'PROVISIONING_QUEUE_URL',
-        ],
-      },
+      loginWidget: { settings: [...DOOR_SETTINGS, 'TELEGRAM_BOT_TOKEN'] },
+      showLoginLink: { settings: SESSION_SETTINGS },
+      useLoginLink: { settings: DOOR_SETTINGS },
+      exchangeCode: { settings: DOOR_SETTINGS },
       getSession: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED'] },
       logout: { settings: SESSION_SETTINGS },
       listSessions: { settings: SESSION_SETTINGS },

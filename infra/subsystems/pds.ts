@@ -20,9 +20,6 @@ export class Pds extends Construct {
       retryProvision: {
         settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL'],
       },
-      createBackup: {
-        settings: [...SESSION_SETTINGS, 'PDS_ENVIRONMENT', 'PDS_KMS_KEY_ID', 'PDS_ENCRYPTION_KEY'],
-      },
       // It waits up to 25 s for the worker.
       provision: {
         settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL'],

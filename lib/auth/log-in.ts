@@ -15,69 +15,99 @@ export type LoginProfile = {
   photo_url?: string | undefined;
 };
 
-export type Login = {
+/** What a door may say about a member, beside who he is. */
+export type ProfileField = Exclude<keyof LoginProfile, 'id'>;
+export const PROFILE_FIELDS: readonly ProfileField[] = ['username', 'first_name', 'last_name', 'photo_url'];
+
+export type LoginDeps = Sessions & { provisioningEnabled: boolean };
+
+/** A member who came through one of the doors, and what his coming set in motion. */
+export type Arrival = {
   member: Omit<Member, 'session_id' | 'expires_at'>;
-  /** For the cookie; stored nowhere. */
-  token: string;
-  expiresAt: Date;
   identity: IdentityInfo;
   /** Work for the worker that is written down but not sent yet. */
   queued: QueueId | undefined;
 };
 
-type LoginDeps = Sessions & { provisioningEnabled: boolean };
+export type Login = Arrival & {
+  /** For the cookie or the bearer; stored nowhere. */
+  token: string;
+  expiresAt: Date;
+};
 
 /** How long a used signature is remembered: longer than any signature is good for. */
 const REMEMBER_SIGNATURE = '1 hour';
 
 /**
- * Logs in a member whose login has been verified. In one transaction: the signature is used up, the member and his
- * new session are stored, and the work that his identity needs is written down; so a login that anything interrupts
- * leaves nothing behind, and one that is answered loses nothing. Does not wait for the work.
- * Throws `LOGIN_REPLAYED` (401) for a signature that was used before, also if it is being used at this very moment.
+ * Logs in a member whose login has been verified. In one transaction: the signature is used up (where it is good for
+ * one login only), the member and his new session are stored, and the work that his identity needs is written down; so
+ * a login that anything interrupts leaves nothing behind, and one that is answered loses nothing. Does not wait for the
+ * work. Throws `LOGIN_REPLAYED` (401) for a signature that was used before, also if it is being used at this very moment.
  */
 export function logIn(
-  { sql, sessionSecrets, adminIds, provisioningEnabled }: LoginDeps,
-  {
-    profile,
-    signature,
-    ...session
-  }: { profile: LoginProfile; signature: string } & Omit<NewSession, 'userId'>,
+  deps: LoginDeps,
+  { profile, signature, ...session }: LoginProfileAndSession,
 ): Promise<Login> {
-  return sql.begin(async (tx) => {
-    await useUpSignature(tx, signature);
-    const member = await storeMember(tx, profile, adminIds.includes(String(profile.id)) ? 'admin' : 'member');
-    const queued = await enqueueWork(tx, member.id);
-    const { token, expiresAt } = await startSession(
-      { tx, sessionSecrets },
-      { userId: member.id, ...session },
-    );
-    const identity = await findIdentity({ sql: tx, provisioningEnabled }, member.id);
-    return { member, token, expiresAt, identity, queued };
+  return deps.sql.begin(async (tx) => {
+    if (signature !== undefined) await useUpSignature(tx, signature);
+    const arrival = await welcome(tx, deps, profile);
+    return {
+      ...arrival,
+      ...(await startSession({ ...deps, tx }, { userId: arrival.member.id, ...session })),
+    };
   });
 }
+type LoginProfileAndSession = { profile: LoginProfile; signature?: string } & Omit<NewSession, 'userId'>;
 
-async function useUpSignature(tx: Transaction, signature: string): Promise<void> {
+/**
+ * Stores a member as he comes and writes down the work that his identity needs, as part of the caller's transaction.
+ * A door that cannot know some fields names them in `unsaid`: where it says nothing, what is known already stays.
+ */
+export async function welcome(
+  tx: Transaction,
+  deps: Pick<LoginDeps, 'adminIds' | 'provisioningEnabled'>,
+  profile: LoginProfile,
+  unsaid: readonly ProfileField[] = [],
+): Promise<Arrival> {
+  const role = deps.adminIds.includes(String(profile.id)) ? 'admin' : 'member';
+  const member = await storeMember(tx, profile, role, unsaid);
+  const queued = await enqueueWork(tx, member.id);
+  const identity = await findIdentity({ ...deps, sql: tx }, member.id);
+  return { member, identity, queued };
+}
+
+/** Uses up a signature that is good once, as part of the caller's transaction. Throws `refusal` if it was used before. */
+export async function useUpSignature(
+  tx: Transaction,
+  signature: string,
+  refusal: 'LOGIN_REPLAYED' | 'SIGNATURE_REPLAYED' = 'LOGIN_REPLAYED',
+): Promise<void> {
   const hash = createHash('sha256').update(signature).digest();
   const used = await tx`
     INSERT INTO login_nonces (signature_hash, expires_at) VALUES (${hash}, now() + ${REMEMBER_SIGNATURE}::interval)
     ON CONFLICT (signature_hash) DO NOTHING`;
-  if (used.count === 0) throw apiError('LOGIN_REPLAYED');
+  if (used.count === 0) throw apiError(refusal);
 }
 
 async function storeMember(
   tx: Transaction,
   profile: LoginProfile,
   role: Member['role'],
+  unsaid: readonly ProfileField[],
 ): Promise<Login['member']> {
   const { id, username = null, first_name = null, last_name = null, photo_url = null } = profile;
   const row = { id: String(id), username, first_name, last_name, photo_url, role };
-  await tx`
+  const next = (field: ProfileField) =>
+    unsaid.includes(field)
+      ? tx`${tx(field)} = coalesce(EXCLUDED.${tx(field)}, users.${tx(field)})`
+      : tx`${tx(field)} = EXCLUDED.${tx(field)}`;
+  const [member] = await tx<[Login['member']]>`
     INSERT INTO users ${tx(row)}
     ON CONFLICT (id) DO UPDATE SET
-      username = EXCLUDED.username, first_name = EXCLUDED.first_name, last_name = EXCLUDED.last_name,
-      photo_url = EXCLUDED.photo_url, role = EXCLUDED.role, last_login_at = now()`;
-  return row;
+      ${next('username')}, ${next('first_name')}, ${next('last_name')}, ${next('photo_url')},
+      role = EXCLUDED.role, last_login_at = now()
+    RETURNING id, username, first_name, last_name, photo_url, role`;
+  return member;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { SessionSecrets } from '../config.ts';
+import type { Secrets } from '../config.ts';
 
 /** `__Host-`: set over TLS, by this very host, for all its paths; no sibling host can plant one (RFC 6265bis). */
 const NAME = '__Host-session';
@@ -15,12 +15,12 @@ export function newSessionToken(): string {
 }
 
 /** What the database keeps of a new session's token: whoever reads it there cannot log in with it. */
-export function hashToken([current]: SessionSecrets, token: string): Uint8Array {
+export function hashToken([current]: Secrets, token: string): Uint8Array {
   return createHmac('sha256', current).update(token).digest();
 }
 
 /** What it may have kept of an older one's: its HMAC under each secret that is still accepted. */
-export function tokenHashes(secrets: SessionSecrets, token: string): Uint8Array[] {
+export function tokenHashes(secrets: Secrets, token: string): Uint8Array[] {
   return secrets.map((secret) => hashToken([secret], token));
 }
 
@@ -32,6 +32,12 @@ export function sessionCookie(token: string, maxAgeSeconds: number): string {
 /** The Set-Cookie value that takes it away. */
 export function clearedSessionCookie(): string {
   return `${NAME}=; ${ATTRIBUTES}; Max-Age=0`;
+}
+
+/** The session token of an `Authorization: Bearer` header (RFC 6750); undefined for any that we did not make. */
+export function readBearerToken(authorization: string): string | undefined {
+  const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
+  return token !== undefined && TOKEN.test(token) ? token : undefined;
 }
 
 /** The session token among a request's cookies; undefined when there is none that we could have made. */

@@ -1,5 +1,5 @@
 import type { Fragment } from 'postgres';
-import type { SessionSecrets } from '../config.ts';
+import type { Secrets } from '../config.ts';
 import type { Queryable, Sql } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { hashToken, newSessionToken, SESSION_SECONDS, tokenHashes } from './session-cookie.ts';
@@ -7,7 +7,7 @@ import { hashToken, newSessionToken, SESSION_SECONDS, tokenHashes } from './sess
 /** By what members are known. */
 export type Sessions = {
   sql: Sql;
-  sessionSecrets: SessionSecrets;
+  sessionSecrets: Secrets;
   /** Telegram ids of the administrators: who is among them now is one, whatever he was at his login. */
   adminIds: readonly string[];
 };
@@ -88,10 +88,12 @@ export async function whoIsThere(me: Me): Promise<Member> {
 
 export type NewSession = {
   userId: string;
-  loginMethod: 'widget';
+  loginMethod: 'widget' | 'miniapp' | 'oidc' | 'link' | 'backend';
   userAgent: string | undefined;
   /** The token of the session that the same browser had until now. */
   replaces?: string | undefined;
+  /** Seconds until it ends, used or not. Default {@link SESSION_SECONDS}. */
+  lifetime?: number;
 };
 
 /**
@@ -99,8 +101,8 @@ export type NewSession = {
  * that it replaces ends (OWASP ASVS 5.0, 7.2.4).
  */
 export async function startSession(
-  { tx, sessionSecrets }: { tx: Queryable; sessionSecrets: SessionSecrets },
-  { userId, loginMethod, userAgent, replaces }: NewSession,
+  { tx, sessionSecrets }: { tx: Queryable; sessionSecrets: Secrets },
+  { userId, loginMethod, userAgent, replaces, lifetime = SESSION_SECONDS }: NewSession,
 ): Promise<{ token: string; expiresAt: Date }> {
   const token = newSessionToken();
   const replaced = replaces === undefined ? [null] : tokenHashes(sessionSecrets, replaces);
@@ -111,7 +113,7 @@ export async function startSession(
     )
     INSERT INTO sessions (user_id, token_hmac, login_method, user_agent, expires_at)
     VALUES (${userId}, ${hashToken(sessionSecrets, token)}, ${loginMethod}, ${userAgent?.slice(0, 500) ?? null},
-            now() + make_interval(secs => ${SESSION_SECONDS}))
+            now() + make_interval(secs => ${lifetime}))
     RETURNING expires_at`;
   return { token, expiresAt: session.expires_at };
 }

@@ -2,6 +2,7 @@ import * as audit from '../audit/api.ts';
 import * as auth from '../auth/api.ts';
 import type { Contract } from '../http/contract.ts';
 import * as identity from '../identity/api.ts';
+import * as lifecycle from '../lifecycle/api.ts';
 import * as pds from '../pds/api.ts';
 import * as docs from './api.ts';
 
@@ -9,6 +10,7 @@ import * as docs from './api.ts';
 export const SUBSYSTEMS = {
   auth: { title: 'Logins and sessions', api: auth },
   pds: { title: 'Identities', api: pds },
+  lifecycle: { title: 'Custody of the credentials', api: lifecycle },
   identity: { title: 'Resolution by host', api: identity },
   audit: { title: 'The audit log', api: audit },
   docs: { title: 'This documentation', api: docs },

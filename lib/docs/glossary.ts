@@ -2,6 +2,8 @@
 export type Word = { readonly means: string; readonly example?: unknown };
 
 const HASH = '5f'.repeat(32);
+/** 256 bits, base64url. */
+const TOKEN = 'p0uV3uZQ'.repeat(5).concat('abc');
 const ALICE_DID = 'did:web:alice-nf5wn3.pnptv.example';
 
 /**
@@ -18,6 +20,8 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   photo_url: { means: 'Picture at Telegram', example: 'https://t.me/i/userpic/320/alice.jpg' },
   auth_date: { means: 'When Telegram signed this login, in seconds since 1970', example: 1_795_512_600 },
   hash: { means: "Telegram's signature over all other fields", example: HASH },
+  token: { means: 'The one-use part of the link', example: TOKEN },
+  'exchangeCode.code': { means: 'What the backend was answered with', example: TOKEN },
   member: { means: 'Who is logged in' },
   role: { means: 'What the member may do' },
   pds: { means: "The state of the member's identity" },

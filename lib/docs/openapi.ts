@@ -58,6 +58,7 @@ export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: str
           schema: { type: 'string' },
         },
         'retry-after': { description: 'Seconds to wait.', schema: { type: 'integer' } },
+        location: { description: 'Where to go on.', schema: { type: 'string' } },
       },
       securitySchemes: {
         session: {
@@ -65,6 +66,26 @@ export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: str
           in: 'cookie',
           name: '__Host-session',
           description: 'Set by a login; ends after 7 days without use, and after 30 days.',
+        },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'What the login of a Mini App answers with, for pages where no cookie is sent; good for an hour.',
+        },
+        backend: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'x-pds-signature',
+          description:
+            'HMAC-SHA256 under one of INTERNAL_API_KEYS, in hex, over the lines `v1`, method, path, x-pds-timestamp ' +
+            '(seconds since 1970), x-pds-nonce (16 to 64 characters of A-Z, a-z, 0-9, - and _; used once) and the SHA-256 of the body in hex, joined by line feeds.',
+        },
+        telegram: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'x-telegram-bot-api-secret-token',
+          description: 'TELEGRAM_WEBHOOK_SECRET, which Telegram sends with every update.',
         },
       },
     },

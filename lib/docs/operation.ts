@@ -26,20 +26,24 @@ export type Operation = {
   security: Record<string, string[]>[];
   parameters: Parameter[];
   requestBody?: { required: true; content: Record<string, Media> };
+  /** What the second factor has to be confirmed for: the body of POST /api/auth/2fa/step-up. */
+  'x-step-up'?: { operation: string; target: string | null };
   responses: Record<string, Response>;
 };
 
 /** With roles in place of scopes, as OpenAPI 3.1 allows for a key: https://spec.openapis.org/oas/v3.1.1#security-requirement-object */
 const SECURITY: Readonly<Record<Access, Operation['security']>> = {
   public: [],
-  member: [{ session: [] }],
+  member: [{ session: [] }, { bearer: [] }],
   admin: [{ session: ['admin'] }],
+  backend: [{ backend: [] }],
+  telegram: [{ telegram: [] }],
 };
 const HEADERS = { 'x-request-id': { $ref: '#/components/headers/x-request-id' } };
 
 /** A contract as an operation of OpenAPI 3.1; what several share lies in the components (openapi.ts). */
 export function operationOf(contract: Contract, tag: string): Operation {
-  const { operationId, summary, access, params, query, body } = contract;
+  const { operationId, summary, access, params, query, body, redirect, stepUp } = contract;
   return {
     operationId,
     summary,
@@ -47,7 +51,11 @@ export function operationOf(contract: Contract, tag: string): Operation {
     security: SECURITY[access],
     parameters: [...parametersOf('path', params, operationId), ...parametersOf('query', query, operationId)],
     ...(body && { requestBody: { required: true, content: jsonMedia(body, operationId) } }),
-    responses: { 200: successOf(contract), ...refusalResponses(contract) },
+    ...(stepUp && { 'x-step-up': { operation: operationId, target: stepUp.target ?? null } }),
+    responses: {
+      ...(redirect ? { [redirect]: redirectTo(summary) } : { 200: successOf(contract) }),
+      ...refusalResponses(contract),
+    },
   };
 }
 
@@ -100,6 +108,14 @@ function successOf({ operationId, summary, data, paginated, bare }: Contract): R
     ...(paginated && { pagination: { limit: 10, offset: 0, total: 1 } }),
   };
   return { ...response, content: { 'application/json': { schema, example } } };
+}
+
+function redirectTo(description: string): Response {
+  return {
+    description,
+    headers: { ...HEADERS, location: { $ref: '#/components/headers/location' } },
+    content: {},
+  };
 }
 
 function refusalResponses(contract: Contract): Record<string, Response> {

@@ -4,7 +4,7 @@ import type { Log } from '../observability/log.ts';
 import type { Contract, HostKind } from './contract.ts';
 import { ERROR_CODES, type ErrorCode, isErrorCode } from './error-codes.ts';
 import type { ApiAnswer } from './event.ts';
-import type { RawAnswer, Result } from './request.ts';
+import type { RawAnswer, Redirect, Result } from './request.ts';
 
 /** What every answer carries, whatever it says. OWASP ASVS 5.0, 3.4. */
 const SECURITY_HEADERS = {
@@ -29,13 +29,21 @@ function jsonAnswer(statusCode: number, body: unknown): ApiAnswer {
 }
 
 /** What a handler returned, as the contract says it leaves: in the envelope, or as it is. */
-export function envelope<C extends Contract>({ data, paginated, download }: C, result: Result<C>): ApiAnswer {
+export function envelope<C extends Contract>(
+  { data, paginated, download, redirect }: C,
+  result: Result<C>,
+): ApiAnswer {
+  if (redirect) {
+    const { location } = result as Redirect;
+    return { statusCode: redirect, headers: { location, 'cache-control': 'no-store' } };
+  }
   if (!data) {
-    const { body, contentType, cacheControl, contentSecurityPolicy } = result as RawAnswer;
+    const { body, contentType, cacheControl, contentSecurityPolicy, referrerPolicy } = result as RawAnswer;
     const headers = {
       'content-type': contentType,
       'cache-control': cacheControl,
       ...(contentSecurityPolicy !== undefined && { 'content-security-policy': contentSecurityPolicy }),
+      ...(referrerPolicy !== undefined && { 'referrer-policy': referrerPolicy }),
     };
     return { statusCode: 200, headers, body };
   }

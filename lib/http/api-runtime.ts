@@ -1,3 +1,4 @@
+import { type Limiter, limitUse } from '../auth/rate-limit.ts';
 import type { Sessions } from '../auth/session.ts';
 import { readSettings, type SettingName, type Settings } from '../config.ts';
 import { connect } from '../db/connect.ts';
@@ -23,9 +24,11 @@ export async function openPublicApi<Name extends SettingName = never>(
     applicationName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'api',
     max: connections,
   });
+  const limit: Limiter = (operation, uses) => limitUse(sql, operation, uses);
   return {
     settings,
     sql,
+    limit,
     log: openLog('api'),
     awake: wakeAfterFreeze(sql),
     hosts: settings satisfies Settings<PublicSetting>,

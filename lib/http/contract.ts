@@ -1,8 +1,12 @@
 import type * as z from 'zod/mini';
+import type { Limit } from '../auth/rate-limit.ts';
 import type { ErrorCode } from './error-codes.ts';
 
-/** Who may call a route. The `route()` wrapper enforces it; a test walks every contract. */
-export type Access = 'public' | 'member' | 'admin';
+/**
+ * Who may call a route: whoever has a session, an administrator, a backend that signs its requests with one of
+ * INTERNAL_API_KEYS, Telegram with TELEGRAM_WEBHOOK_SECRET. The `route()` wrapper enforces it; a test walks every contract.
+ */
+export type Access = 'public' | 'member' | 'admin' | 'backend' | 'telegram';
 /** Which kind of host answers: the app's own origin, or a member's name under PDS_DOMAIN. */
 export type HostKind = 'app' | 'member';
 
@@ -23,14 +27,25 @@ export type Contract<
   readonly path: `/${string}`;
   readonly access: Access;
   readonly host: HostKind;
+  /**
+   * The route needs a second factor: a step-up for this operation, used up by the handler (auth/step-up.ts). `target`
+   * names the parameter of the path, or the field of the body, whose value the step-up must be for.
+   */
+  readonly stepUp?: { readonly target?: string };
+  /** How often a member, and a network, may use it; whoever does more is refused with `RATE_LIMITED`. */
+  readonly limits?: { readonly member?: Limit; readonly address?: Limit };
   readonly query?: Query;
   /** Of the parameters in the path, e.g. `{id}`: one for each. */
   readonly params?: Params;
   /** Absent: the route takes no body, and one that is sent is refused. */
   readonly body?: Body;
+  /** Of a route whose bodies may be longer than 16 KiB: what they have at most. */
+  readonly maxBodyBytes?: number;
   readonly data?: Data;
   /** Of a route without `data`: what its answer is, and an example of it. */
   readonly bare?: { readonly contentType: string; readonly example: unknown };
+  /** Of a route that answers with nothing but the way to another page: its status. */
+  readonly redirect?: 302 | 303;
   /** The answer also holds `pagination {limit, offset, total}`. */
   readonly paginated?: boolean;
   /** The name under which a browser keeps the answer as a file, instead of showing it. */

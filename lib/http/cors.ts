@@ -14,7 +14,7 @@ const TO_GUESTS = {
 const METHODS: readonly Contract['method'][] = ['GET', 'POST', 'PATCH', 'DELETE'];
 const TO_PREFLIGHTS = {
   'access-control-allow-methods': METHODS.join(', '),
-  'access-control-allow-headers': 'content-type',
+  'access-control-allow-headers': 'authorization, content-type',
   // Two hours: no browser remembers it for longer.
   'access-control-max-age': '7200',
   'cache-control': 'no-store',

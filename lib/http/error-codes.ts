@@ -26,6 +26,28 @@ export const ERROR_CODES = {
     message: 'This login is dated in the future: log in with Telegram again.',
   },
   LOGIN_REPLAYED: { status: 401, message: 'This login was used before: log in with Telegram again.' },
+  LOGIN_STATE_INVALID: {
+    status: 401,
+    message: 'This login was begun in another browser, over 10 minutes ago, or is done: begin it again.',
+  },
+  LOGIN_REFUSED: { status: 401, message: 'Telegram did not confirm this login: log in with Telegram again.' },
+  LOGIN_TOKEN_INVALID: {
+    status: 401,
+    message: 'This login link or code is unknown, too old or was used before: ask for a new one.',
+  },
+  SIGNATURE_INVALID: {
+    status: 401,
+    message: 'The request is not signed by a key that we accept: check the key and what is signed.',
+  },
+  SIGNATURE_EXPIRED: {
+    status: 401,
+    message: 'The request was signed over 5 minutes ago or in the future: check the clock and sign it anew.',
+  },
+  SIGNATURE_REPLAYED: {
+    status: 401,
+    message: 'A request with this nonce was here before: sign it with a new one.',
+  },
+  WEBHOOK_SECRET_INVALID: { status: 401, message: 'Only Telegram, with our secret token, may call this.' },
 
   EDGE_REQUIRED: { status: 403, message: 'Requests come through the public address of this service only.' },
   ORIGIN_FORBIDDEN: {
@@ -33,16 +55,45 @@ export const ERROR_CODES = {
     message: 'Browsers may call this from our own pages and those of allowed origins only.',
   },
   ADMIN_REQUIRED: { status: 403, message: 'This route is for administrators.' },
+  STEP_UP_REQUIRED: {
+    status: 403,
+    message: 'This needs your second factor: confirm this operation with POST /api/auth/2fa/step-up first.',
+  },
+  LOGIN_NOT_FRESH: {
+    status: 403,
+    message:
+      'A second factor is set up right after a login only: log in again, then repeat this within 10 minutes.',
+  },
+  CODE_INVALID: {
+    status: 403,
+    message: 'This code is wrong, too old or was used before: enter the next one that your app shows.',
+  },
 
   NOT_FOUND: { status: 404, message: 'There is nothing at this address: check the host name and the path.' },
   HOST_UNKNOWN: { status: 404, message: 'No identity is served at this host name.' },
   SESSION_NOT_FOUND: { status: 404, message: 'You have no such session (any more): look at the list.' },
   MEMBER_NOT_FOUND: { status: 404, message: 'There is no such member: he has to log in once.' },
+  BACKUP_NOT_FOUND: { status: 404, message: 'You have no such backup: look at the list.' },
+  LOGIN_METHOD_OFF: { status: 404, message: 'This way to log in is not set up here: take another one.' },
   IDENTITY_NOT_FOUND: { status: 404, message: 'You have no identity yet: ask for one with retry-provision.' },
 
   IDENTITY_NOT_READY: {
     status: 409,
     message: 'Your identity is not active yet: wait until its status is "active".',
+  },
+  TOTP_NOT_ENROLLED: {
+    status: 409,
+    message: 'You have no second factor yet: set one up with POST /api/auth/2fa/enroll.',
+  },
+  TOTP_ALREADY_ENROLLED: {
+    status: 409,
+    message: 'You have a second factor already: disable it first to set up another one.',
+  },
+  BACKUP_EXPIRED: { status: 409, message: 'This backup has expired: take a newer one.' },
+  BACKUP_USED: { status: 409, message: 'This backup was restored before: take another one.' },
+  RESTORE_IN_PROGRESS: {
+    status: 409,
+    message: 'Another backup is being restored at the moment: wait until that is over.',
   },
   LOG_TOO_LARGE: {
     status: 409,

@@ -14,7 +14,7 @@ export async function readInput(
   contract: Contract,
   event: ApiEvent,
 ): Promise<{ body: unknown; query: unknown; params: unknown }> {
-  const body = readBody(event);
+  const body = readBody(event, contract.maxBodyBytes);
   if (!contract.body) refuseBody(body);
   return {
     body: contract.body && validate(contract.body, body, 'body'),

@@ -1,7 +1,10 @@
 import type * as z from 'zod/mini';
+import type { Limiter } from '../auth/rate-limit.ts';
 import type { Me, Member, Sessions } from '../auth/session.ts';
+import type { StepUpNeed } from '../auth/step-up.ts';
 import type { Log } from '../observability/log.ts';
 import type { Contract } from './contract.ts';
+import type { ApiEvent } from './event.ts';
 import type { HostSettings, Origin } from './host.ts';
 
 /** What any route needs. */
@@ -11,16 +14,25 @@ export type PublicRouteDeps = {
   /** Awaited before the database is asked anything: see lib/db/wake.ts. */
   awake?: () => Promise<void>;
 };
-/** A member's or an admin's route needs to know members beside it. */
+/** A member's or an admin's route needs to know members beside it, a signed one how to check who signed. */
 export type RouteDeps<C extends Contract> = PublicRouteDeps &
-  (C['access'] extends 'public' ? { sessions?: Sessions } : { sessions: Sessions });
+  (C['limits'] extends object ? { limit: Limiter } : { limit?: Limiter }) &
+  (C['access'] extends 'member' | 'admin' ? { sessions: Sessions } : { sessions?: Sessions }) &
+  (C['access'] extends 'backend' | 'telegram' ? { admit: Admit } : { admit?: Admit });
+/**
+ * Throws unless the request was made by whom the route is for. Returns what tells a signed request from all others, for
+ * its handler to use up: such a request counts once.
+ */
+export type Admit = (event: ApiEvent) => Promise<string | undefined>;
 
-/** Nobody in particular; who reads, as a query can find him; or who changes something, found already. */
-type Asker<C extends Contract> = C['access'] extends 'public'
-  ? unknown
-  : C['method'] extends 'GET'
+/** Nobody in particular; a request that a backend signed; who reads, as a query can find him; or who changes something, found already. */
+type Asker<C extends Contract> = C['access'] extends 'member' | 'admin'
+  ? C['method'] extends 'GET'
     ? { me: Me }
-    : { member: Member };
+    : { member: Member } & (C['stepUp'] extends object ? { stepUp: StepUpNeed } : unknown)
+  : C['access'] extends 'backend'
+    ? { signature: string }
+    : unknown;
 
 type Output<Schema> = Schema extends z.ZodMiniType ? z.output<Schema> : undefined;
 
@@ -31,6 +43,8 @@ export type Request<C extends Contract> = Asker<C> &
     body: Output<C['body']>;
     params: Output<C['params']>;
     userAgent: string | undefined;
+    /** The `Accept-Language` header. */
+    acceptLanguage: string | undefined;
     /** As `name=value`. */
     cookies: readonly string[];
     /** Adds a Set-Cookie to the answer. */
@@ -49,6 +63,8 @@ export type RawAnswer = {
   cacheControl: string;
   /** In place of the policy that every answer has. */
   contentSecurityPolicy?: string;
+  /** In place of `no-referrer`, under which a browser hides even from us where a form comes from. */
+  referrerPolicy?: 'same-origin';
 };
 
 /** What the handler of a contract returns. */
@@ -56,6 +72,10 @@ export type Result<C extends Contract> = C['data'] extends z.ZodMiniType
   ? C extends { paginated: true }
     ? { data: z.output<C['data']>; pagination: Pagination }
     : z.output<C['data']>
-  : RawAnswer;
+  : C['redirect'] extends number
+    ? Redirect
+    : RawAnswer;
+/** `location`: an absolute URL, or a path of the app's origin. */
+export type Redirect = { location: string };
 
 export type Handler<C extends Contract> = (request: Request<C>) => Promise<Result<C>> | Result<C>;

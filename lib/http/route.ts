@@ -1,5 +1,8 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
+import { networkOf } from '../auth/rate-limit.ts';
+import type { Member } from '../auth/session.ts';
+import { needStepUp } from '../auth/step-up.ts';
 import { envelope, errorAnswer, withCommonHeaders } from './answer.ts';
 import { askerOf } from './asker.ts';
 import { refuseForeignPages } from './browser-origin.ts';
@@ -18,8 +21,8 @@ export type ApiHandler = (event: ApiEvent, context: Context) => Promise<ApiAnswe
 
 /**
  * Makes the Lambda of a contract out of what its route does. Every request goes the same way and stops at the first
- * step that refuses it: host → the browser's origin → session and role → body → fields → `handler`. What the handler
- * returns leaves in the envelope; what anything throws is mapped in answer.ts.
+ * step that refuses it: host → the browser's origin → session and role → body → fields → rate limits → `handler`. What
+ * the handler returns leaves in the envelope; what anything throws is mapped in answer.ts.
  */
 export function route<const C extends Contract>(
   contract: C,
@@ -44,17 +47,21 @@ export function route<const C extends Contract>(
     admitHost(deps.hosts, contract.host, origin);
     refuseForeignPages(deps.hosts, contract, event, origin);
     await deps.awake?.();
-    const asker = await askerOf(contract, deps.sessions, event);
+    const asker = await askerOf(contract, deps, event);
     const input = await readInput(contract, event).catch(async (refusal) => {
       await asker.insist(); // 401 goes before 400
       throw refusal;
     });
+    await countUse(contract, deps, asker.known.member, origin.address);
+    const stepUp = needStepUp(contract, asker.known.member, input);
     const newCookies: string[] = [];
     const request = {
       ...origin,
       ...asker.known,
       ...input,
+      stepUp,
       userAgent: event.headers['user-agent'],
+      acceptLanguage: event.headers['accept-language'],
       cookies: event.cookies ?? [],
       setCookie: (cookie: string) => void newCookies.push(cookie),
       log: logOf(event),
@@ -62,6 +69,7 @@ export function route<const C extends Contract>(
     };
     const result = await handler(request as unknown as Request<C>);
     await asker.insist();
+    if (stepUp && !stepUp.used) throw new Error(`${contract.operationId} did not ask for the second factor`);
     return finish(event, {
       ...envelope(contract, result),
       ...(newCookies.length > 0 && { cookies: newCookies }),
@@ -75,4 +83,18 @@ export function route<const C extends Contract>(
     timeoutEarlyInMillis: TIME_TO_ANSWER_MS,
     timeoutEarlyResponse,
   }).onError(({ event, error }) => finish(event, errorAnswer(error, logOf(event), requestIdOf(event))));
+}
+
+/** Counts a request that is in order against the limits of its contract. Throws `RATE_LIMITED` (429). */
+async function countUse(
+  { operationId, limits }: Contract,
+  { limit }: RouteDeps<Contract>,
+  member: Member | undefined,
+  address: string,
+): Promise<void> {
+  if (limits === undefined || limit === undefined) return;
+  await limit(operationId, [
+    ...(limits.member && member ? ([[member.id, limits.member]] as const) : []),
+    ...(limits.address ? ([[networkOf(address), limits.address]] as const) : []),
+  ]);
 }

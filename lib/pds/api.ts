@@ -59,8 +59,8 @@ export const retryProvision = contract({
   path: '/api/pds/retry-provision',
   access: 'member',
   host: 'app',
+  limits: { member: { max: 10, windowSeconds: 600 }, address: { max: 300, windowSeconds: 600 } },
   data: z.pick(identityInfo, { pnptv_uuid: true, pds_handle: true, pds_did: true, status: true }),
-  errors: ['RATE_LIMITED'],
 });
 
 export const health = contract({
@@ -121,17 +121,6 @@ export const healthChecks = contract({
       created_at: timestamp,
     }),
   ),
-});
-
-export const createBackup = contract({
-  operationId: 'createBackup',
-  summary: 'Back up the sealed credentials; the backup is kept for 30 days',
-  method: 'POST',
-  path: '/api/pds/create-backup',
-  access: 'member',
-  host: 'app',
-  data: z.object({ backup_id: z.number(), created_at: timestamp, expires_at: timestamp }),
-  errors: ['IDENTITY_NOT_READY', 'RATE_LIMITED'],
 });
 
 export const provision = contract({

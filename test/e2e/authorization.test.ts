@@ -1,13 +1,29 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
+import { type LoginTokenKind, makeLoginToken } from '../../lib/auth/login-token.ts';
+import { tokenHashes } from '../../lib/auth/session-cookie.ts';
 import { CONTRACTS } from '../../lib/docs/contracts.ts';
 import type { Access, Contract } from '../../lib/http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../../lib/http/error-codes.ts';
 import { type Answer, type AskOptions, ask } from './ask.ts';
 import { logIn } from './member-journey.ts';
-import { newcomer, openPlatform, type RunningPlatform, untilActive } from './running-platform.ts';
+import {
+  deployedSecret,
+  newcomer,
+  openPlatform,
+  type RunningPlatform,
+  untilActive,
+} from './running-platform.ts';
 
-const ASKERS = ['nobody', 'forger', 'logged out', 'member', 'other member', 'admin'] as const;
+const ASKERS = [
+  'nobody',
+  'forger',
+  'logged out',
+  'member',
+  'other member',
+  'member without step-up',
+  'admin',
+] as const;
 type Asker = (typeof ASKERS)[number];
 type Verdict = 'admitted' | ErrorCode;
 
@@ -16,7 +32,15 @@ const WITHOUT_SESSION = {
   forger: 'SESSION_REQUIRED',
   'logged out': 'SESSION_REQUIRED',
 } as const;
-const ADMITTED = { member: 'admitted', 'other member': 'admitted', admin: 'admitted' } as const;
+const ADMITTED = {
+  member: 'admitted',
+  'other member': 'admitted',
+  'member without step-up': 'admitted',
+  admin: 'admitted',
+} as const;
+/** A session, of whomever, is no signature. */
+const everybody = <V extends Verdict>(verdict: V) =>
+  Object.fromEntries(ASKERS.map((asker) => [asker, verdict])) as Record<Asker, V>;
 
 /** Who may call which routes. A new kind of access does not compile before it stands here. */
 const VERDICTS: Readonly<Record<Access, Readonly<Record<Asker, Verdict>>>> = {
@@ -26,10 +50,15 @@ const VERDICTS: Readonly<Record<Access, Readonly<Record<Asker, Verdict>>>> = {
     ...WITHOUT_SESSION,
     member: 'ADMIN_REQUIRED',
     'other member': 'ADMIN_REQUIRED',
+    'member without step-up': 'ADMIN_REQUIRED',
     admin: 'admitted',
   },
+  backend: everybody('SIGNATURE_INVALID'),
+  telegram: everybody('WEBHOOK_SECRET_INVALID'),
 };
 
+/** Whose sessions these are, and no second factor was shown in them. */
+const WITHOUT_STEP_UP: Asker = 'member without step-up';
 /** What is `member`'s own is not there for anybody else who is logged in, an administrator included. */
 const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = { revokeSession: 'SESSION_NOT_FOUND' };
 
@@ -41,6 +70,9 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   loginWidget: () => ({ body: signWidgetPayload(running.platform.botToken, newcomer()) }),
   provision: ({ id }) => ({ body: { userId: String(id) } }),
   revokeSession: async () => ({ params: { id: await newSessionId() } }),
+  showLoginLink: async ({ id }) => ({ params: { token: await newLoginToken('link', id) } }),
+  useLoginLink: async ({ id }) => ({ params: { token: await newLoginToken('link', id) } }),
+  exchangeCode: async ({ id }) => ({ body: { code: await newLoginToken('exchange', id) } }),
   didJson: ({ did }) => ({ host: did.slice('did:web:'.length) }),
   atprotoDid: ({ handle }) => ({ host: handle }),
 };
@@ -48,6 +80,7 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
 let running: RunningPlatform;
 let member: Target;
 let otherMember: TelegramUser;
+let sessionSecret: string;
 let logins = 0;
 
 /** Telegram signs one login of one member a second: with another name it is another login. */
@@ -64,6 +97,26 @@ async function newSessionId(): Promise<string> {
   return session?.id ?? '';
 }
 
+async function newLoginToken(kind: LoginTokenKind, id: number): Promise<string> {
+  const deps = { sql: running.sql, sessionSecrets: [sessionSecret] as const };
+  return (await makeLoginToken(deps, { kind, userId: String(id) })).token;
+}
+
+/** What the second factor leaves behind when it is shown for this request (lib/auth/step-up.ts). */
+async function stepUp(
+  { operationId, stepUp: need }: Contract,
+  cookie: string,
+  fields: Record<string, unknown>,
+) {
+  if (!need) return;
+  const target = need.target === undefined ? null : String(fields[need.target]);
+  const [hash] = tokenHashes([sessionSecret], cookie.slice(cookie.indexOf('=') + 1));
+  await running.sql`
+    INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
+    SELECT id, user_id, ${operationId}, ${target}, now() + interval '5 minutes' FROM sessions
+    WHERE token_hmac = ${hash as Uint8Array}`;
+}
+
 /** A cookie for one request; whatever that one ends, the next asker has a session of his own. */
 const COOKIES: Readonly<Record<Asker, () => Promise<string | undefined>>> = {
   nobody: async () => undefined,
@@ -75,11 +128,13 @@ const COOKIES: Readonly<Record<Asker, () => Promise<string | undefined>>> = {
   },
   member: () => logInAnew(member),
   'other member': () => logInAnew(otherMember),
+  'member without step-up': () => logInAnew(member),
   admin: () => logInAnew({ id: running.platform.adminTelegramId }),
 };
 
 beforeAll(async () => {
   running = await openPlatform();
+  sessionSecret = deployedSecret(running.dataDir, /session/i);
   const user = newcomer('patient_zero');
   otherMember = newcomer('neighbour');
   for (const each of [user, otherMember, { id: running.platform.adminTelegramId }]) await logInAnew(each);
@@ -101,13 +156,15 @@ async function state() {
   return counts;
 }
 
-function verdictOn({ operationId, access }: Contract, asker: Asker): Verdict {
+function verdictOn({ operationId, access, stepUp: need }: Contract, asker: Asker): Verdict {
   const verdict = VERDICTS[access][asker];
-  return verdict === 'admitted' && asker !== 'member' ? (OF_MEMBER_ONLY[operationId] ?? verdict) : verdict;
+  if (verdict !== 'admitted' || asker === 'member') return verdict;
+  if (asker === WITHOUT_STEP_UP) return need ? 'STEP_UP_REQUIRED' : verdict;
+  return OF_MEMBER_ONLY[operationId] ?? verdict;
 }
 
-function expectVerdict(answer: Answer, verdict: Verdict): void {
-  const status = verdict === 'admitted' ? 200 : ERROR_CODES[verdict].status;
+function expectVerdict(answer: Answer, { redirect }: Contract, verdict: Verdict): void {
+  const status = verdict === 'admitted' ? (redirect ?? 200) : ERROR_CODES[verdict].status;
   expect([answer.status, answer.json?.error?.code ?? 'admitted']).toEqual([status, verdict]);
 }
 
@@ -126,14 +183,16 @@ describe('every route', () => {
     const cookie = await COOKIES[asker]();
     const { params = {}, ...sent }: Sent = (await REQUESTS[operationId]?.(member)) ?? {};
     const address = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? '');
+    if (cookie !== undefined && asker !== WITHOUT_STEP_UP)
+      await stepUp(contract, cookie, { ...(sent.body as object), ...params });
     const before = await state();
     const answer = await ask(running.platform, method, address, { ...sent, cookie });
-    expectVerdict(answer, verdict);
+    expectVerdict(answer, contract, verdict);
     if (verdict !== 'admitted') {
       expect(answer.headers['set-cookie']).toBeUndefined();
       expect(await state()).toEqual(before);
     }
-    if (access === 'member' && asker !== 'member') {
+    if (access === 'member' && asker !== 'member' && asker !== WITHOUT_STEP_UP) {
       for (const theirs of [member.did, member.handle, `"${member.id}"`]) {
         expect(answer.text).not.toContain(theirs);
       }

@@ -31,7 +31,7 @@ export function expectDocumented(method: string, path: string, answered: Answere
 function problemOf(operation: Operation, at: readonly string[], { status, contentType, text }: Answered) {
   const response = operation.responses[status];
   if (!response) return 'is not documented for this route';
-  const [type, media] = Object.entries(response.content)[0] ?? ['none'];
+  const [type, media] = Object.entries(response.content)[0] ?? [''];
   if (essence(type) !== essence(contentType ?? '')) return `is ${contentType}, not ${type}`;
   if (!media || essence(type) !== 'application/json') return undefined;
   const validate = schemaAt([...at, 'responses', String(status), 'content', type, 'schema']);

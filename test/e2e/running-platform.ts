@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -67,6 +68,16 @@ export async function openPlatform(options: Partial<PlatformOptions> = {}): Prom
       await remove();
     },
   };
+}
+
+/** The value of the secret whose name matches, as the platform on this data was deployed with it. */
+export function deployedSecret(dataDir: string, name: RegExp): string {
+  const stored: { name: string; versions: { value: string }[] }[] = JSON.parse(
+    readFileSync(path.join(dataDir, 'secrets.json'), 'utf8'),
+  );
+  const value = stored.find((secret) => name.test(secret.name))?.versions.at(-1)?.value;
+  if (value === undefined) throw new Error(`no secret is named ${name}`);
+  return value;
 }
 
 let lastId = 7_000_000_000;

@@ -9,6 +9,7 @@ import { updateAccountPassword } from '../../lib/pds/admin.ts';
 import { type AskOptions, ask } from './ask.ts';
 import { type Opened, openEverySecret, spellings } from './opened-secrets.ts';
 import {
+  deployedSecret,
   newcomer,
   openPlatform,
   type RunningPlatform,
@@ -217,15 +218,6 @@ function listenIn(messages: string[]): void {
     for (const { Body = '' } of answer.Messages ?? []) messages.push(Body);
     return answer;
   });
-}
-
-function deployedSecret(dataDir: string, name: RegExp): string {
-  const stored: { name: string; versions: { value: string }[] }[] = JSON.parse(
-    readFileSync(path.join(dataDir, 'secrets.json'), 'utf8'),
-  );
-  const value = stored.find((secret) => name.test(secret.name))?.versions.at(-1)?.value;
-  if (value === undefined) throw new Error(`no secret is named ${name}`);
-  return value;
 }
 
 function filesIn(directory: string): string[] {

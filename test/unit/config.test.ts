@@ -144,12 +144,15 @@ describe('settings', () => {
     expect(secrets.map(([name]) => name).sort()).toMatchInlineSnapshot(`
       [
         "DATABASE_URL",
+        "INTERNAL_API_KEYS",
         "PDS_ADMIN_PASSWORD",
         "PDS_ENCRYPTION_KEY",
         "PDS_ORIGIN_SECRET",
         "PDS_RATE_LIMIT_BYPASS_KEY",
         "SESSION_SECRET",
         "TELEGRAM_BOT_TOKEN",
+        "TELEGRAM_OIDC_CLIENT_SECRET",
+        "TELEGRAM_WEBHOOK_SECRET",
       ]
     `);
   });

@@ -285,8 +285,8 @@ it('counts logins per network and says when to come back', async () => {
   const sourceIp = '2001:db8:1:2::1';
   await db`
     INSERT INTO rate_limits (bucket, window_start, hits)
-    VALUES ('login:2001:db8:1:2::/64', date_bin('1 minute', now(), 'epoch'), 600),
-           ('login:2001:db8:1:2::/64', date_bin('1 minute', now(), 'epoch') + interval '1 minute', 600)`;
+    VALUES ('loginWidget:2001:db8:1:2::/64', date_bin('1 minute', now(), 'epoch'), 600),
+           ('loginWidget:2001:db8:1:2::/64', date_bin('1 minute', now(), 'epoch') + interval '1 minute', 600)`;
   const { status, error, headers } = await login({ body: signedLogin(), sourceIp });
   expect([status, error?.code]).toEqual([429, 'RATE_LIMITED']);
   expect(Number(headers['retry-after'])).toBeGreaterThan(0);

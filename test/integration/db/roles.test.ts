@@ -190,6 +190,7 @@ describe('the grants', () => {
     expect(rows.map(({ grantee, privilege, table }) => `${grantee} ${privilege} ${table}`)).toEqual([
       'pds_api DELETE totp_factors',
       'pds_worker DELETE login_nonces',
+      'pds_worker DELETE login_tokens',
       'pds_worker DELETE pds_credential_backups',
       'pds_worker DELETE pds_provisioning_queue',
       'pds_worker DELETE rate_limits',

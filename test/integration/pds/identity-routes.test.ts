@@ -8,6 +8,7 @@ import { connect, type Sql } from '../../../lib/db/connect.ts';
 import type { Contract } from '../../../lib/http/contract.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import * as identityContracts from '../../../lib/identity/api.ts';
+import { createBackup } from '../../../lib/lifecycle/api.ts';
 import { backUpCredentials, backupPlace } from '../../../lib/lifecycle/backup.ts';
 import * as contracts from '../../../lib/pds/api.ts';
 import { readMessage } from '../../../lib/provisioning/queue.ts';
@@ -31,13 +32,13 @@ const FUNCTIONS = {
   health: () => import('../../../functions/pds/health.ts'),
   healthChecks: () => import('../../../functions/pds/health-checks.ts'),
   provisioningLog: () => import('../../../functions/pds/provisioning-log.ts'),
-  createBackup: () => import('../../../functions/pds/create-backup.ts'),
+  createBackup: () => import('../../../functions/lifecycle/create-backup.ts'),
   retryProvision: () => import('../../../functions/pds/retry-provision.ts'),
   provision: () => import('../../../functions/pds/provision.ts'),
   healthz: () => import('../../../functions/pds/healthz.ts'),
 };
 
-const CONTRACTS: Record<keyof typeof FUNCTIONS, Contract> = { ...contracts };
+const CONTRACTS: Record<keyof typeof FUNCTIONS, Contract> = { ...contracts, createBackup };
 
 function ask(operation: keyof typeof FUNCTIONS, options: Call = {}) {
   return call(routes[operation] as ApiHandler, CONTRACTS[operation], options);

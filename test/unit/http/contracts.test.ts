@@ -2,23 +2,26 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
-import * as audit from '../../../lib/audit/api.ts';
-import * as auth from '../../../lib/auth/api.ts';
-import * as docs from '../../../lib/docs/api.ts';
-import type { Contract } from '../../../lib/http/contract.ts';
+import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import { isErrorCode } from '../../../lib/http/error-codes.ts';
-import * as identity from '../../../lib/identity/api.ts';
-import * as pds from '../../../lib/pds/api.ts';
 
-const contracts = Object.entries({ audit, auth, docs, identity, pds }).flatMap(([subsystem, api]) =>
-  Object.values(api)
-    .filter((value): value is Contract => 'operationId' in value)
-    .map((contract) => ({ subsystem, ...contract })),
-);
-
-describe.each(contracts)(
+describe.each(CONTRACTS)(
   '$method $path',
-  ({ subsystem, operationId, errors = [], path: at, access, host, params, data, bare }) => {
+  ({
+    subsystem,
+    operationId,
+    errors = [],
+    path: at,
+    access,
+    host,
+    params,
+    data,
+    bare,
+    redirect,
+    stepUp,
+    method,
+    body,
+  }) => {
     it('has its function', () => {
       const file = `${operationId.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.ts`;
       expect(existsSync(path.resolve(import.meta.dirname, '../../../functions', subsystem, file))).toBe(true);
@@ -36,23 +39,41 @@ describe.each(contracts)(
     it('is for members’ hosts if and only if it is well-known, public and bare', () => {
       const wellKnown = at.startsWith('/.well-known/');
       expect(host === 'member').toBe(wellKnown);
-      expect(data === undefined).toBe(wellKnown || subsystem === 'docs');
-      if (wellKnown) expect(access).toBe('public');
+      if (wellKnown) expect([access, data]).toEqual(['public', undefined]);
     });
 
-    it('says what its answer is: data or something bare', () => {
-      expect(data === undefined).toBe(bare !== undefined);
+    it('says what its answer is: data, something bare or the way to another page', () => {
+      expect([data, bare, redirect].filter((form) => form !== undefined)).toHaveLength(1);
+    });
+
+    it('asks for a second factor for a change only, by a member, for a target that it has', () => {
+      if (!stepUp) return;
+      expect([method === 'GET', access]).toEqual([false, 'member']);
+      const fields = [params, body].flatMap((one) =>
+        one instanceof z.ZodMiniObject ? Object.keys(one.shape) : [],
+      );
+      if (stepUp.target !== undefined) expect(fields).toContain(stepUp.target);
     });
   },
 );
 
 it('leaves nothing open but logins, health, the documentation and well-known documents', () => {
-  const open = contracts.filter(({ access }) => access === 'public').map(({ operationId }) => operationId);
-  expect(open.sort()).toEqual(['atprotoDid', 'didJson', 'docsPage', 'healthz', 'loginWidget', 'openapiJson']);
+  const open = CONTRACTS.filter(({ access }) => access === 'public').map(({ operationId }) => operationId);
+  expect(open.sort()).toEqual([
+    'atprotoDid',
+    'didJson',
+    'docsPage',
+    'exchangeCode',
+    'healthz',
+    'loginWidget',
+    'openapiJson',
+    'showLoginLink',
+    'useLoginLink',
+  ]);
 });
 
 it('has each operation and each route once', () => {
-  const routes = contracts.map(({ method, path }) => `${method} ${path}`);
+  const routes = CONTRACTS.map(({ method, path }) => `${method} ${path}`);
   expect(new Set(routes).size).toBe(routes.length);
-  expect(new Set(contracts.map(({ operationId }) => operationId)).size).toBe(contracts.length);
+  expect(new Set(CONTRACTS.map(({ operationId }) => operationId)).size).toBe(CONTRACTS.length);
 });

@@ -235,7 +235,7 @@ describe('the page of an allowed origin', () => {
       'access-control-allow-origin': ALLOWED,
       'access-control-allow-credentials': 'true',
       'access-control-allow-methods': 'GET, POST, PATCH, DELETE',
-      'access-control-allow-headers': 'content-type',
+      'access-control-allow-headers': 'authorization, content-type',
       vary: 'Origin',
       'x-content-type-options': 'nosniff',
     });

@@ -12,11 +12,13 @@ const STATEFUL = {
   'AWS::S3::Bucket': ['auditroots50D0C8EC'],
   'AWS::SNS::Topic': ['operators6A13076E'],
   'AWS::SecretsManager::Secret': [
+    'INTERNALAPIKEYSACF3AEE3',
     'PDSADMINPASSWORDB1DC132E',
     'PDSORIGINSECRETA72BA5A7',
     'PDSRATELIMITBYPASSKEY51CA9805',
     'SESSIONSECRET0B4D0058',
     'TELEGRAMBOTTOKENC22BCF31',
+    'TELEGRAMWEBHOOKSECRET56241EF1',
     'databasedatabaseapiF29B5904',
     'databasedatabaseownerB6946ADC',
     'databasedatabaseworkerDFC271E5',

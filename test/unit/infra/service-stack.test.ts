@@ -1,21 +1,16 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
-import { isContract, kebabCase } from '../../../infra/routes.ts';
-import * as audit from '../../../lib/audit/api.ts';
-import * as auth from '../../../lib/auth/api.ts';
-import * as docs from '../../../lib/docs/api.ts';
-import * as identity from '../../../lib/identity/api.ts';
-import * as pds from '../../../lib/pds/api.ts';
+import { kebabCase } from '../../../infra/routes.ts';
+import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { allResources, functionsOf, LOCAL, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
 
 const production = synthesize(PRODUCTION);
 const local = synthesize(LOCAL);
-const contracts = Object.entries({ audit, auth, docs, identity, pds }).flatMap(([subsystem, api]) =>
-  Object.values(api)
-    .filter(isContract)
-    .map((contract) => ({ ...contract, functionId: `${subsystem}-${kebabCase(contract.operationId)}` })),
-);
+const contracts = CONTRACTS.map((contract) => ({
+  ...contract,
+  functionId: `${contract.subsystem}-${kebabCase(contract.operationId)}`,
+}));
 
 describe('service stack', () => {
   it('gives every contract exactly one route, and has no other but for preflights', () => {

@@ -1,13 +1,9 @@
 import { globSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { isContract, kebabCase } from '../../../infra/routes.ts';
-import * as audit from '../../../lib/audit/api.ts';
-import * as auth from '../../../lib/auth/api.ts';
+import { kebabCase } from '../../../infra/routes.ts';
 import { SETTINGS, type SettingName } from '../../../lib/config.ts';
-import * as docs from '../../../lib/docs/api.ts';
-import * as identity from '../../../lib/identity/api.ts';
-import * as pds from '../../../lib/pds/api.ts';
+import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import { functionsOf, PRODUCTION, synthesize } from './synthesized.ts';
 
 const FUNCTIONS = path.resolve(import.meta.dirname, '../../../functions');
@@ -72,11 +68,7 @@ function environmentOf(id: string): string[] {
 
 describe('functions', () => {
   it('are the contracts, the workers and the migration, no more and no less', () => {
-    const contracts = Object.entries({ audit, auth, docs, identity, pds }).flatMap(([subsystem, api]) =>
-      Object.values(api)
-        .filter(isContract)
-        .map(({ operationId }) => `${subsystem}-${kebabCase(operationId)}`),
-    );
+    const contracts = CONTRACTS.map(({ subsystem, operationId }) => `${subsystem}-${kebabCase(operationId)}`);
     const others = [
       'audit-seal-root',
       'auth-preflight',

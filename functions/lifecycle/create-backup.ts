@@ -1,18 +1,15 @@
-import { limit } from '../../lib/auth/rate-limit.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
+import { createBackup } from '../../lib/lifecycle/api.ts';
 import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
-import { createBackup } from '../../lib/pds/api.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 
 const { settings, sql, ...api } = await openApi(['PDS_ENVIRONMENT', 'PDS_KMS_KEY_ID', 'PDS_ENCRYPTION_KEY'], {
   connections: 2, // the vault's beside the transaction's
 });
 const vault = await openVault(settings, sql);
-const LIMIT = { max: 10, windowSeconds: 3600 };
 
 export const handler = route(createBackup, api, async ({ member }) => {
-  await limit(sql, 'create-backup', member.id, LIMIT);
   const backup = await sql.begin((tx) => backUpCredentials({ tx, vault }, member.id, 'manual'));
   return {
     backup_id: backup.id,

@@ -1,0 +1,29 @@
+import type { Log } from '../observability/log.ts';
+import { wakeWorker } from '../pds/wake-worker.ts';
+import type { SendDeps } from '../provisioning/queue.ts';
+import type { Arrival, Login } from './log-in.ts';
+import { SESSION_SECONDS, sessionCookie } from './session-cookie.ts';
+import { type SessionInfo, showSession } from './show-session.ts';
+
+type ArrivalDeps = SendDeps & { provisioningEnabled: boolean };
+
+/** Tells the worker what a member's coming set in motion. Never throws: the relay makes up for it. */
+export async function followArrival(
+  deps: ArrivalDeps,
+  log: Log,
+  { identity, queued }: Arrival,
+): Promise<void> {
+  log.info('logged in', { pnptv_uuid: identity.pnptv_uuid });
+  await wakeWorker({ ...deps, log }, queued);
+}
+
+/** What every door answers to a browser: the session in a cookie, and who is in with his identity. */
+export async function answerLogin(
+  deps: ArrivalDeps,
+  { log, setCookie }: { log: Log; setCookie(cookie: string): void },
+  login: Login,
+): Promise<SessionInfo> {
+  await followArrival(deps, log, login);
+  setCookie(sessionCookie(login.token, SESSION_SECONDS));
+  return showSession(login.member, login.expiresAt, login.identity);
+}

@@ -1,0 +1,44 @@
+import type { Transaction } from '../db/connect.ts';
+import type { Contract } from '../http/contract.ts';
+import { apiError } from '../http/error-codes.ts';
+import type { Member } from './session.ts';
+
+/** The second factor that a request needs: for this operation on this target, from this very session. */
+export type StepUpNeed = {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly operation: string;
+  readonly target: string | null;
+  /** True from {@link useStepUp} on. */
+  used: boolean;
+};
+
+/** What a request of this contract needs; undefined when a session is enough. */
+export function needStepUp(
+  { operationId, stepUp }: Contract,
+  member: Member | undefined,
+  { params, body }: { params: unknown; body: unknown },
+): StepUpNeed | undefined {
+  if (stepUp === undefined) return undefined;
+  if (member === undefined) throw new Error('only a member who changes something has a second factor');
+  const fields: Record<string, unknown> = { ...(body as object), ...(params as object) };
+  const target = stepUp.target === undefined ? null : String(fields[stepUp.target]);
+  return { userId: member.id, sessionId: member.session_id, operation: operationId, target, used: false };
+}
+
+/**
+ * Uses up the step-up that a request needs, as part of the caller's transaction: when that does not commit, the
+ * step-up can be used again. Of any number of requests at the same time each takes one of its own.
+ * Throws `STEP_UP_REQUIRED` (403) when there is none: never made, over 5 minutes old, used, or for something else.
+ */
+export async function useStepUp(tx: Transaction, need: StepUpNeed): Promise<void> {
+  const { userId, sessionId, operation, target } = need;
+  const used = await tx`
+    UPDATE step_ups SET used_at = now() WHERE id = (
+      SELECT id FROM step_ups
+      WHERE session_id = ${sessionId} AND user_id = ${userId} AND operation = ${operation}
+        AND target IS NOT DISTINCT FROM ${target} AND used_at IS NULL AND expires_at > now()
+      ORDER BY created_at LIMIT 1 FOR UPDATE)`;
+  if (used.count === 0) throw apiError('STEP_UP_REQUIRED');
+  need.used = true;
+}
