@@ -7,6 +7,16 @@ import { type AlarmText, addAlarm, PERIOD } from './alarm.ts';
 /** What a subsystem puts on the dashboard: its title and its row of graphs. */
 export type Watched = { readonly title: string; readonly row: readonly IWidget[] };
 
+/** An alarm adds up ten metrics at most (CloudWatch, "Metric math"). */
+const MOST_IN_AN_ALARM = 10;
+
+function inAlarmSizes(functions: readonly Lambda[]): Lambda[][] {
+  const count = Math.ceil(functions.length / MOST_IN_AN_ALARM);
+  return Array.from({ length: count }, (_, index) =>
+    functions.slice(index * MOST_IN_AN_ALARM, (index + 1) * MOST_IN_AN_ALARM),
+  );
+}
+
 /** Alarms and graphs that every group of functions has. */
 export function watchRoutes(
   scope: Construct,
@@ -15,27 +25,30 @@ export function watchRoutes(
   operators: ITopic,
   text: AlarmText,
 ): Watched {
-  addAlarm(
-    scope,
-    'errors',
-    {
-      metric: total(functions, 'errors', (fn) => fn.metricErrors({ period: PERIOD })),
-      threshold: 2,
-      ...text,
-    },
-    operators,
-  );
-  addAlarm(
-    scope,
-    'throttles',
-    {
-      metric: total(functions, 'throttles', (fn) => fn.metricThrottles({ period: PERIOD })),
-      threshold: 0,
-      means: `Functions of ${title} are turned away: the account's Lambda concurrency is used up.`,
-      todo: 'look for a burst in the dashboard (or at the WAF, if it is an attack) and raise the quota "Concurrent executions".',
-    },
-    operators,
-  );
+  inAlarmSizes(functions).forEach((some, index) => {
+    const suffix = index === 0 ? '' : `-${index + 1}`;
+    addAlarm(
+      scope,
+      `errors${suffix}`,
+      {
+        metric: total(some, 'errors', (fn) => fn.metricErrors({ period: PERIOD })),
+        threshold: 2,
+        ...text,
+      },
+      operators,
+    );
+    addAlarm(
+      scope,
+      `throttles${suffix}`,
+      {
+        metric: total(some, 'throttles', (fn) => fn.metricThrottles({ period: PERIOD })),
+        threshold: 0,
+        means: `Functions of ${title} are turned away: the account's Lambda concurrency is used up.`,
+        todo: 'look for a burst in the dashboard (or at the WAF, if it is an attack) and raise the quota "Concurrent executions".',
+      },
+      operators,
+    );
+  });
   return { title, row: [durations(functions), failures(functions)] };
 }
 
