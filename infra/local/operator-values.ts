@@ -7,6 +7,10 @@ import { readPrivateFile, writePrivateFile } from './process/private-file.ts';
 export type OperatorValues = {
   /** Telegram's form: `<bot id>:<35 characters>`. No bot of Telegram has it. */
   botToken: string;
+  /** Signs the requests of a backend of one's own. */
+  internalApiKey: string;
+  /** Shows the webhook that an update comes from Telegram. */
+  webhookSecret: string;
   /** The PLC directory's port. */
   plcPort: number;
   /** The PDS's port where none is asked for: it stands in the DID documents of members. */
@@ -16,13 +20,14 @@ export type OperatorValues = {
 /** Makes these values once and keeps them in a file for their owner's eyes only. */
 export async function keepOperatorValues(file: string): Promise<OperatorValues> {
   const kept = readPrivateFile<OperatorValues>(file);
-  if (kept && (await isFree(kept.plcPort))) return kept;
   const values: OperatorValues = {
     botToken: `${randomInt(1_000_000_000, 9_999_999_999)}:${randomBytes(26).toString('base64url')}`,
-    pdsPort: await freePort(),
+    internalApiKey: randomBytes(32).toString('base64url'),
+    webhookSecret: randomBytes(32).toString('base64url'),
     ...kept,
+    pdsPort: kept?.pdsPort ?? (await freePort()),
     // Nothing that lasts names the PLC directory, so it may move out of a stranger's way.
-    plcPort: await freePort(),
+    plcPort: kept && (await isFree(kept.plcPort)) ? kept.plcPort : await freePort(),
   };
   writePrivateFile(file, JSON.stringify(values, null, 2));
   return values;

@@ -13,6 +13,8 @@ export type PlatformFile = {
   plcUrl: string;
   domain: string;
   botToken: string;
+  /** One of INTERNAL_API_KEYS. */
+  internalApiKey: string;
   /** The Telegram id that is an admin here (ADMIN_TELEGRAM_IDS). */
   adminTelegramId: number;
   databaseUrls: { owner: string; api: string; worker: string; superuser: string };

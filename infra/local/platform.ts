@@ -76,11 +76,13 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const { dataDir, stage = 'local', onProgress = () => {}, onNotice = () => {} } = options;
   stopper.add(await lockDataDirectory(dataDir));
   const operator = await keepOperatorValues(path.join(dataDir, 'operator.json'));
-  const { botToken, plcPort } = operator;
+  const { botToken, internalApiKey, webhookSecret, plcPort } = operator;
   mkdirSync(pdsDirectory(dataDir), { recursive: true, mode: 0o700 });
   const pdsSecrets = keepPdsSecrets(path.join(pdsDirectory(dataDir), 'secrets.json'));
   // The PDS logs the headers that it gets.
-  const onLog = options.onLog && hideSecrets([botToken, ...Object.values(pdsSecrets)], options.onLog);
+  const onLog =
+    options.onLog &&
+    hideSecrets([botToken, internalApiKey, webhookSecret, ...Object.values(pdsSecrets)], options.onLog);
 
   // Whatever starts last, the servers outlive those that talk to them.
   const serverStopper = createStopper();
@@ -128,6 +130,8 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
       postgresUrl,
       operatorSecrets: {
         TELEGRAM_BOT_TOKEN: botToken,
+        TELEGRAM_WEBHOOK_SECRET: webhookSecret,
+        INTERNAL_API_KEYS: internalApiKey,
         PDS_ADMIN_PASSWORD: pdsSecrets.adminPassword,
         PDS_RATE_LIMIT_BYPASS_KEY: pdsSecrets.rateLimitBypassKey,
       },
@@ -157,6 +161,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     plcUrl,
     domain: DOMAIN,
     botToken,
+    internalApiKey,
     adminTelegramId: ADMIN_TELEGRAM_ID,
     databaseUrls,
   };

@@ -24,6 +24,7 @@ export class Auth extends Construct {
       showLoginLink: { settings: SESSION_SETTINGS },
       useLoginLink: { settings: DOOR_SETTINGS },
       exchangeCode: { settings: DOOR_SETTINGS },
+      internalLogin: { settings: [...DOOR_SETTINGS, 'INTERNAL_API_KEYS'] },
       getSession: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED'] },
       logout: { settings: SESSION_SETTINGS },
       listSessions: { settings: SESSION_SETTINGS },

@@ -12,7 +12,7 @@ const JSON_UTF8 = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 export function readBody(event: ApiEvent, maxBytes: number = MAX_BYTES): unknown {
   if (!event.body) return undefined;
   if (!JSON_UTF8.test(event.headers['content-type'] ?? '')) throw apiError('CONTENT_TYPE_UNSUPPORTED');
-  const bytes = Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8');
+  const bytes = bodyBytes(event);
   // A lone surrogate is no Unicode text: writing it as UTF-8 would quietly make another character of it.
   const wellFormed = event.isBase64Encoded || event.body.isWellFormed();
   if (bytes.length > maxBytes || !wellFormed) throw apiError('BODY_INVALID', { fields: ['body'] });
@@ -21,6 +21,11 @@ export function readBody(event: ApiEvent, maxBytes: number = MAX_BYTES): unknown
   } catch {
     throw apiError('BODY_INVALID', { fields: ['body'] });
   }
+}
+
+/** A request's body as it was sent. */
+export function bodyBytes({ body = '', isBase64Encoded }: ApiEvent): Buffer {
+  return Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
 }
 
 /** For a route that takes no body: none, or the `{}` that some clients always send. Else `BODY_UNEXPECTED` (400). */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signBackendRequest } from '../../infra/local/backend.ts';
 import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
 import { type LoginTokenKind, makeLoginToken } from '../../lib/auth/login-token.ts';
 import { tokenHashes } from '../../lib/auth/session-cookie.ts';
@@ -23,6 +24,7 @@ const ASKERS = [
   'other member',
   'member without step-up',
   'admin',
+  'signed backend',
 ] as const;
 type Asker = (typeof ASKERS)[number];
 type Verdict = 'admitted' | ErrorCode;
@@ -31,6 +33,7 @@ const WITHOUT_SESSION = {
   nobody: 'SESSION_REQUIRED',
   forger: 'SESSION_REQUIRED',
   'logged out': 'SESSION_REQUIRED',
+  'signed backend': 'SESSION_REQUIRED',
 } as const;
 const ADMITTED = {
   member: 'admitted',
@@ -39,12 +42,12 @@ const ADMITTED = {
   admin: 'admitted',
 } as const;
 /** A session, of whomever, is no signature. */
-const everybody = <V extends Verdict>(verdict: V) =>
-  Object.fromEntries(ASKERS.map((asker) => [asker, verdict])) as Record<Asker, V>;
+const everybody = (verdict: Verdict) =>
+  Object.fromEntries(ASKERS.map((asker) => [asker, verdict])) as Record<Asker, Verdict>;
 
 /** Who may call which routes. A new kind of access does not compile before it stands here. */
 const VERDICTS: Readonly<Record<Access, Readonly<Record<Asker, Verdict>>>> = {
-  public: { nobody: 'admitted', forger: 'admitted', 'logged out': 'admitted', ...ADMITTED },
+  public: everybody('admitted'),
   member: { ...WITHOUT_SESSION, ...ADMITTED },
   admin: {
     ...WITHOUT_SESSION,
@@ -53,7 +56,7 @@ const VERDICTS: Readonly<Record<Access, Readonly<Record<Asker, Verdict>>>> = {
     'member without step-up': 'ADMIN_REQUIRED',
     admin: 'admitted',
   },
-  backend: everybody('SIGNATURE_INVALID'),
+  backend: { ...everybody('SIGNATURE_INVALID'), 'signed backend': 'admitted' },
   telegram: everybody('WEBHOOK_SECRET_INVALID'),
 };
 
@@ -72,6 +75,7 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   revokeSession: async () => ({ params: { id: await newSessionId() } }),
   showLoginLink: async ({ id }) => ({ params: { token: await newLoginToken('link', id) } }),
   useLoginLink: async ({ id }) => ({ params: { token: await newLoginToken('link', id) } }),
+  internalLogin: () => ({ body: { telegramId: newcomer().id } }),
   exchangeCode: async ({ id }) => ({ body: { code: await newLoginToken('exchange', id) } }),
   didJson: ({ did }) => ({ host: did.slice('did:web:'.length) }),
   atprotoDid: ({ handle }) => ({ host: handle }),
@@ -130,7 +134,15 @@ const COOKIES: Readonly<Record<Asker, () => Promise<string | undefined>>> = {
   'other member': () => logInAnew(otherMember),
   'member without step-up': () => logInAnew(member),
   admin: () => logInAnew({ id: running.platform.adminTelegramId }),
+  'signed backend': async () => undefined,
 };
+
+/** The request with a backend's signature over it. */
+function signed(method: string, path: string, { body, ...sent }: AskOptions): AskOptions {
+  const rawBody = body === undefined ? '' : JSON.stringify(body);
+  const headers = signBackendRequest(running.platform.internalApiKey, { method, path, body: rawBody });
+  return { ...sent, ...(rawBody !== '' && { rawBody }), headers: { ...sent.headers, ...headers } };
+}
 
 beforeAll(async () => {
   running = await openPlatform();
@@ -186,7 +198,13 @@ describe('every route', () => {
     if (cookie !== undefined && asker !== WITHOUT_STEP_UP)
       await stepUp(contract, cookie, { ...(sent.body as object), ...params });
     const before = await state();
-    const answer = await ask(running.platform, method, address, { ...sent, cookie });
+    const request = { ...sent, cookie };
+    const answer = await ask(
+      running.platform,
+      method,
+      address,
+      asker === 'signed backend' ? signed(method, address, request) : request,
+    );
     expectVerdict(answer, contract, verdict);
     if (verdict !== 'admitted') {
       expect(answer.headers['set-cookie']).toBeUndefined();
