@@ -1,20 +1,8 @@
 import * as z from 'zod/mini';
 import { contract } from '../http/contract.ts';
+import { limit, offset } from '../http/paging.ts';
 
 const timestamp = z.iso.datetime();
-/** `?limit=`: a whole number from 1 to 100; anything else is refused, not bent. */
-const limit = (byDefault: number) =>
-  z._default(
-    z.pipe(
-      z.string().check(z.regex(/^([1-9]\d?|100)$/, 'must be a whole number from 1 to 100')),
-      z.transform(Number),
-    ),
-    byDefault,
-  );
-const offset = z._default(
-  z.pipe(z.string().check(z.regex(/^\d{1,9}$/, 'must be a whole number from 0')), z.transform(Number)),
-  0,
-);
 
 const identityStatus = z.enum(['pending', 'active', 'error', 'revoked', 'disabled']);
 const verificationStatus = z.enum(['accessible', 'inaccessible', 'unknown']);
