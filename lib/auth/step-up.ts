@@ -1,4 +1,4 @@
-import type { Transaction } from '../db/connect.ts';
+import type { Queryable, Transaction } from '../db/connect.ts';
 import type { Contract } from '../http/contract.ts';
 import { apiError } from '../http/error-codes.ts';
 import type { Member } from './session.ts';
@@ -32,13 +32,23 @@ export function needStepUp(
  * Throws `STEP_UP_REQUIRED` (403) when there is none: never made, over 5 minutes old, used, or for something else.
  */
 export async function useStepUp(tx: Transaction, need: StepUpNeed): Promise<void> {
-  const { userId, sessionId, operation, target } = need;
   const used = await tx`
     UPDATE step_ups SET used_at = now() WHERE id = (
-      SELECT id FROM step_ups
-      WHERE session_id = ${sessionId} AND user_id = ${userId} AND operation = ${operation}
-        AND target IS NOT DISTINCT FROM ${target} AND used_at IS NULL AND expires_at > now()
-      ORDER BY created_at LIMIT 1 FOR UPDATE)`;
+      SELECT id FROM step_ups WHERE ${isUsable(tx, need)} ORDER BY created_at LIMIT 1 FOR UPDATE)`;
   if (used.count === 0) throw apiError('STEP_UP_REQUIRED');
   need.used = true;
+}
+
+/**
+ * Throws `STEP_UP_REQUIRED` (403) when there is none to use, and uses up nothing: for a request that has others to ask
+ * before it comes to its transaction, and asks nobody anything for who has not shown his second factor.
+ */
+export async function expectStepUp(sql: Queryable, need: StepUpNeed): Promise<void> {
+  const [usable] = await sql`SELECT id FROM step_ups WHERE ${isUsable(sql, need)} LIMIT 1`;
+  if (usable === undefined) throw apiError('STEP_UP_REQUIRED');
+}
+
+function isUsable(sql: Queryable, { userId, sessionId, operation, target }: StepUpNeed) {
+  return sql`session_id = ${sessionId} AND user_id = ${userId} AND operation = ${operation}
+    AND target IS NOT DISTINCT FROM ${target} AND used_at IS NULL AND expires_at > now()`;
 }

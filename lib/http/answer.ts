@@ -81,7 +81,8 @@ export function errorAnswer(error: unknown, log: Log, requestId: string): ApiAns
   return answer;
 }
 
-function documentedCode(error: unknown): ErrorCode {
+/** What the caller, or the member, is told of an error. */
+export function documentedCode(error: unknown): ErrorCode {
   if (!(error instanceof AppError)) return isTransientDatabaseError(error) ? 'UNAVAILABLE' : 'INTERNAL';
   if (isErrorCode(error.code)) return error.code;
   return error.retryable ? 'UNAVAILABLE' : 'INTERNAL';

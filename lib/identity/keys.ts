@@ -16,9 +16,14 @@ const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
  */
 export function newMemberKey(random: RandomBytes = randomBytes): KeyPair {
   const privateKey = Uint8Array.from(random(32));
-  const { x } = createPublicKey(ed25519PrivateKey(privateKey)).export({ format: 'jwk' });
+  return { publicKeyMultibase: publicMemberKey(privateKey), privateKey };
+}
+
+/** The public part, as Multikey, of the member's key with this seed: 32 bytes, or it throws. RFC 8032 §5.1.5. */
+export function publicMemberKey(seed: Uint8Array): string {
+  const { x } = createPublicKey(ed25519PrivateKey(seed)).export({ format: 'jwk' });
   const bytes = Uint8Array.from(Buffer.from(x ?? '', 'base64url'));
-  return { publicKeyMultibase: encodeMultikey({ algorithm: 'ed25519', bytes }), privateKey };
+  return encodeMultikey({ algorithm: 'ed25519', bytes });
 }
 
 /**

@@ -41,11 +41,14 @@ export async function createAccount(
   });
 }
 
-/** com.atproto.server.createSession; works while the account is deactivated. `identifier`: the DID, never a handle. */
+/**
+ * com.atproto.server.createSession; works while the account is deactivated. `identifier`: the DID, never a handle.
+ * Whose session it is, says the PDS.
+ */
 export async function createSession(
   pds: PdsConnection,
   { did, password }: { did: Did; password: string },
-): Promise<PdsSession> {
+): Promise<PdsSession & { did: string }> {
   return callXrpc(pds, {
     nsid: 'com.atproto.server.createSession',
     input: { identifier: did, password },
