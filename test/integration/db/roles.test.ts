@@ -102,6 +102,7 @@ describe('pds_api', () => {
       'pds_private_key_encrypted',
       'pds_access_token',
       'pds_refresh_token',
+      'pds_public_key',
     ],
     ...[
       'account_password_sealed',
@@ -118,6 +119,10 @@ describe('pds_api', () => {
 
   it.each([
     `UPDATE user_pds_mapping SET epoch = epoch + 1`,
+    `UPDATE user_pds_mapping SET credential_version = credential_version + 1`,
+    `UPDATE user_pds_mapping SET lease_until = NULL`,
+    `UPDATE pds_credential_backups SET is_used = true, used_at = now()`,
+    `UPDATE pds_credential_backups SET is_used = false, used_at = NULL`,
     `INSERT INTO user_pds_mapping (user_id, pds_did) VALUES ('43', 'did:web:mine')`,
     `UPDATE pds_providers SET endpoint = 'https://evil.example'`,
     `INSERT INTO hostnames (hostname, kind) VALUES ('mine.pnptv.app', 'handle')`,
@@ -131,6 +136,108 @@ describe('pds_api', () => {
     `SELECT make_health_partitions(1)`,
   ])('may not: %s', async (statement) => {
     await expect(attempt('pds_api', statement)).rejects.toMatchObject({ code: DENIED });
+  });
+
+  describe('may put the credentials of a backup in the place of the present ones', () => {
+    const KEY = 'zKey';
+    const sealed = {
+      pds_public_key: KEY,
+      pds_private_key_encrypted: 'new key',
+      pds_private_key_iv: 'new iv',
+      pds_private_key_auth_tag: 'new tag',
+      account_password_sealed: 'new password',
+      pds_access_token: 'new access',
+      pds_refresh_token: 'new refresh',
+    };
+    const recover = (type = 'recovery', user = '50') => `
+      INSERT INTO pds_credential_backups (user_id, pnptv_uuid, backup_type, backup_data_encrypted, backup_iv,
+        backup_auth_tag, data_key_id, credential_version)
+      SELECT user_id, pnptv_uuid, '${type}', 'x', 'x', 'x', data_key_id, 1 FROM user_pds_mapping WHERE user_id = '${user}'`;
+    const restore = (args: string, credentials: object = sealed) =>
+      `SELECT restore_credentials(${args}, '${JSON.stringify(credentials)}')`;
+    const mapping = async () => (await owner`SELECT * FROM user_pds_mapping WHERE user_id = '50'`)[0];
+    let backup = 0;
+    beforeAll(async () => {
+      await owner`INSERT INTO users (id) VALUES ('50'), ('51')`;
+      for (const user of ['50', '51']) {
+        await owner`
+          INSERT INTO user_pds_mapping ${owner({
+            user_id: user,
+            pds_did: `did:web:${user}.test`,
+            pds_handle: `${user}.test`,
+            pds_endpoint: 'http://pds.test',
+            pds_public_key: KEY,
+            pds_private_key_encrypted: 'key',
+            pds_private_key_iv: 'iv',
+            pds_private_key_auth_tag: 'tag',
+            pds_refresh_token: 'refresh',
+            account_password_sealed: 'password',
+            status: 'active',
+            provisioning_step: 'secured',
+            provider_id: 'local',
+            data_key_id: dataKeyId,
+            epoch: 3,
+          })}`;
+      }
+      await owner`INSERT INTO pds_verification_keys (user_id, key_id, public_key_multibase) VALUES ('50', 'pnptv-1', ${KEY})`;
+      await attempt('owner', recover('manual'));
+      backup = (await owner<[{ id: number }]>`SELECT id FROM pds_credential_backups`)[0].id;
+    });
+
+    it.each([
+      ['without a backup of those', async () => restore(`'50', ${backup}, 3, 1`)],
+      ['of another member', async () => `${recover('recovery', '51')}; ${restore(`'51', ${backup}, 3, 1`)}`],
+      ['after somebody else claimed him', async () => `${recover()}; ${restore(`'50', ${backup}, 2, 1`)}`],
+      ['after another restore', async () => `${recover()}; ${restore(`'50', ${backup}, 3, 0`)}`],
+      [
+        'with a key that is not published',
+        async () =>
+          `${recover()}; ${restore(`'50', ${backup}, 3, 1`, { ...sealed, pds_public_key: 'zOther' })}`,
+      ],
+      [
+        'with something missing',
+        async () => `${recover()}; ${restore(`'50', ${backup}, 3, 1`, { pds_public_key: KEY })}`,
+      ],
+    ])('but not %s', async (_, statement) => {
+      const before = await mapping();
+      await expect(attempt('pds_api', await statement())).rejects.toMatchObject({
+        code: expect.stringMatching(/^23/),
+      });
+      expect(await mapping()).toEqual(before);
+      expect(await owner`SELECT id, is_used FROM pds_credential_backups`).toEqual([
+        { id: backup, is_used: false },
+      ]);
+    });
+
+    it.each([`status = 'error'`, `lease_until = now() + interval '1 minute'`])(
+      'but not while %s',
+      async (state) => {
+        await owner.unsafe(`UPDATE user_pds_mapping SET ${state} WHERE user_id = '50'`);
+        await expect(
+          attempt('pds_api', `${recover()}; ${restore(`'50', ${backup}, 3, 1`)}`),
+        ).rejects.toMatchObject({ code: '23000' });
+        await owner`UPDATE user_pds_mapping SET status = 'active', lease_until = NULL WHERE user_id = '50'`;
+      },
+    );
+
+    it('once, and nothing else of the identity', async () => {
+      const before = await mapping();
+      await attempt('pds_api', `${recover()}; ${restore(`'50', ${backup}, 3, 1`)}`);
+      const after = await mapping();
+      expect(after).toEqual({
+        ...before,
+        ...sealed,
+        epoch: 4,
+        credential_version: 2,
+        updated_at: after?.updated_at,
+      });
+      await expect(
+        attempt('pds_api', `${recover()}; ${restore(`'50', ${backup}, 4, 2`)}`),
+      ).rejects.toMatchObject({ code: '23000' });
+      await expect(attempt('pds_worker', restore(`'50', ${backup}, 4, 2`))).rejects.toMatchObject({
+        code: DENIED,
+      });
+    });
   });
 
   it('may let a new member in and ask for his identity', async () => {
@@ -211,7 +318,11 @@ describe('the grants', () => {
   it('fix the search path of every function that runs with the rights of the owner', async () => {
     const functions = await owner`
       SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1`;
-    expect(functions.map(({ proname }) => proname)).toEqual(['erase_member', 'make_health_partitions']);
+    expect(functions.map(({ proname }) => proname)).toEqual([
+      'erase_member',
+      'make_health_partitions',
+      'restore_credentials',
+    ]);
     for (const { proconfig } of functions)
       expect(proconfig).toEqual(['search_path=pg_catalog, public, pg_temp']);
   });
