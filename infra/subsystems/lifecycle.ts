@@ -1,8 +1,9 @@
+import { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/lifecycle/api.ts';
 import type { Ground } from '../function.ts';
-import { addRoutes, VAULT_SETTINGS } from '../routes.ts';
+import { addRoutes, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { watchRoutes } from '../watch.ts';
 
 /** What a member does with the credentials that we keep for him. */
@@ -13,12 +14,25 @@ export class Lifecycle extends Construct {
     super(scope, id);
     const functions = addRoutes(this, ground, 'lifecycle', contracts, {
       createBackup: { settings: VAULT_SETTINGS },
+      listBackups: { settings: SESSION_SETTINGS },
+      // It asks KMS and the PDS, and waits for a worker that has the member (lib/lifecycle/prove.ts, restore.ts).
+      restoreBackup: {
+        settings: [
+          ...VAULT_SETTINGS,
+          'PDS_LOCAL_ENDPOINT',
+          'PDS_RATE_LIMIT_BYPASS_KEY',
+          'PDS_PROVISIONING_ENABLED',
+          'PROVISIONING_QUEUE_URL',
+        ],
+        timeout: Duration.seconds(29),
+      },
     });
     this.watched = watchRoutes(this, 'lifecycle', functions, ground.data.operators, {
-      means: 'Members cannot back up their credentials or get at them. Identities themselves go on working.',
+      means:
+        'Members cannot back up or restore their credentials or get at them. Identities themselves go on working.',
       todo:
         'read the log groups of the lifecycle functions for the error and its request id; if it is KMS, see the alarms ' +
-        'of the data key.',
+        'of the data key. A restore that breaks off leaves everything as it was: the member can repeat it.',
     });
   }
 }

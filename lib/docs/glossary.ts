@@ -62,6 +62,17 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   last_verified_at: { means: 'When an identity was last seen to work; null if never' },
   duration_ms: { means: 'How long it took, in milliseconds', example: 1005 },
   backup_id: { means: 'The number of the backup', example: 42 },
+  'listBackups.id': { means: 'The number of the backup', example: 42 },
+  'restoreBackup.id': { means: 'The number of the backup', example: '42' },
+  backup_type: {
+    means: 'Asked for (`manual`), of proven credentials (`auto`), or of what was then replaced (`recovery`)',
+  },
+  is_used: { means: 'It was restored' },
+  used_at: { means: 'When it was restored; null if never', example: null },
+  restorable: { means: 'It can be restored: it is unused, and not expired or the newest of the unused ones' },
+  'listBackups.reason': { means: 'Why it cannot be restored; null if it can', example: null },
+  restored_at: { means: 'When it was restored' },
+  recovery_backup_id: { means: 'The backup of what was there before, to go back to', example: 43 },
 
   // Lists
   limit: { means: 'How many entries at most', example: '10' },

@@ -91,9 +91,15 @@ export const ERROR_CODES = {
   },
   BACKUP_EXPIRED: { status: 409, message: 'This backup has expired: take a newer one.' },
   BACKUP_USED: { status: 409, message: 'This backup was restored before: take another one.' },
+  BACKUP_REJECTED: {
+    status: 409,
+    message:
+      'Your PDS does not accept (any more) what this backup holds, and nothing was changed: take a newer one.',
+  },
   RESTORE_IN_PROGRESS: {
     status: 409,
-    message: 'Another backup is being restored at the moment: wait until that is over.',
+    message:
+      'Your credentials are being restored or checked by somebody else at the moment: try again in a minute.',
   },
   LOG_TOO_LARGE: {
     status: 409,

@@ -63,7 +63,10 @@ const VERDICTS: Readonly<Record<Access, Readonly<Record<Asker, Verdict>>>> = {
 /** Whose sessions these are, and no second factor was shown in them. */
 const WITHOUT_STEP_UP: Asker = 'member without step-up';
 /** What is `member`'s own is not there for anybody else who is logged in, an administrator included. */
-const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = { revokeSession: 'SESSION_NOT_FOUND' };
+const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = {
+  revokeSession: 'SESSION_NOT_FOUND',
+  restoreBackup: 'BACKUP_NOT_FOUND',
+};
 
 type Sent = AskOptions & { params?: Record<string, string> };
 type Target = TelegramUser & { did: string; handle: string };
@@ -77,6 +80,7 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   useLoginLink: async ({ id }) => ({ params: { token: await newLoginToken('link', id) } }),
   internalLogin: () => ({ body: { telegramId: newcomer().id } }),
   exchangeCode: async ({ id }) => ({ body: { code: await newLoginToken('exchange', id) } }),
+  restoreBackup: async ({ id }) => ({ params: { id: await newestBackupId(id) } }),
   didJson: ({ did }) => ({ host: did.slice('did:web:'.length) }),
   atprotoDid: ({ handle }) => ({ host: handle }),
 };
@@ -99,6 +103,13 @@ async function newSessionId(): Promise<string> {
   const [session] = await running.sql<{ id: string }[]>`
     SELECT id FROM sessions WHERE user_id = ${String(member.id)} ORDER BY created_at DESC LIMIT 1`;
   return session?.id ?? '';
+}
+
+/** There always is one: a restore leaves a new one behind. */
+async function newestBackupId(userId: number): Promise<string> {
+  const [newest] = await running.sql<[{ id: number }]>`
+    SELECT max(id) AS id FROM pds_credential_backups WHERE user_id = ${String(userId)} AND NOT is_used`;
+  return String(newest.id);
 }
 
 async function newLoginToken(kind: LoginTokenKind, id: number): Promise<string> {

@@ -9,21 +9,18 @@ import type { Contract } from '../../../lib/http/contract.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import * as identityContracts from '../../../lib/identity/api.ts';
 import { createBackup } from '../../../lib/lifecycle/api.ts';
-import { backUpCredentials, backupPlace } from '../../../lib/lifecycle/backup.ts';
+import { backupPlace } from '../../../lib/lifecycle/backup.ts';
 import * as contracts from '../../../lib/pds/api.ts';
 import { readMessage } from '../../../lib/provisioning/queue.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
-import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
 import { openSecret } from '../../../lib/vault/secrets.ts';
-import { createVault, type Vault } from '../../../lib/vault/vault.ts';
 import { ADMIN_ID, type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../http/app.ts';
 import { type Bench, openBench, openStage, type Stage } from '../provisioning/stage.ts';
 
 /** The routes as they run, on a real PDS: a login through the API, then the worker, then what the member sees. */
 let stage: Stage;
 let bench: Bench;
-let vault: Vault;
 let db: Sql;
 let routes: Record<string, ApiHandler>;
 
@@ -65,14 +62,8 @@ async function activeMember() {
 beforeAll(async () => {
   stage = await openStage();
   // Nothing here waits for a failure: a slow machine may take its time.
-  bench = await openBench(stage, { times: TIMES.local });
+  bench = await openBench(stage, { times: TIMES.local }, ENCRYPTION_KEY);
   db = connect(bench.database.superuserUrl, { max: 2 });
-  vault = createVault({ sql: bench.sql, wrapper: createLocalWrapper(ENCRYPTION_KEY), environment: 'test' });
-  Object.assign(bench.deps, {
-    vault,
-    backUp: (tx: Parameters<WorkerBackUp>[0], userId: string) =>
-      backUpCredentials({ tx, vault }, userId, 'auto'),
-  });
   setEnvironment(bench.database, {
     PROVISIONING_QUEUE_URL: bench.deps.queueUrl,
     AWS_ENDPOINT_URL_SQS: stage.sqs.url,
@@ -82,7 +73,6 @@ beforeAll(async () => {
   );
   routes = Object.fromEntries(await Promise.all(loaded));
 });
-type WorkerBackUp = Bench['deps']['backUp'];
 afterAll(async () => {
   await db.end();
   await bench.close();
@@ -171,7 +161,7 @@ describe('a member whose identity is active', () => {
     }));
     if (!auto || !manual) throw new Error('no backups');
     const bundle = JSON.parse(
-      Buffer.from(await openSecret(vault, backupPlace(id, manual.id), manual.sealed)).toString(),
+      Buffer.from(await openSecret(bench.deps.vault, backupPlace(id, manual.id), manual.sealed)).toString(),
     );
     expect(bundle).toMatchObject({
       format: 1,
@@ -185,7 +175,7 @@ describe('a member whose identity is active', () => {
       body: JSON.stringify({ identifier: bundle.did, password: bundle.account.password }),
     });
     expect(login.status).toBe(200);
-    await expect(openSecret(vault, backupPlace(id, manual.id), auto.sealed)).rejects.toThrow();
+    await expect(openSecret(bench.deps.vault, backupPlace(id, manual.id), auto.sealed)).rejects.toThrow();
 
     const entries = (await ask('provisioningLog', { cookie })).data;
     expect(entries.map(({ action }: { action: string }) => action)).toContain('backup_created');

@@ -5,12 +5,15 @@ import type { QueueDeps, WorkerDeps } from '../../../lib/provisioning/run.ts';
 export class Killed extends Error {}
 
 /**
- * A worker process that dies at a given moment: just before or just after one of its calls to the outside takes
+ * A process that dies at a given moment: just before or just after one of its calls to the outside takes
  * effect. From then on every call of its fails, as nothing that a dead process would have done next gets done.
  * Moments count from 1: 2n-1 lies before the n-th call, 2n after it. Within a transaction there is no moment of its
  * own: what dies there was never committed, just like what dies before it.
  */
-export function mortal<Deps extends WorkerDeps & QueueDeps>(deps: Deps, diesAt: number) {
+export function mortal<Deps extends Pick<WorkerDeps & QueueDeps, 'sql' | 'fetch' | 'sqs'>>(
+  deps: Deps,
+  diesAt: number,
+) {
   const life = { moment: 0, dead: false, calls: [] as string[] };
   const pass = () => {
     life.moment += 1;

@@ -80,14 +80,21 @@ export type Bench = {
 };
 export type Member = { userId: string; queueId: string };
 
-/** An empty database with a worker before the stage's servers; `changes` replace what the worker is given. */
-export async function openBench(stage: Stage, changes: Partial<WorkerDeps & QueueDeps> = {}): Promise<Bench> {
+/**
+ * An empty database with a worker before the stage's servers; `changes` replace what the worker is given. Its vault
+ * opens what functions seal that were given the same PDS_ENCRYPTION_KEY.
+ */
+export async function openBench(
+  stage: Stage,
+  changes: Partial<WorkerDeps & QueueDeps> = {},
+  encryptionKey = randomBytes(32).toString('base64'),
+): Promise<Bench> {
   const database = await freshDatabase();
   const sql = connect(database.workerUrl, { max: 4 });
   stage.gateway.serve(sql);
   const queueName = `q-${randomBytes(4).toString('hex')}`;
   await stage.sqsClient.send(new CreateQueueCommand({ QueueName: queueName }));
-  const wrapper = createLocalWrapper(randomBytes(32).toString('base64'));
+  const wrapper = createLocalWrapper(encryptionKey);
   const vault = createVault({ sql, wrapper, environment: 'test' });
   const deps: WorkerDeps & QueueDeps = {
     sql,

@@ -40,7 +40,11 @@ describe.each([
         actionsOf(statement).some((action) => /^kms:(?!Sign$|GetPublicKey$)/.test(action)),
       ),
     );
-    expect(users.sort()).toEqual(['lifecycle-create-backup', 'provisioning-provision-identity']);
+    expect(users.sort()).toEqual([
+      'lifecycle-create-backup',
+      'lifecycle-restore-backup',
+      'provisioning-provision-identity',
+    ]);
     for (const id of users) {
       const kms = statementsOf(id).filter((statement) => /"kms:/.test(JSON.stringify(statement.Action)));
       expect(kms).toEqual([

@@ -1,0 +1,36 @@
+import { openApi } from '../../lib/http/api-runtime.ts';
+import { route } from '../../lib/http/route.ts';
+import { restoreBackup as contract } from '../../lib/lifecycle/api.ts';
+import { restoreBackup } from '../../lib/lifecycle/restore.ts';
+import { providersFrom } from '../../lib/pds/provider.ts';
+import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
+import { openVault } from '../../lib/vault/open-vault.ts';
+
+const { settings, sql, ...api } = await openApi(
+  [
+    'PDS_ENVIRONMENT',
+    'PDS_KMS_KEY_ID',
+    'PDS_ENCRYPTION_KEY',
+    'PDS_LOCAL_ENDPOINT',
+    'PDS_RATE_LIMIT_BYPASS_KEY',
+    'PDS_PROVISIONING_ENABLED',
+    'PROVISIONING_QUEUE_URL',
+  ],
+  { connections: 2 }, // the vault's beside the transaction's
+);
+const vault = await openVault(settings, sql);
+const providers = providersFrom(settings);
+const deps = { sql, vault, providers, fetch: globalThis.fetch, now: () => new Date() };
+const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);
+const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;
+
+export const handler = route(contract, api, async ({ member, params, stepUp, log, signal }) => {
+  const wish = { userId: member.id, backupId: Number(params.id), stepUp };
+  const { restoredAt, recoveryBackupId, queued } = await restoreBackup({ ...deps, signal }, wish);
+  await wakeWorker({ ...queue, provisioningEnabled, log }, queued);
+  return {
+    backup_id: wish.backupId,
+    restored_at: restoredAt.toISOString(),
+    recovery_backup_id: recoveryBackupId,
+  };
+});

@@ -1,0 +1,72 @@
+import { AppError } from '../app-error.ts';
+import type { Did } from '../brands.ts';
+import { apiError } from '../http/error-codes.ts';
+import { publicMemberKey } from '../identity/keys.ts';
+import { createSession, type PdsSession } from '../pds/client.ts';
+import { connectionTo, type Provider } from '../pds/provider.ts';
+import { isRejection, XrpcError } from '../pds/xrpc-error.ts';
+import { openSecret } from '../vault/secrets.ts';
+import type { Vault } from '../vault/vault.ts';
+import { backupPlace } from './backup.ts';
+import type { SealedBackup } from './backups.ts';
+import { credentialBundle } from './bundle.ts';
+
+export type ProofDeps = {
+  vault: Vault;
+  providers: readonly Provider[];
+  fetch: typeof globalThis.fetch;
+  now: () => Date;
+  /** For the answer of the PDS. With the waiting for KMS and for a worker it stays below the 29 s of ours. */
+  pdsTimeoutMs?: number;
+};
+/** The identity that a backup must be of. */
+export type Holder = { user_id: string; pds_did: Did; provider_id: string; public_keys: readonly string[] };
+/** Credentials that work, and the session that showed it. */
+export type Proven = {
+  publicKey: string;
+  privateKey: Uint8Array;
+  password: string;
+  session: PdsSession;
+};
+
+const PDS_TIMEOUT_MS = 8_000;
+const SEED_BYTES = 32;
+
+/**
+ * Opens a backup and proves what it holds: its key is one of the member's published ones, and his PDS, the one where he
+ * is now, opens a session of his DID for its password. Throws `BACKUP_REJECTED` (409) when one of them is not so, and
+ * `UNAVAILABLE` (503) when the PDS did not say. What may be left of an unheard answer is one session more at the PDS.
+ */
+export async function proveBackup(deps: ProofDeps, holder: Holder, backup: SealedBackup): Promise<Proven> {
+  const opened = await openSecret(deps.vault, backupPlace(holder.user_id, backup.id), backup);
+  const { success, data: bundle } = credentialBundle.safeParse(JSON.parse(Buffer.from(opened).toString()));
+  opened.fill(0);
+  if (!success || bundle.did !== holder.pds_did) throw apiError('BACKUP_REJECTED');
+  const privateKey = Uint8Array.from(Buffer.from(bundle.member_key.private_key, 'base64url'));
+  if (privateKey.length !== SEED_BYTES) throw apiError('BACKUP_REJECTED');
+  const publicKey = publicMemberKey(privateKey);
+  if (!holder.public_keys.includes(publicKey)) throw apiError('BACKUP_REJECTED');
+  const { password } = bundle.account;
+  return { publicKey, privateKey, password, session: await openSession(deps, holder, password) };
+}
+
+async function openSession(deps: ProofDeps, holder: Holder, password: string): Promise<PdsSession> {
+  const { providers, now, pdsTimeoutMs = PDS_TIMEOUT_MS } = deps;
+  const { pds_did, provider_id } = holder;
+  const provider = providers.find(({ id }) => id === provider_id);
+  if (!provider)
+    throw new AppError('PROVIDER_NOT_CONFIGURED', `The settings name no provider "${provider_id}".`);
+  try {
+    const { did, ...session } = await createSession(connectionTo(deps, provider, pdsTimeoutMs), {
+      did: pds_did,
+      password,
+    });
+    if (did !== pds_did) throw apiError('BACKUP_REJECTED');
+    return session;
+  } catch (cause) {
+    if (isRejection(cause)) throw apiError('BACKUP_REJECTED', { cause });
+    if (!(cause instanceof XrpcError)) throw cause;
+    const wait = cause.retryAt && Math.max(1, Math.ceil((cause.retryAt.getTime() - now().getTime()) / 1000));
+    throw apiError('UNAVAILABLE', { cause, ...(wait !== undefined && { retryAfter: wait }) });
+  }
+}

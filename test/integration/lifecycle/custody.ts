@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import type { StepUpNeed } from '../../../lib/auth/step-up.ts';
+import type { Did } from '../../../lib/brands.ts';
+import { connect, type Sql } from '../../../lib/db/connect.ts';
+import { type BackupType, backUpCredentials } from '../../../lib/lifecycle/backup.ts';
+import { type RestoreDeps, restoreBackup } from '../../../lib/lifecycle/restore.ts';
+import { updateAccountPassword } from '../../../lib/pds/admin.ts';
+import { connectionTo } from '../../../lib/pds/provider.ts';
+import { sealForMapping } from '../../../lib/provisioning/secrets.ts';
+import { TIMES } from '../../../lib/provisioning/times.ts';
+import { performWork } from '../../../lib/provisioning/work.ts';
+import { createVault, type Vault } from '../../../lib/vault/vault.ts';
+import { type Bench, identityOf, openBench, type Stage } from '../provisioning/stage.ts';
+import { opened } from '../provisioning/working-identity.ts';
+
+/** What a restore is tried on: members with identities on a real PDS, and the API's own role and vault. */
+export type Custody = {
+  bench: Bench;
+  /** Superuser. */
+  db: Sql;
+  /** What the API's function works with. */
+  deps: RestoreDeps;
+  vault: Vault;
+  /** A member whose identity is active; returns his id. */
+  member(): Promise<string>;
+  backUp(userId: string, type?: BackupType): Promise<number>;
+  /** As if he had just shown his second factor for this backup. */
+  stepUp(userId: string, backupId: number): Promise<StepUpNeed>;
+  /** Restores with a second factor that was shown for it. */
+  restore(userId: string, backupId: number, changes?: Partial<RestoreDeps>): ReturnType<typeof restoreBackup>;
+  /** Has the PDS's operator set the password of the account, which ends its sessions. */
+  setPassword(userId: string, password: string): Promise<void>;
+  /** Has a wrong password stand in the place of the right one, as sealed as that, and no session left. */
+  breakPassword(userId: string): Promise<void>;
+  close(): Promise<void>;
+};
+
+export async function openCustody(stage: Stage, encryptionKey?: string): Promise<Custody> {
+  const bench = await openBench(stage, { times: TIMES.local }, encryptionKey);
+  const db = connect(bench.database.superuserUrl, { max: 2 });
+  const sql = connect(bench.database.apiUrl, { max: 4 });
+  const { wrapper, environment } = bench.deps.vault;
+  const vault = createVault({ sql, wrapper, environment });
+  const { providers, now } = bench.deps;
+  const deps = { sql, vault, providers, now, fetch, signal: new AbortController().signal };
+  const custody: Custody = {
+    bench,
+    db,
+    deps,
+    vault,
+    async member() {
+      const { userId, queueId } = await bench.member();
+      await performWork(bench.deps, queueId);
+      return userId;
+    },
+    async backUp(userId, type = 'manual') {
+      return (await sql.begin((tx) => backUpCredentials({ tx, vault }, userId, type))).id;
+    },
+    async stepUp(userId, backupId) {
+      const [session] = await db<[{ id: string }]>`
+        INSERT INTO sessions (user_id, token_hmac, login_method, expires_at)
+        VALUES (${userId}, sha256(${randomUUID()}::bytea), 'widget', now() + interval '1 day') RETURNING id`;
+      const target = String(backupId);
+      await db`
+        INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
+        VALUES (${session.id}, ${userId}, 'restoreBackup', ${target}, now() + interval '5 minutes')`;
+      return { userId, sessionId: session.id, operation: 'restoreBackup', target, used: false };
+    },
+    async restore(userId, backupId, changes = {}) {
+      const stepUp = await custody.stepUp(userId, backupId);
+      return restoreBackup({ ...deps, ...changes }, { userId, backupId, stepUp });
+    },
+    async setPassword(userId, password) {
+      const [provider] = providers;
+      if (!provider?.adminPassword) throw new Error('no admin');
+      const admin = { ...connectionTo(deps, provider, 5_000), adminPassword: provider.adminPassword };
+      const { pds_did } = await identityOf(bench, userId);
+      await updateAccountPassword(admin, { did: pds_did as Did, password });
+    },
+    async breakPassword(userId) {
+      const identity = await identityOf(bench, userId);
+      const right = await opened(bench, identity, 'account_password_sealed');
+      const wrong = await sealForMapping(
+        bench.deps.vault,
+        identity.data_key_id ?? '',
+        identity,
+        'account_password_sealed',
+        'not the password',
+      );
+      await db`UPDATE user_pds_mapping SET account_password_sealed = ${wrong} WHERE user_id = ${userId}`;
+      await custody.setPassword(userId, right);
+    },
+    async close() {
+      await Promise.all([db.end(), sql.end()]);
+      await bench.close();
+    },
+  };
+  return custody;
+}
