@@ -32,10 +32,13 @@ export async function limitUse(sql: Queryable, operation: string, uses: readonly
 }
 
 /**
- * The network that an address counts for: the address itself for IPv4, its /64 for IPv6, because a subscriber has
- * all of it and could come from a new address each time.
+ * The network that an address counts for: the address itself for IPv4 (also in the form in which a socket for both
+ * shows it, RFC 4291 2.5.5.2), its /64 for IPv6, because a subscriber has all of it and could come from a new address
+ * each time.
  */
 export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
   if (!isIPv6(address)) return address;
   const [head = '', tail] = address.split('%', 1)[0]?.split('::') ?? [];
   const groups = head === '' ? [] : head.split(':');

@@ -13,6 +13,7 @@ import { type ApiAnswer, type ApiEvent, requestIdOf } from './event.ts';
 import { admitHost, originOf } from './host.ts';
 import { readInput } from './input.ts';
 import type { Handler, Request, RouteDeps } from './request.ts';
+import { isStorable } from './validate.ts';
 
 /** How long before the Lambda's own time-out we give up, so that the caller still gets an answer of ours. */
 const TIME_TO_ANSWER_MS = 300;
@@ -60,8 +61,8 @@ export function route<const C extends Contract>(
       ...asker.known,
       ...input,
       stepUp,
-      userAgent: event.headers['user-agent'],
-      acceptLanguage: event.headers['accept-language'],
+      userAgent: textOf(event, 'user-agent'),
+      acceptLanguage: textOf(event, 'accept-language'),
       cookies: event.cookies ?? [],
       setCookie: (cookie: string) => void newCookies.push(cookie),
       log: logOf(event),
@@ -83,6 +84,12 @@ export function route<const C extends Contract>(
     timeoutEarlyInMillis: TIME_TO_ANSWER_MS,
     timeoutEarlyResponse,
   }).onError(({ event, error }) => finish(event, errorAnswer(error, logOf(event), requestIdOf(event))));
+}
+
+/** A header that is kept or shown. One that could not be stored is as good as none: it fails nobody's login. */
+function textOf({ headers }: ApiEvent, name: string): string | undefined {
+  const text = headers[name];
+  return text !== undefined && isStorable(text) ? text : undefined;
 }
 
 /** Counts a request that is in order against the limits of its contract. Throws `RATE_LIMITED` (429). */

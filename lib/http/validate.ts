@@ -29,9 +29,27 @@ function nameOf(name: string, place: string): string {
   return name === '' ? place : name.toWellFormed().slice(0, LONGEST_NAME);
 }
 
-/** After validation every value lies as deep as the schema says, so this goes no deeper than that. */
-function unstorable(value: unknown, name = ''): string[] {
-  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0') ? [] : [name];
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => unstorable(inner, name ? `${name}.${key}` : key));
+/**
+ * The names of all texts in a value, its names included, that PostgreSQL cannot store. Without recursion: where a
+ * schema lets pass what it does not know, the value is as deep as whoever sent it likes.
+ */
+function unstorable(input: unknown): string[] {
+  const wrong: string[] = [];
+  const texts: [name: string, value: unknown][] = [['', input]];
+  // It grows while it is walked through.
+  for (const [name, value] of texts) {
+    if (typeof value === 'string' && !isStorable(value)) wrong.push(name);
+    if (typeof value !== 'object' || value === null) continue;
+    for (const [key, inner] of Object.entries(value)) {
+      const path = name ? `${name}.${key}` : key;
+      if (isStorable(key)) texts.push([path, inner]);
+      else wrong.push(path);
+    }
+  }
+  return wrong;
+}
+
+/** PostgreSQL stores neither NUL nor half a surrogate pair. */
+export function isStorable(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0');
 }

@@ -82,6 +82,17 @@ describe('a body', () => {
     expect([status, error?.code, error?.fields]).toEqual([400, 'INPUT_INVALID', fields]);
   });
 
+  it('of a route that lets pass what it does not know may be as deep and as strange as it likes', async () => {
+    const loose = contract({ ...poke, operationId: 'echo', path: '/api/echo', body: z.looseObject({}) });
+    const handler = route(loose, deps, () => ({ poked: true }));
+    const sent = (rawBody: string) => call(handler, loose, { rawBody });
+    expect((await sent(`{"a":${'['.repeat(8000)}${']'.repeat(8000)}}`)).status).toBe(200);
+    expect((await sent(`${'{"a":'.repeat(2500)}1${'}'.repeat(2500)}`)).status).toBe(200);
+    expect((await sent('{"a":[{"b":"\\u0000"}]}')).error?.fields).toEqual(['a.0.b']);
+    expect((await sent('{"a":{"\\ud800":1}}')).error?.fields).toEqual(['a.\ufffd']);
+    expect((await sent('{"__proto__":{"x":"y"}}')).status).toBe(200);
+  });
+
   it('may be missing no more than its fields may', async () => {
     const { status, error } = await send({});
     expect([status, error?.fields]).toEqual([400, ['body']]);
@@ -416,6 +427,28 @@ describe('an error', () => {
     const answer = await slow(eventOf(poke) as ApiEvent, context);
     expect(answer.statusCode).toBe(503);
     expect(JSON.parse(answer.body ?? '').error.code).toBe('TIMEOUT');
+  });
+});
+
+it('headers that the database could not store are as good as none', async () => {
+  const said = contract({
+    ...poke,
+    operationId: 'poke',
+    data: z.object({ agent: z.string(), language: z.string() }),
+  });
+  const handler = route(said, deps, ({ userAgent = 'none', acceptLanguage = 'none' }) => ({
+    agent: userAgent,
+    language: acceptLanguage,
+  }));
+  const answer = async (headers: Record<string, string>) =>
+    JSON.parse((await handler(eventOf(said, { headers }) as ApiEvent, {} as Context)).body ?? '').data;
+  expect(await answer({ 'user-agent': 'curl', 'accept-language': 'es' })).toEqual({
+    agent: 'curl',
+    language: 'es',
+  });
+  expect(await answer({ 'user-agent': 'a\0b', 'accept-language': '\ud800' })).toEqual({
+    agent: 'none',
+    language: 'none',
   });
 });
 
