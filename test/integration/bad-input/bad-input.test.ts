@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import path from 'node:path';
 import type { Context } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signBackendRequest } from '../../../infra/local/backend.ts';
 import { welcome } from '../../../lib/auth/log-in.ts';
 import { startSession } from '../../../lib/auth/session.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
@@ -12,7 +13,7 @@ import type { ApiAnswer } from '../../../lib/http/event.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import { expectDocumented } from '../../e2e/documented.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
-import { ADMIN_ID, SESSION_SECRET, setEnvironment } from '../http/app.ts';
+import { ADMIN_ID, INTERNAL_API_KEYS, SESSION_SECRET, setEnvironment } from '../http/app.ts';
 import { type Credentials, type WrongRequest, wrongRequests } from './requests.ts';
 import { ORIGIN_SECRET } from './spoiled-ways.ts';
 import { CANARY } from './wrong-values.ts';
@@ -40,8 +41,10 @@ const CREDENTIALS: Readonly<Record<Access, Credentials>> = {
   public: () => {},
   member: withSession('member'),
   admin: withSession('admin'),
-  backend: () => {
-    throw new Error('sign the requests of the backend here');
+  backend: (draft, { method, path }) => {
+    const { body = draft.body ?? '', isBase64Encoded } = draft.event ?? {};
+    const sent = isBase64Encoded ? Buffer.from(String(body), 'base64') : body;
+    Object.assign(draft.headers, signBackendRequest(INTERNAL_API_KEYS[0], { method, path, body: sent }));
   },
   telegram: (draft) => {
     draft.headers['x-telegram-bot-api-secret-token'] = WEBHOOK_SECRET;

@@ -10,7 +10,7 @@ import { validInput } from './valid-input.ts';
 /** A request with one thing wrong, and with which codes it may be refused: with none at all if that may be ignored. */
 export type WrongRequest = { event: ApiEvent; fault: string; codes: readonly ErrorCode[] | undefined };
 /** Adds to a draft what shows who sends it. */
-export type Credentials = (draft: Draft, chance: Chance) => void;
+export type Credentials = (draft: Draft, contract: Contract) => void;
 
 const MOST_TRIES = 1_000;
 
@@ -36,7 +36,7 @@ function spoiled(fault: Fault, target: Target, credentials: Credentials, chance:
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const draft = rightDraft(target, chance);
     const early = fault.late || fault.spoil(draft, target, chance);
-    credentials(draft, chance);
+    credentials(draft, target.contract);
     const late = !fault.late || fault.spoil(draft, target, chance);
     if (early && late) return eventOfDraft(target.contract, draft);
   }
