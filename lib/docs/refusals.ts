@@ -6,6 +6,7 @@ export const GATEWAY_STATUSES: Readonly<Record<number, string>> = {
   400: 'Bad Request',
   413: 'Request Entity Too Large',
   429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
   500: 'Internal Server Error',
   503: 'Service Unavailable',
 };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signWidgetPayload, type TelegramUser, type WidgetPayload } from '../../infra/local/telegram.ts';
 import { CONTRACTS } from '../../lib/docs/contracts.ts';
 import { type Answer, type AskOptions, ask } from './ask.ts';
+import { expectHostileRequestsRefused } from './hostile-requests.ts';
 import { logIn } from './member-journey.ts';
 import { newcomer, openPlatform, type RunningPlatform, untilActive } from './running-platform.ts';
 
@@ -268,6 +269,17 @@ describe('a request without the right to ask', () => {
       vary: 'Origin',
     });
   });
+});
+
+describe('what means harm', () => {
+  it.each(CONTRACTS.filter(({ host }) => host === 'app'))(
+    'is refused with a code by $method $path',
+    async (contract) => {
+      const own = await logIn(running.platform, newcomer());
+      await expectHostileRequestsRefused({ running, memberCookie: own.cookie, adminCookie }, contract);
+      expect((await get('/api/auth/session', { cookie: own.cookie })).status).toBe(200);
+    },
+  );
 });
 
 describe('a host that has nothing to say', () => {

@@ -1,6 +1,13 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { AppError } from '../../../lib/app-error.ts';
 import { gatewayAnswer, type HttpAnswer } from './answer.ts';
 import { answerRequest, type HttpApi, MAX_BODY_BYTES, MAX_HEADER_BYTES } from './api.ts';
@@ -107,9 +114,10 @@ async function listen(
   port: number,
   onRequest: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<[Server, ...Server[]]> {
-  const first = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, onRequest).listen(port, '127.0.0.1');
+  const server = () => createServer({ maxHeaderSize: MAX_HEADER_BYTES }, onRequest).on('clientError', refuse);
+  const first = server().listen(port, '127.0.0.1');
   await once(first, 'listening').catch((error) => Promise.reject(listenError(error, port)));
-  const second = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, onRequest);
+  const second = server();
   second.listen((first.address() as AddressInfo).port, '::1');
   try {
     await once(second, 'listening');
@@ -120,6 +128,18 @@ async function listen(
     first.close();
     throw listenError(error as NodeJS.ErrnoException, port);
   }
+}
+
+/** What is no HTTP, or has more headers than API Gateway takes, is refused by the parser; here it gets its answer. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const { status, headers, body } =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? gatewayAnswer(431, 'Request Header Fields Too Large')
+      : gatewayAnswer(400, 'Bad Request');
+  const lines = [...headers, ['content-length', body.length], ['connection', 'close']];
+  const head = lines.map(([name, value]) => `${name}: ${value}`).join('\r\n');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head}\r\n\r\n${body}`);
 }
 
 function listenError(error: NodeJS.ErrnoException, port: number): Error {

@@ -207,7 +207,16 @@ describe('the HTTP API', () => {
   });
 
   it('answers 431 to too many headers', async () => {
-    expect((await get('/api/echo', { headers: { 'x-big': 'x'.repeat(11_000) } })).status).toBe(431);
+    const { status, text } = await get('/api/echo', { headers: { 'x-big': 'x'.repeat(11_000) } });
+    expect([status, text]).toEqual([431, '{"message":"Request Header Fields Too Large"}']);
+  });
+
+  it.each(['x: a\rb', 'x: a\0b', 'x y: z', 'x'])('answers 400 to what is no HTTP: %j', async (line) => {
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.write(`GET /api/echo HTTP/1.1\r\nHost: localhost\r\n${line}\r\n\r\n`);
+    const answer = (await socket.toArray()).join('');
+    expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+    expect(answer).toContain('{"message":"Bad Request"}');
   });
 
   it('serves members’ hosts by the API alone, with their Host', async () => {
