@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import path from 'node:path';
 import type { Context } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signBackendRequest } from '../../../infra/local/backend.ts';
@@ -10,10 +9,10 @@ import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import type { Access } from '../../../lib/http/contract.ts';
 import { ERROR_CODES, isErrorCode } from '../../../lib/http/error-codes.ts';
 import type { ApiAnswer } from '../../../lib/http/event.ts';
-import type { ApiHandler } from '../../../lib/http/route.ts';
 import { expectDocumented } from '../../e2e/documented.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
-import { ADMIN_ID, INTERNAL_API_KEYS, SESSION_SECRET, setEnvironment } from '../http/app.ts';
+import { ADMIN_ID, INTERNAL_API_KEYS, SESSION_SECRET, setEnvironment, WEBHOOK_SECRET } from '../http/app.ts';
+import { loadHandler } from '../http/handlers.ts';
 import { type Credentials, type WrongRequest, wrongRequests } from './requests.ts';
 import { ORIGIN_SECRET } from './spoiled-ways.ts';
 import { CANARY } from './wrong-values.ts';
@@ -22,10 +21,8 @@ import { CANARY } from './wrong-values.ts';
 const REQUESTS = Number(process.env.BAD_INPUT_REQUESTS ?? 10_000);
 const SEED = Number(process.env.BAD_INPUT_SEED ?? randomInt(1, 2 ** 31));
 const AT_ONCE = 16;
-const WEBHOOK_SECRET = 'what-only-Telegram-knows-in-these-tests';
 /** An answer names fields: 20 at most, of 64 characters each. */
 const LONGEST_ANSWER = 20 * 64 * 6 + 500;
-const FUNCTIONS = path.resolve(import.meta.dirname, '../../../functions');
 
 let database: TestDatabase;
 let db: Sql;
@@ -53,7 +50,7 @@ const CREDENTIALS: Readonly<Record<Access, Credentials>> = {
 
 beforeAll(async () => {
   database = await freshDatabase();
-  setEnvironment(database, { PDS_ORIGIN_SECRET: ORIGIN_SECRET, TELEGRAM_WEBHOOK_SECRET: WEBHOOK_SECRET });
+  setEnvironment(database, { PDS_ORIGIN_SECRET: ORIGIN_SECRET });
   db = connect(database.superuserUrl, { max: 2 });
   tokens.member = await newSession(123456789);
   tokens.admin = await newSession(ADMIN_ID);
@@ -130,11 +127,9 @@ describe(`bad input, BAD_INPUT_SEED=${SEED}`, () => {
   it.each(CONTRACTS)(
     `$method $path: ${REQUESTS} requests with one thing wrong are refused with a code, and change nothing`,
     async (contract) => {
-      const { subsystem, operationId, access } = contract;
-      const file = `${operationId.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}.ts`;
-      const { handler }: { handler: ApiHandler } = await import(path.join(FUNCTIONS, subsystem, file));
+      const handler = await loadHandler(contract);
       const before = await everything();
-      const requests = wrongRequests(contract, CREDENTIALS[access], SEED);
+      const requests = wrongRequests(contract, CREDENTIALS[contract.access], SEED);
       const problems: object[] = [];
       let left = REQUESTS;
       const send = async () => {

@@ -11,6 +11,7 @@ import type { ApiHandler } from '../../../lib/http/route.ts';
 import { expectDocumented } from '../../e2e/documented.ts';
 
 export const BOT_TOKEN = '123456:AAtest-bot-token-of-the-integration-tests';
+export const WEBHOOK_SECRET = 'what-only-Telegram-knows-in-these-tests';
 export const INTERNAL_API_KEYS = [
   'the key under which the backend signs today',
   'the key under which it signed until today',
@@ -29,9 +30,12 @@ export function setEnvironment({ apiUrl }: { apiUrl: string }, more: Record<stri
     SESSION_SECRET,
     DATABASE_URL: apiUrl,
     TELEGRAM_BOT_TOKEN: BOT_TOKEN,
+    TELEGRAM_WEBHOOK_SECRET: WEBHOOK_SECRET,
     INTERNAL_API_KEYS: INTERNAL_API_KEYS.join('\n'),
     ADMIN_TELEGRAM_IDS: String(ADMIN_ID),
     PDS_ENCRYPTION_KEY: ENCRYPTION_KEY,
+    // Nobody listens there, until a test says who does.
+    PDS_LOCAL_ENDPOINT: 'http://127.0.0.1:9',
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     // Nobody listens there: a login must not need SQS.
     PROVISIONING_QUEUE_URL: 'http://127.0.0.1:9/000000000000/provisioning',
