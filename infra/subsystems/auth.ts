@@ -3,7 +3,7 @@ import { Construct } from 'constructs';
 import * as contracts from '../../lib/auth/api.ts';
 import type { SettingName } from '../../lib/config.ts';
 import type { Ground } from '../function.ts';
-import { addPreflight, addRoutes, SESSION_SETTINGS } from '../routes.ts';
+import { addPreflight, addRoutes, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { watchRoutes } from '../watch.ts';
 
 /** What every route reads through which a member comes in. */
@@ -13,7 +13,7 @@ const DOOR_SETTINGS = [
   'PROVISIONING_QUEUE_URL',
 ] as const satisfies readonly SettingName[];
 
-/** Telegram login and sessions. */
+/** Telegram login, sessions and the second factor. */
 export class Auth extends Construct {
   readonly watched;
 
@@ -30,6 +30,12 @@ export class Auth extends Construct {
       listSessions: { settings: SESSION_SETTINGS },
       revokeSession: { settings: SESSION_SETTINGS },
       revokeOtherSessions: { settings: SESSION_SETTINGS },
+      getSecondFactor: { settings: SESSION_SETTINGS },
+      enrollTotp: { settings: VAULT_SETTINGS },
+      confirmTotp: { settings: VAULT_SETTINGS },
+      stepUp: { settings: VAULT_SETTINGS },
+      renewRecoveryCodes: { settings: SESSION_SETTINGS },
+      disableTotp: { settings: SESSION_SETTINGS },
     });
     this.watched = watchRoutes(
       this,

@@ -26,6 +26,7 @@ export class Lifecycle extends Construct {
         ],
         timeout: Duration.seconds(29),
       },
+      revealCredentials: { settings: VAULT_SETTINGS },
     });
     this.watched = watchRoutes(this, 'lifecycle', functions, ground.data.operators, {
       means:

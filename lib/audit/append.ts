@@ -17,6 +17,11 @@ export type AuditAction =
   | 'backup_created'
   | 'backup_restored'
   | 'credentials_revealed'
+  | 'second_factor_enrolled'
+  | 'second_factor_removed'
+  | 'recovery_codes_renewed'
+  | 'recovery_code_used'
+  | 'step_up_refused'
   | 'exported'
   | 'moved'
   | 'erased';

@@ -118,6 +118,24 @@ export async function startSession(
   return { token, expiresAt: session.expires_at };
 }
 
+/**
+ * Gives a living session a new token, as part of the caller's transaction; the one that this request came with ends at
+ * once (OWASP ASVS 5.0, 7.2.4). Throws `SESSION_REQUIRED` (401) when that is not its token any more: another request
+ * renewed it, or ended the session, at this very moment.
+ */
+export async function renewToken(
+  tx: Queryable,
+  sessionSecrets: Secrets,
+  { sessionId, token }: { sessionId: string; token: string },
+): Promise<string> {
+  const next = newSessionToken();
+  const renewed = await tx`
+    UPDATE sessions s SET token_hmac = ${hashToken(sessionSecrets, next)}
+    WHERE s.id = ${sessionId} AND s.token_hmac IN ${tx(tokenHashes(sessionSecrets, token))} AND ${isLiving(tx)}`;
+  if (renewed.count === 0) throw apiError('SESSION_REQUIRED');
+  return next;
+}
+
 /** Ends a session at once and for good. */
 export async function endSession(sql: Queryable, sessionId: string): Promise<void> {
   await sql`UPDATE sessions SET revoked_at = now() WHERE id = ${sessionId} AND revoked_at IS NULL`;

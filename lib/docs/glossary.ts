@@ -4,6 +4,7 @@ export type Word = { readonly means: string; readonly example?: unknown };
 const HASH = '5f'.repeat(32);
 /** 256 bits, base64url. */
 const TOKEN = 'p0uV3uZQ'.repeat(5).concat('abc');
+const TOTP_SECRET = 'JBSWY3DPEHPK3PXP'.repeat(2);
 const ALICE_DID = 'did:web:alice-nf5wn3.pnptv.example';
 
 /**
@@ -40,6 +41,39 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   revoked: { means: 'How many sessions were ended', example: 1 },
   userId: { means: 'Telegram id of a member, as text', example: '123456789' },
 
+  // The second factor
+  enrolled: { means: 'There is a second factor, and its first code was confirmed' },
+  recovery_codes_left: { means: 'How many recovery codes were not used yet', example: 10 },
+  secret: { means: 'For an app that reads no QR code, in base32', example: TOTP_SECRET },
+  otpauth_uri: {
+    means: 'The same as a link for apps',
+    example: `otpauth://totp/pnptv.example:alice?secret=${TOTP_SECRET}&issuer=pnptv.example`,
+  },
+  qr_svg: {
+    means: 'The link as a QR code, a whole SVG image',
+    example: '<svg xmlns="http://www.w3.org/2000/svg" …',
+  },
+  'confirmTotp.code': { means: 'The six digits that the app shows', example: '492039' },
+  recovery_codes: {
+    means: 'Each opens once what a code of the app opens; how they are typed does not matter',
+    example: ['7k2mp-x04qd-9wzrt-cf3ha'],
+  },
+  operation: { means: 'What is confirmed: `x-step-up.operation` of the route', example: 'revealCredentials' },
+  target: {
+    means:
+      'The value of the field or parameter that `x-step-up.target` of the route names; null if that is null',
+    example: 'private_key',
+  },
+  'stepUp.code': {
+    means: 'The six digits that the app shows now, or a recovery code; each works once',
+    example: '492039',
+  },
+  'stepUp.expires_at': { means: 'Until when it can be used', example: '2026-11-24T09:35:00.000Z' },
+  'stepUp.token': {
+    means: 'The new token of a session whose token is sent as a bearer; null where a cookie is set',
+    example: null,
+  },
+
   // Identities
   pnptv_uuid: { means: 'Our own id of the identity; never changes' },
   pds_handle: { means: 'Handle; null until it is reserved', example: '@alice.pnptv.example' },
@@ -73,6 +107,20 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   'listBackups.reason': { means: 'Why it cannot be restored; null if it can', example: null },
   restored_at: { means: 'When it was restored' },
   recovery_backup_id: { means: 'The backup of what was there before, to go back to', example: 43 },
+  credential: { means: 'Which of the credentials', example: 'private_key' },
+  key_id: { means: 'The verification method of the DID document', example: `${ALICE_DID}#pnptv-1` },
+  public_key_multibase: {
+    means: 'The public key, Ed25519 as Multikey',
+    example: 'z6Mkf5rGMoatrSj1f4CyvuHBeXJELe9RPdzo2PKGNCKVtZxP',
+  },
+  private_key: {
+    means: "The private key: Ed25519's seed of 32 bytes (RFC 8032, 5.1.5) in base64url",
+    example: 'AAAA'.repeat(10).concat('AAA'),
+  },
+  password: {
+    means: 'The password of the account: logs in at `pds_endpoint`, with `pds_did` as the identifier',
+    example: 'correct-horse-battery-staple',
+  },
 
   // Lists
   limit: { means: 'How many entries at most', example: '10' },

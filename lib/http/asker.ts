@@ -3,7 +3,7 @@ import { readBearerToken, readSessionToken } from '../auth/session-cookie.ts';
 import type { Contract } from './contract.ts';
 import { apiError } from './error-codes.ts';
 import type { ApiEvent } from './event.ts';
-import type { Admit } from './request.ts';
+import type { Admit, Presented } from './request.ts';
 
 /** Who asks, as far as that is known before the handler runs. */
 export type Asker = {
@@ -11,7 +11,7 @@ export type Asker = {
    * `member` for a change: he is found before anything else. `me` for a read: its own query finds him. `signature` for a
    * signed request: see {@link Admit}.
    */
-  known: { me?: Me; member?: Member; signature?: string | undefined };
+  known: { me?: Me; member?: Member; presented?: Presented; signature?: string | undefined };
   /** Throws `SESSION_REQUIRED` or `ADMIN_REQUIRED` unless a query of `me` has found him by now or finds him here. */
   insist(): Promise<void>;
 };
@@ -38,7 +38,10 @@ export async function askerOf(
   if (token === undefined) throw apiError('SESSION_REQUIRED');
   if (sessions === undefined) throw new Error('a route for members needs sessions');
   const ask = asMember(sessions, token, access);
-  if (method !== 'GET') return { ...ANYBODY, known: { member: await whoIsThere(ask) } };
+  if (method !== 'GET') {
+    const presented = { token, as: authorization === undefined ? 'cookie' : 'bearer' } as const;
+    return { ...ANYBODY, known: { member: await whoIsThere(ask), presented } };
+  }
 
   let found = false;
   const me: Me = async <Row extends object>(strings: TemplateStringsArray, ...values: readonly MeValue[]) => {

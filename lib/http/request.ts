@@ -25,11 +25,16 @@ export type RouteDeps<C extends Contract> = PublicRouteDeps &
  */
 export type Admit = (event: ApiEvent) => Promise<string | undefined>;
 
+/** The token of the session that a request came with, and how: a page that gets no cookies sends it as a bearer. */
+export type Presented = { readonly token: string; readonly as: 'cookie' | 'bearer' };
+
 /** Nobody in particular; a request that a backend signed; who reads, as a query can find him; or who changes something, found already. */
 type Asker<C extends Contract> = C['access'] extends 'member' | 'admin'
   ? C['method'] extends 'GET'
     ? { me: Me }
-    : { member: Member } & (C['stepUp'] extends object ? { stepUp: StepUpNeed } : unknown)
+    : { member: Member; presented: Presented } & (C['stepUp'] extends object
+        ? { stepUp: StepUpNeed }
+        : unknown)
   : C['access'] extends 'backend'
     ? { signature: string }
     : unknown;

@@ -62,3 +62,35 @@ export const restoreBackup = contract({
     'IDENTITY_NOT_READY',
   ],
 });
+
+export const revealCredentials = contract({
+  operationId: 'revealCredentials',
+  summary:
+    'Your private key or the password of your account: the only way in which either leaves. It is written into your audit log first',
+  method: 'POST',
+  path: '/api/pds/credentials/reveal',
+  access: 'member',
+  host: 'app',
+  limits: { member: { max: 10, windowSeconds: 3600 }, address: { max: 300, windowSeconds: 3600 } },
+  stepUp: { target: 'credential' },
+  body: z.strictObject({ credential: z.enum(['private_key', 'account_password']) }),
+  data: z.union([
+    z.object({
+      credential: z.literal('private_key'),
+      pds_did: z.string(),
+      /** The verification method of the DID document. */
+      key_id: z.string(),
+      public_key_multibase: z.string(),
+      /** The 32-byte seed of RFC 8032, 5.1.5, in base64url. */
+      private_key: z.string(),
+    }),
+    z.object({
+      credential: z.literal('account_password'),
+      pds_did: z.string(),
+      pds_handle: z.string(),
+      pds_endpoint: z.string(),
+      password: z.string(),
+    }),
+  ]),
+  errors: ['IDENTITY_NOT_READY'],
+});

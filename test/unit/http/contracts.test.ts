@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
+import { STEP_UP_CONTRACTS } from '../../../lib/auth/api.ts';
 import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import { isErrorCode } from '../../../lib/http/error-codes.ts';
 
@@ -70,6 +71,11 @@ it('leaves nothing open but logins, health, the documentation and well-known doc
     'showLoginLink',
     'useLoginLink',
   ]);
+});
+
+it('can confirm with the second factor every operation that needs it, and no other', () => {
+  const needy = CONTRACTS.filter(({ stepUp }) => stepUp).map(({ operationId }) => operationId);
+  expect(STEP_UP_CONTRACTS.map(({ operationId }) => operationId).sort()).toEqual(needy.sort());
 });
 
 it('has each operation and each route once', () => {

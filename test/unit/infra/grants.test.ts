@@ -41,8 +41,12 @@ describe.each([
       ),
     );
     expect(users.sort()).toEqual([
+      'auth-confirm-totp',
+      'auth-enroll-totp',
+      'auth-step-up',
       'lifecycle-create-backup',
       'lifecycle-restore-backup',
+      'lifecycle-reveal-credentials',
       'provisioning-provision-identity',
     ]);
     for (const id of users) {
