@@ -14,6 +14,10 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   // Every contract, and zod's way to JSON Schema.
   'docs-docs-page': { own: 200, sdk: 350 },
   'docs-openapi-json': { own: 190, sdk: 350 },
+  // otplib with the hashes and the base32 that it brings, beside the vault.
+  'auth-confirm-totp': { own: 195, sdk: 400 },
+  'auth-enroll-totp': { own: 195, sdk: 400 },
+  'auth-step-up': { own: 195, sdk: 400 },
   // Elliptic curves and the saga; Secrets Manager, KMS and SQS.
   'lifecycle-restore-backup': { own: 230, sdk: 450 },
   'provisioning-provision-identity': { own: 250, sdk: 450 },

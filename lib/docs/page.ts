@@ -65,6 +65,7 @@ function article(route: Route, document: OpenApiDocument): Html {
 <h3>${method} ${path}</h3>
 <p>${summary}</p>
 <p class="who">${whoMay(route)}</p>
+${confirmation(route)}
 ${parameters.length > 0 ? html`<h4>Parameters</h4>${table(parameters.map(parameterRow))}` : undefined}
 <h4>Request</h4>
 <pre>${curlLine(route, body)}</pre>
@@ -82,6 +83,14 @@ function whoMay({ security: [required] }: Route): string {
   return required.session?.includes('admin') ? 'For administrators' : 'For members who are logged in';
 }
 
+/** What the step-up before it has to be for. */
+function confirmation({ 'x-step-up': stepUp }: Route): Html | undefined {
+  if (!stepUp) return undefined;
+  const { operation, target } = stepUp;
+  const on = target === null ? 'no target' : html`the value of <code>${target}</code> as its target`;
+  return html`<p>After a <a href="#stepUp">step-up</a> for <code>${operation}</code>, with ${on}.</p>`;
+}
+
 function curlLine({ method, path, origin, security, parameters }: Route, body: Media | undefined): string {
   const inPlace = parameters.reduce(
     (at, { name, example }) => at.replace(`{${name}}`, encodeURIComponent(String(example))),
@@ -95,6 +104,8 @@ function curlLine({ method, path, origin, security, parameters }: Route, body: M
     'curl',
     ...(method === 'GET' ? [] : [`-X ${method}`]),
     ...(security.length > 0 ? ['-b cookies.txt'] : []),
+    // A change may change the cookie.
+    ...(security.length > 0 && method !== 'GET' ? ['-c cookies.txt'] : []),
     ...(body ? ["-H 'Content-Type: application/json'", `-d '${JSON.stringify(body.example)}'`] : []),
     `'${url}'`,
   ].join(body ? ' \\\n  ' : ' ');

@@ -17,6 +17,7 @@ import {
   untilActive,
   WORKER,
 } from './running-platform.ts';
+import { setUpFactor } from './second-factor.ts';
 
 /**
  * Drives the platform through good and bad days and keeps everything that leaves it in the clear: answers, log lines,
@@ -62,7 +63,7 @@ describe('what the platform says', () => {
 
     // A good day.
     const alice = newcomer('silent_alice');
-    const cookie = await logIn(alice);
+    let cookie = await logIn(alice);
     await untilActive(running, { timeoutMs: 30_000 });
     await openAll();
     const [row] = await sql<
@@ -71,6 +72,24 @@ describe('what the platform says', () => {
     if (!row) throw new Error('no identity');
     ({ pds_did: did, pnptv_uuid: uuid } = row);
     await tell('POST', '/api/pds/create-backup', { cookie });
+
+    // What a member is handed of his own is for his eyes: these answers are not kept, but what was in them is.
+    const { secret, codes } = await setUpFactor(platform, cookie);
+    keep('TOTP secret', secret);
+    for (const [index, code] of codes.entries()) keep(`recovery code ${index}`, code);
+    const confirmation = { operation: 'revealCredentials', target: 'account_password' };
+    await tell('POST', '/api/auth/2fa/step-up', { cookie, body: { ...confirmation, code: '123 456' } });
+    const body = { ...confirmation, code: codes[0] };
+    cookie = (await tell('POST', '/api/auth/2fa/step-up', { cookie, body })).cookie ?? '';
+    keep('renewed session', cookie.slice(cookie.indexOf('=') + 1));
+    const credential = confirmation.target;
+    const { json } = await ask(platform, 'POST', '/api/pds/credentials/reveal', {
+      cookie,
+      body: { credential },
+    });
+    keep('revealed password', json.data.password);
+    await tell('POST', '/api/pds/credentials/reveal', { cookie, body: { credential } });
+    await tell('GET', '/api/auth/2fa', { cookie });
 
     // Bad input, and a PDS that is down while somebody else comes: his bootstrap key is still there.
     const forged = signWidgetPayload(
@@ -144,6 +163,10 @@ describe('what the platform says', () => {
       'pds_access_token',
       'pds_refresh_token',
       'session',
+      'renewed session',
+      'TOTP secret',
+      'recovery code',
+      'revealed password',
       'signature',
       'bot token',
       'SESSION_SECRET',

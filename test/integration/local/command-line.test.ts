@@ -55,6 +55,7 @@ describe('an npm script called wrongly', () => {
     ['login.ts', ['alice', 'bob'], "Unexpected argument 'bob'."],
     ['login.ts', ['alice', '--root'], "Unknown option '--root'"],
     ['psql.ts', ['--data'], '--data takes a folder.'],
+    ['totp.ts', [], 'SECRET is missing.'],
   ])('%s %j says what is wrong, shows its usage and ends with 2', async (script, args, problem) => {
     const { code, output } = await run(script, ...args);
     expect(code).toBe(2);

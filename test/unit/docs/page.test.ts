@@ -15,6 +15,13 @@ it.each(CONTRACTS)('shows $method $path', ({ operationId, method, path }) => {
   expect(body).toContain(`<a href="#${operationId}"><code>${method} ${path}</code></a>`);
 });
 
+it.each(CONTRACTS.filter(({ stepUp }) => stepUp))('says that $method $path needs a step-up', (contract) => {
+  const [, article] = body.split(`<article id="${contract.operationId}">`);
+  expect(article?.split('</article>', 1)[0]).toContain(
+    `<a href="#stepUp">step-up</a> for <code>${contract.operationId}</code>`,
+  );
+});
+
 it('has all it needs in itself: one style, which its policy names, and no script', () => {
   const styles = [...body.matchAll(/<style>(.*?)<\/style>/gs)].map(([, style = '']) => style);
   const hashes = styles.map((style) => `'sha256-${createHash('sha256').update(style).digest('base64')}'`);
