@@ -1,7 +1,6 @@
 import * as z from 'zod/mini';
 import { AppError } from '../app-error.ts';
-import { mappingPlace } from '../provisioning/secrets.ts';
-import { splitSealed } from '../vault/sealed.ts';
+import { mappingPlace, openFromMapping } from '../provisioning/secrets.ts';
 import { openSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';
 
@@ -41,21 +40,35 @@ export type Credentials = {
   credential_version: number;
 };
 
+/** What it takes to open what is the member's own. */
+export type OwnCredentials = Omit<
+  Credentials,
+  'account_email' | 'pds_refresh_token' | 'provider_id' | 'data_key_id'
+>;
+
+/** Opens the member's own key: its seed in base64url. Throws what `openSecret` throws. */
+export async function openPrivateKey(vault: Vault, own: OwnCredentials): Promise<string> {
+  const seed = await openSecret(vault, mappingPlace(own, 'pds_private_key_encrypted'), {
+    body: own.pds_private_key_encrypted,
+    iv: own.pds_private_key_iv,
+    tag: own.pds_private_key_auth_tag,
+  });
+  return Buffer.from(seed).toString('base64url');
+}
+
+/** Opens the password of his account. Throws what `openSecret` throws. */
+export async function openPassword(vault: Vault, own: OwnCredentials): Promise<string> {
+  const { account_password_sealed: sealed } = own;
+  return textOf(await openFromMapping(vault, own, 'account_password_sealed', sealed));
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('utf8');
+}
+
 /** Opens a member's present credentials. Throws what `openSecret` throws. */
 export async function openBundle(vault: Vault, credentials: Credentials): Promise<CredentialBundle> {
-  const privateKey = await openSecret(vault, mappingPlace(credentials, 'pds_private_key_encrypted'), {
-    body: credentials.pds_private_key_encrypted,
-    iv: credentials.pds_private_key_iv,
-    tag: credentials.pds_private_key_auth_tag,
-  });
-  const openText = async (column: 'account_password_sealed' | 'pds_refresh_token') => {
-    const secret = await openSecret(
-      vault,
-      mappingPlace(credentials, column),
-      splitSealed(credentials[column]),
-    );
-    return Buffer.from(secret).toString('utf8');
-  };
+  const { pds_refresh_token: refreshToken } = credentials;
   return {
     format: 1,
     pnptv_uuid: credentials.pnptv_uuid,
@@ -65,12 +78,12 @@ export async function openBundle(vault: Vault, credentials: Credentials): Promis
     provider_id: credentials.provider_id,
     account: {
       email: credentials.account_email,
-      password: await openText('account_password_sealed'),
-      refresh_token: await openText('pds_refresh_token'),
+      password: await openPassword(vault, credentials),
+      refresh_token: textOf(await openFromMapping(vault, credentials, 'pds_refresh_token', refreshToken)),
     },
     member_key: {
       public_key_multibase: credentials.pds_public_key,
-      private_key: Buffer.from(privateKey).toString('base64url'),
+      private_key: await openPrivateKey(vault, credentials),
     },
   };
 }

@@ -4,29 +4,15 @@ import { type AuditEntry, appendAudit } from '../audit/append.ts';
 import { type StepUpNeed, useStepUp } from '../auth/step-up.ts';
 import type { Sql, Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
-import { mappingPlace, openFromMapping } from '../provisioning/secrets.ts';
-import { openSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { revealCredentials } from './api.ts';
+import { type OwnCredentials, openPassword, openPrivateKey } from './bundle.ts';
 
 export type Revealed = z.output<typeof revealCredentials.data>;
 export type Credential = Revealed['credential'];
 
-type Owned = {
-  user_id: string;
-  pnptv_uuid: string;
-  pds_did: string;
-  pds_handle: string;
-  pds_endpoint: string;
-  pds_public_key: string;
-  pds_private_key_encrypted: string;
-  pds_private_key_iv: string;
-  pds_private_key_auth_tag: string;
-  account_password_sealed: string;
-  credential_version: number;
-  /** Fragment of the DID document, without `#`. */
-  key_id: string;
-};
+/** `key_id`: fragment of the DID document, without `#`. */
+type Owned = OwnCredentials & { key_id: string };
 
 /**
  * Reveals one credential to its owner. First, in one transaction, the step-up is used up and the intent is written into
@@ -82,26 +68,14 @@ async function readOwned(tx: Transaction, userId: string): Promise<Owned> {
 async function open(vault: Vault, owned: Owned, credential: Credential): Promise<Revealed> {
   const { pds_did, pds_handle, pds_endpoint, pds_public_key } = owned;
   if (credential === 'account_password') {
-    const column = 'account_password_sealed';
-    const password = await openFromMapping(vault, owned, column, owned[column]);
-    return {
-      credential,
-      pds_did,
-      pds_handle: `@${pds_handle}`,
-      pds_endpoint,
-      password: Buffer.from(password).toString('utf8'),
-    };
+    const password = await openPassword(vault, owned);
+    return { credential, pds_did, pds_handle: `@${pds_handle}`, pds_endpoint, password };
   }
-  const privateKey = await openSecret(vault, mappingPlace(owned, 'pds_private_key_encrypted'), {
-    body: owned.pds_private_key_encrypted,
-    iv: owned.pds_private_key_iv,
-    tag: owned.pds_private_key_auth_tag,
-  });
   return {
     credential,
     pds_did,
     key_id: `${pds_did}#${owned.key_id}`,
     public_key_multibase: pds_public_key,
-    private_key: Buffer.from(privateKey).toString('base64url'),
+    private_key: await openPrivateKey(vault, owned),
   };
 }
