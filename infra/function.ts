@@ -33,6 +33,8 @@ export type FunctionNeeds = {
   /** Exactly what its code reads (a test compares). */
   readonly settings: readonly SettingName[];
   readonly timeout: Duration;
+  /** Default 512. CPU comes with it: 1,769 MB are one core. */
+  readonly memoryMb?: number;
 };
 
 /** A function of the house: its code, its settings, and the rights that those settings imply. */
@@ -59,8 +61,8 @@ export function describeFunction(scope: Construct, ground: Ground, needs: Functi
     architecture: Architecture.ARM_64,
     code: ground.code(needs.subsystem, needs.operation),
     handler: 'index.handler',
-    // CPU comes with memory (1,769 MB are one core), and a start, which is what people wait for, is CPU.
-    memorySize: 512,
+    // A start, which is what people wait for, is CPU.
+    memorySize: needs.memoryMb ?? 512,
     timeout: needs.timeout,
     tracing: Tracing.ACTIVE,
     logGroup: new LogGroup(scope, `${id}-log`, {

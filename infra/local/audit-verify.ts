@@ -5,6 +5,7 @@ import { AppError } from '../../lib/app-error.ts';
 import { logExport } from '../../lib/audit/api.ts';
 import { verifyExport } from '../../lib/audit/export.ts';
 import { findChangedHead, openRoot, type SealedRoot } from '../../lib/audit/root.ts';
+import type { RootStatement } from '../../lib/audit/statement.ts';
 import type { Fault } from '../../lib/audit/verify.ts';
 import { type LogVerdict, verifyLog } from '../../lib/audit/verify-log.ts';
 import { connect } from '../../lib/db/connect.ts';
@@ -12,7 +13,8 @@ import { COMMON_OPTIONS, fail, readCommandLine, refuse } from './command-line.ts
 import { findPlatform } from './platform-file.ts';
 
 const USAGE = `Usage: npm run audit:verify -- [FILE | --database URL] [--root FILE] [--data FOLDER]
-  FILE            verifies a member's log, as GET /api/pds/provisioning-log/export gives it to him
+  FILE            verifies a member's log, as GET /api/pds/provisioning-log/export gives it to him, also against the
+                  signed root that is in it
   --database URL  verifies the log of this database (postgres://…), as a role that may read it
   --root FILE     also verifies the log against this signed root: every head of then is still in its chain
   --data FOLDER   without either: verifies the log of the platform that runs on this folder (.data)
@@ -78,21 +80,30 @@ async function verifyDatabase(url: string, signed: SealedRoot | undefined): Prom
   }
 }
 
-/** Says whose signature it is: whether to trust that key is for the reader to decide. */
 function readRoot(name: string): SealedRoot {
   const opened = openRoot(readJson(name));
-  const { created_at, members, entries, signature } = opened;
-  const print = createHash('sha256').update(Buffer.from(signature.public_key, 'base64')).digest('hex');
-  console.log(`Root of ${created_at}: ${entries} entries of ${members} members, signed by ${signature.key}`);
-  console.log(`  public key (SHA-256): ${print}`);
+  show(opened, opened.signature);
   return opened;
 }
+
+/** Says whose signature a root bears: whether to trust that key is for the reader to decide. */
+function show({ created_at, members, entries }: RootStatement, { public_key, key }: Signature): void {
+  const print = createHash('sha256').update(Buffer.from(public_key, 'base64')).digest('hex');
+  const by = key === undefined ? '' : `, signed by ${key}`;
+  console.log(`Root of ${created_at}: ${entries} entries of ${members} members${by}`);
+  console.log(`  public key (SHA-256): ${print}`);
+}
+type Signature = { public_key: string; key?: string };
 
 /** A bare export, or the answer that it came in. */
 function verifyFile(name: string): LogVerdict {
   const content = readJson(name);
   const { success, data, error } = logExport.safeParse(isAnswer(content) ? content.data : content);
-  if (success) return verifyExport(data);
+  if (success) {
+    const verdict = verifyExport(data);
+    if (data.root) show(data.root.statement, data.root.signature);
+    return verdict;
+  }
   const place = error.issues[0]?.path.join('.');
   throw new AppError('LOG_UNREADABLE', `${name} is no exported log${place ? `: see ${place}` : ''}.`);
 }

@@ -1,11 +1,15 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
+import { Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import { Schedule, ScheduleExpression } from 'aws-cdk-lib/aws-scheduler';
 import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/audit/api.ts';
 import { acceptRoots, acceptSchedule } from '../accepted-findings.ts';
-import { addAlarm, PERIOD } from '../alarm.ts';
+import { type AlarmProps, addAlarm, PERIOD } from '../alarm.ts';
 import { addFunction, type Ground } from '../function.ts';
 import { addQueue } from '../queue.ts';
 import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
@@ -35,8 +39,9 @@ export class Audit extends Construct {
       subsystem: 'audit',
       operation: 'seal-root',
       role: 'worker',
-      // The statement_timeout of the role is 60 s.
-      timeout: Duration.minutes(2),
+      // A million heads are about 700 MB and a minute of one core.
+      timeout: Duration.minutes(5),
+      memoryMb: 2048,
       settings: ['DATABASE_URL', 'PDS_ENVIRONMENT', 'AUDIT_SIGNING_KEY_ID', 'AUDIT_ROOTS_BUCKET'],
     });
     acceptRoots(Stack.of(this), data);
@@ -50,10 +55,13 @@ export class Audit extends Construct {
       target: new LambdaInvoke(sealRoot, { deadLetterQueue: unstarted }),
     });
     acceptSchedule(Stack.of(this), sealRoot, unstarted);
-    addAlarm(
-      this,
-      'root-errors',
-      {
+    this.#watchRoots(sealRoot, unstarted, data.operators);
+  }
+
+  #watchRoots(sealRoot: Lambda, unstarted: Queue, operators: ITopic): void {
+    const hour = Duration.hours(1);
+    const alarms: Record<string, AlarmProps> = {
+      'root-errors': {
         metric: sealRoot.metricErrors({ period: PERIOD }),
         threshold: 0,
         means: 'The daily root of the audit log was not signed and kept, at least not at the first try.',
@@ -61,7 +69,32 @@ export class Audit extends Construct {
           'read the log group of audit-seal-root; when the database, KMS or the bucket of the roots answers again, ' +
           'invoke the function by hand. A day without a root leaves the log as it is, with one proof less.',
       },
-      data.operators,
-    );
+      'root-missing': {
+        metric: sealRoot.metricInvocations({ period: hour }),
+        threshold: 1,
+        whenBelow: true,
+        // A run at 3:30 and the next one a day later; two hours more for a late one.
+        periods: 26,
+        whenSilent: TreatMissingData.BREACHING,
+        means:
+          'For over 26 hours nobody has asked for the daily root of the audit log. (After the first deployment this is ' +
+          'so until 03:30 UTC.)',
+        todo:
+          'see whether the schedule seal-root-daily is enabled and may invoke the function, and read its dead letters; ' +
+          'then invoke audit-seal-root by hand.',
+      },
+      'root-not-started': {
+        metric: unstarted.metricApproximateNumberOfMessagesVisible({
+          period: PERIOD,
+          statistic: Stats.MAXIMUM,
+        }),
+        threshold: 0,
+        means: 'EventBridge Scheduler could not start the signing of the daily root of the audit log.',
+        todo:
+          'read the error code in the attributes of the message, repair the role or the function, invoke ' +
+          'audit-seal-root by hand, purge the queue.',
+      },
+    };
+    for (const [id, props] of Object.entries(alarms)) addAlarm(this, id, props, operators);
   }
 }

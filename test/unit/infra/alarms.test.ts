@@ -28,6 +28,9 @@ describe('alarms', () => {
     'provisioningworkererrors',
     'provisioningrelaysilent',
     'auditerrors',
+    'auditrooterrors',
+    'auditrootmissing',
+    'auditrootnotstarted',
     'autherrors',
     'pdserrors',
     'identityerrors',
@@ -72,6 +75,18 @@ describe('alarms', () => {
       MetricName: 'Invocations',
       ComparisonOperator: 'LessThanThreshold',
       TreatMissingData: 'breaching',
+    });
+  });
+
+  it('notice a day without a root of the audit log', () => {
+    const [, { Properties } = { Properties: {} }] =
+      alarms.find(([id]) => id.includes('auditrootmissing')) ?? [];
+    expect(Properties).toMatchObject({
+      MetricName: 'Invocations',
+      ComparisonOperator: 'LessThanThreshold',
+      TreatMissingData: 'breaching',
+      Period: 3600,
+      EvaluationPeriods: 26,
     });
   });
 
