@@ -1,5 +1,6 @@
 import { KMSClient } from '@aws-sdk/client-kms';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { storeRoot } from '../../lib/audit/inclusion.ts';
 import { createKmsSigner } from '../../lib/audit/kms-signer.ts';
 import { sealRoot } from '../../lib/audit/root.ts';
 import { readSettings } from '../../lib/config.ts';
@@ -19,7 +20,10 @@ const awake = wakeAfterFreeze(sql);
 const sign = createKmsSigner(new KMSClient({}), settings.AUDIT_SIGNING_KEY_ID);
 const s3 = new S3Client({});
 
-/** Daily: seals the heads of all chains and puts them where nobody can take them away again. */
+/**
+ * Daily: seals the heads of all chains and puts them where nobody can take them away again; then a copy to where members
+ * download their log from. When that fails, the run is repeated and makes another root: one too many does no harm.
+ */
 export async function handler(): Promise<{ key: string; members: number; entries: number }> {
   await awake();
   const root = await sealRoot({ sql, sign, now: () => new Date() }, settings.PDS_ENVIRONMENT);
@@ -34,6 +38,7 @@ export async function handler(): Promise<{ key: string; members: number; entries
       IfNoneMatch: '*',
     }),
   );
+  await sql.begin((tx) => storeRoot(tx, root));
   log.info('audit root sealed', { key, members, entries, root: root.root });
   return { key, members, entries };
 }

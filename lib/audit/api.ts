@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { contract } from '../http/contract.ts';
+import { hash, rootSignature, rootStatement } from './statement.ts';
 
 export const verifyAudit = contract({
   operationId: 'verifyAudit',
@@ -38,7 +39,14 @@ export const verifyAudit = contract({
   errors: ['MEMBER_NOT_FOUND', 'AUDIT_TOO_LARGE'],
 });
 
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'must be 32 bytes in hex'));
+/** That entry `seq` of a chain, with what it says now, was under a signed root: lib/audit/inclusion.ts. */
+export const rootProof = z.strictObject({
+  statement: rootStatement,
+  signature: rootSignature,
+  leaf_index: z.int().check(z.gte(0)),
+  seq: z.int().check(z.gte(1)),
+  path: z.array(hash),
+});
 
 /** A member's log with all that it takes to verify it: lib/audit/export.ts says how. Bytes are in hex. */
 export const logExport = z.strictObject({
@@ -67,6 +75,8 @@ export const logExport = z.strictObject({
       row_hash: hash,
     }),
   ),
+  /** Null until the first root after the first entry. */
+  root: z.nullable(rootProof),
 });
 
 export const exportLog = contract({

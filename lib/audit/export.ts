@@ -3,7 +3,8 @@ import type { Me } from '../auth/session.ts';
 import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import type { logExport } from './api.ts';
-import { type ChainRow, type ErasureKeyColumn, selectChain, verifyChain } from './verify.ts';
+import { findInclusion, isIncluded, type RootProof } from './inclusion.ts';
+import { type Broken, type ChainRow, type ErasureKeyColumn, selectChain, verifyChain } from './verify.ts';
 import type { LogVerdict } from './verify-log.ts';
 
 export type LogExport = z.output<typeof logExport>;
@@ -21,6 +22,7 @@ const MAX_ENTRIES = 3000;
  * what is hashed, so he learns the Telegram id of an administrator who did something for him.
  */
 export async function exportOwnLog({ sql }: { sql: Queryable }, me: Me): Promise<LogExport> {
+  const root = await findInclusion(me);
   const rows = await me<ChainRow & ErasureKeyColumn>`
     ${selectChain(sql)}
     WHERE log.user_id = me.id ORDER BY log.seq LIMIT ${MAX_ENTRIES + 1}`;
@@ -31,17 +33,29 @@ export async function exportOwnLog({ sql }: { sql: Queryable }, me: Me): Promise
     pnptv_uuid: first?.pnptv_uuid ?? null,
     erasure_key: first?.erasure_key ? hex(first.erasure_key) : null,
     entries: rows.map(exportRow),
+    root,
   };
 }
 
-/** Checks an exported log with nothing but itself. What it proves, and what it cannot, says verify.ts. */
-export function verifyExport({ pnptv_uuid, erasure_key, entries }: LogExport): LogVerdict {
+/**
+ * Checks an exported log with nothing but itself. What it proves, and what it cannot, says verify.ts; with a root, that
+ * nothing up to then was shortened or written anew, for who knows the key that signed it. Throws `ROOT_INVALID`.
+ */
+export function verifyExport({ pnptv_uuid, erasure_key, entries, root }: LogExport): LogVerdict {
   const pnptvUuid = pnptv_uuid ?? '';
   const rows = entries.map((entry) => importRow(pnptvUuid, entry));
   const verdict = verifyChain({ rows, erasureKey: erasure_key === null ? null : bytes(erasure_key) });
-  if (verdict.intact) return { members: Math.min(1, rows.length), entries: rows.length, broken: null };
-  const { seq, id, fault } = verdict;
+  const broken = verdict.intact ? root && faultUnderRoot(root, pnptvUuid, entries) : verdict;
+  if (!broken) return { members: Math.min(1, rows.length), entries: rows.length, broken: null };
+  const { seq, id, fault } = broken;
   return { members: 0, entries: seq - 1, broken: { pnptvUuid, seq, id, fault } };
+}
+
+function faultUnderRoot(root: RootProof, pnptvUuid: string, entries: readonly Entry[]): Broken | null {
+  const entry = entries[root.seq - 1];
+  if (!entry) return { seq: root.seq, id: null, fault: 'missing' };
+  if (isIncluded([pnptvUuid, root.seq, entry.row_hash], root)) return null;
+  return { seq: root.seq, id: entry.id, fault: 'head' };
 }
 
 function exportRow(row: ChainRow): Entry {

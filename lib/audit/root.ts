@@ -1,37 +1,16 @@
-import { createPublicKey, verify } from 'node:crypto';
 import * as z from 'zod/mini';
-import { AppError } from '../app-error.ts';
 import type { Queryable } from '../db/connect.ts';
-import { canonicalJson } from './canonical.ts';
 import { merkleRoot } from './merkle.ts';
+import { expectSigned, invalidRoot, leafOf, messageOf } from './signature.ts';
+import { type Head, hash, type RootStatement, rootSignature, rootStatement } from './statement.ts';
 import type { BrokenEntry } from './verify-log.ts';
 
-/** The end of a member's chain: his pnptv_uuid, how many entries it has, the hash of the last in hex. */
-export type Head = [pnptvUuid: string, seq: number, rowHash: string];
-
-const hash = z.string().check(z.regex(/^[0-9a-f]{64}$/, 'must be 32 bytes in hex'));
 /** All heads at one time, under one signed hash. About 120 bytes a member. */
-const sealedRoot = z.strictObject({
-  format: z.literal('pds-audit-root/1'),
-  environment: z.string(),
-  created_at: z.iso.datetime(),
-  members: z.int(),
-  entries: z.int(),
-  /** Merkle tree hash over the heads, sorted by pnptv_uuid. */
-  root: hash,
-  /** What is signed is the RFC 8785 form of all members above. */
-  signature: z.strictObject({
-    key: z.string(),
-    /** DER, SubjectPublicKeyInfo, in base64. */
-    public_key: z.base64(),
-    algorithm: z.literal('ECDSA_SHA_256'),
-    /** DER, in base64. */
-    value: z.base64(),
-  }),
+const sealedRoot = z.extend(rootStatement, {
+  signature: z.extend(rootSignature, { key: z.string() }),
   heads: z.array(z.tuple([z.uuid(), z.int(), hash])),
 });
 export type SealedRoot = z.output<typeof sealedRoot>;
-type Statement = Omit<SealedRoot, 'heads' | 'signature'>;
 
 /** Signs with a key that whoever owns the database does not hold. ECDSA over NIST P-256 with SHA-256. */
 export type Signer = (message: Uint8Array) => Promise<SealedRoot['signature']>;
@@ -50,7 +29,7 @@ export async function sealRoot(
   environment: string,
 ): Promise<SealedRoot> {
   const heads = await readHeads(sql);
-  const statement: Statement = {
+  const statement: RootStatement = {
     format: 'pds-audit-root/1',
     environment,
     created_at: now().toISOString(),
@@ -62,17 +41,17 @@ export async function sealRoot(
 }
 
 /**
- * A sealed root from its JSON. Throws `ROOT_INVALID` unless its signature, its root and its counts hold. Whose key
- * signed it is for the reader to decide: whoever forges a root can sign it, with a key of his own.
+ * A sealed root from its JSON. Throws `ROOT_INVALID` unless its signature (see `expectSigned`), its root and its counts
+ * hold.
  */
 export function openRoot(content: unknown): SealedRoot {
   const { success, data } = sealedRoot.safeParse(content);
-  if (!success) throw invalid('is none');
+  if (!success) throw invalidRoot('is none');
   const { heads, signature, ...statement } = data;
-  if (!isSigned(messageOf(statement), signature)) throw invalid('does not bear the signature of its key');
-  if (statement.root !== rootOf(heads)) throw invalid('has heads that are not those which were signed');
+  expectSigned(statement, signature);
+  if (statement.root !== rootOf(heads)) throw invalidRoot('has heads that are not those which were signed');
   if (statement.members !== heads.length || statement.entries !== countEntries(heads))
-    throw invalid('counts its heads wrongly');
+    throw invalidRoot('counts its heads wrongly');
   return data;
 }
 
@@ -94,27 +73,9 @@ export async function findChangedHead(sql: Queryable, heads: readonly Head[]): P
 }
 
 function rootOf(heads: readonly Head[]): string {
-  const leaves = heads.map((head) => Buffer.from(canonicalJson(['pds-audit-head/1', ...head])));
-  return Buffer.from(merkleRoot(leaves)).toString('hex');
+  return Buffer.from(merkleRoot(heads.map(leafOf))).toString('hex');
 }
 
 function countEntries(heads: readonly Head[]): number {
   return heads.reduce((sum, [, seq]) => sum + seq, 0);
-}
-
-function messageOf(statement: Statement): Uint8Array {
-  return Buffer.from(canonicalJson(statement));
-}
-
-function isSigned(message: Uint8Array, { public_key, value }: SealedRoot['signature']): boolean {
-  try {
-    const key = createPublicKey({ key: Buffer.from(public_key, 'base64'), format: 'der', type: 'spki' });
-    return verify('sha256', message, key, Buffer.from(value, 'base64'));
-  } catch {
-    return false; // no key
-  }
-}
-
-function invalid(problem: string): AppError {
-  return new AppError('ROOT_INVALID', `The sealed root ${problem}.`);
 }

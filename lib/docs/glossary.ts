@@ -148,6 +148,23 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   error_message_commitment: { means: 'HMAC of `error_message` under the erasure key, in hex', example: HASH },
   prev_hash: { means: '`row_hash` of the entry before, in hex', example: HASH },
   row_hash: { means: 'Hash over this entry and `prev_hash`, in hex', example: HASH },
+  'exportLog.root': { means: 'Proof that this log is under the newest signed root; null until there is one' },
+  statement: { means: 'What is signed, in the form of RFC 8785' },
+  'statement.format': { means: 'How roots are made: see lib/audit/root.ts' },
+  environment: { means: 'The stage whose log it is', example: 'production' },
+  'statement.members': { means: 'How many members have a log', example: 120 },
+  'statement.entries': { means: 'How many entries all logs have', example: 1440 },
+  'statement.root': { means: 'Merkle tree hash over the ends of all logs (RFC 6962), in hex', example: HASH },
+  signature: { means: 'The signature of our KMS key' },
+  public_key: {
+    means: 'DER (SubjectPublicKeyInfo) in base64',
+    example: 'MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE',
+  },
+  algorithm: { means: 'How it is signed: ECDSA over P-256 with SHA-256' },
+  value: { means: 'The signature, DER in base64', example: 'MEUCIQDk3sZ0' },
+  leaf_index: { means: 'The place of this log among all', example: 7 },
+  'root.seq': { means: 'Up to which entry it is under the root', example: 3 },
+  path: { means: 'The hashes from this log to the root (RFC 6962, audit path), in hex', example: [HASH] },
   reason: { means: 'What about it does not hold' },
 
   // Times

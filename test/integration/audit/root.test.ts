@@ -71,6 +71,10 @@ describe('the daily root', () => {
     const root = openRoot(await read(file));
     expect(root).toMatchObject({ environment: 'test', members: 2, entries: 5 });
     expect(root.heads.at(-1)).toEqual([member.pnptvUuid, 4, expect.stringMatching(/^[0-9a-f]{64}$/)]);
+    const { heads, signature, ...statement } = root;
+    expect(await superuser`SELECT statement, signature, heads FROM audit_roots, audit_root_blocks`).toEqual([
+      { statement, signature, heads },
+    ]);
     await seal();
     expect(await readdir(path.dirname(file))).toHaveLength(2);
     const again = await fetch(`${s3.url}/${BUCKET}/${path.relative(path.join(folder, BUCKET), file)}`, {

@@ -156,7 +156,13 @@ describe('GET /api/pds/provisioning-log/export', () => {
     const user = newcomer();
     const cookie = await logIn(user);
     const { data } = await askExport(cookie);
-    expect(data).toEqual({ format: 'pds-audit-log/1', pnptv_uuid: null, erasure_key: null, entries: [] });
+    expect(data).toEqual({
+      format: 'pds-audit-log/1',
+      pnptv_uuid: null,
+      erasure_key: null,
+      entries: [],
+      root: null,
+    });
     expect(verifyExport(data)).toEqual({ members: 0, entries: 0, broken: null });
     expect((await askExport()).status).toBe(401);
 

@@ -128,6 +128,8 @@ describe('pds_api', () => {
     `INSERT INTO hostnames (hostname, kind) VALUES ('mine.pnptv.app', 'handle')`,
     `INSERT INTO pds_verification_keys (user_id, key_id, public_key_multibase) VALUES ('42', 'pnptv-9', 'z')`,
     `UPDATE pds_credential_backups SET backup_data_encrypted = 'x'`,
+    `INSERT INTO audit_roots (created_at, statement, signature) VALUES (now(), '{}', '{}')`,
+    `UPDATE audit_root_blocks SET hash = sha256('x')`,
     `DELETE FROM pds_credential_backups`,
     `DELETE FROM pds_provisioning_queue`,
     `UPDATE users SET id = '44'`,
@@ -296,6 +298,7 @@ describe('the grants', () => {
       ORDER BY 1, 2`;
     expect(rows.map(({ grantee, privilege, table }) => `${grantee} ${privilege} ${table}`)).toEqual([
       'pds_api DELETE totp_factors',
+      'pds_worker DELETE audit_roots',
       'pds_worker DELETE login_nonces',
       'pds_worker DELETE login_tokens',
       'pds_worker DELETE pds_credential_backups',

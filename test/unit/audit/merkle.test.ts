@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { merkleRoot } from '../../../lib/audit/merkle.ts';
+import { auditPath, hashLeaf, merkleRoot, rootByPath, treeHash } from '../../../lib/audit/merkle.ts';
 
 /** The leaves and roots of the reference implementation's tests (google/certificate-transparency, merkle_tree_test.cc). */
 const LEAVES = [
@@ -32,4 +32,43 @@ describe('merkleRoot', () => {
       expect(Buffer.from(merkleRoot(leaves)).toString('hex')).toBe(root);
     },
   );
+});
+
+const hex = (bytes: Uint8Array | undefined) => bytes && Buffer.from(bytes).toString('hex');
+const leavesOf = (size: number) => Array.from({ length: size }, (_, n) => Buffer.from(`leaf ${n}`));
+
+describe('an audit path', () => {
+  it('is that of RFC 6962', () => {
+    const hashes = LEAVES.map((leaf) => hashLeaf(Buffer.from(leaf, 'hex')));
+    expect(auditPath(hashes, 0).map(hex)).toEqual([
+      '96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7',
+      '5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e',
+      '6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4',
+    ]);
+    expect(auditPath(hashes.slice(0, 1), 0)).toEqual([]);
+  });
+
+  it('leads from every leaf of every tree to its root, also by way of blocks, and from no other leaf', () => {
+    for (let size = 1; size <= 40; size += 1) {
+      const leaves = leavesOf(size);
+      const hashes = leaves.map(hashLeaf);
+      const root = hex(merkleRoot(leaves));
+      const blocks = Array.from({ length: Math.ceil(size / 4) }, (_, n) => hashes.slice(4 * n, 4 * n + 4));
+      expect(hex(treeHash(blocks.map(treeHash)))).toBe(root);
+      leaves.forEach((leaf, index) => {
+        const path = auditPath(hashes, index);
+        expect(hex(rootByPath(leaf, { index, size, path }))).toBe(root);
+        const block = Math.floor(index / 4);
+        const inBlock = auditPath(blocks[block] ?? [], index % 4);
+        expect([...inBlock, ...auditPath(blocks.map(treeHash), block)].map(hex)).toEqual(path.map(hex));
+
+        expect(hex(rootByPath(Buffer.from('other'), { index, size, path }))).not.toBe(root);
+        for (let other = 0; other <= size; other += 1)
+          if (other !== index) expect(hex(rootByPath(leaf, { index: other, size, path }))).not.toBe(root);
+        for (const wrong of [path.slice(1), path.slice(0, -1), [...path, hashLeaf(leaf)]])
+          if (wrong.length !== path.length)
+            expect(hex(rootByPath(leaf, { index, size, path: wrong }))).not.toBe(root);
+      });
+    }
+  });
 });
