@@ -2,10 +2,11 @@ import { hkdfSync, randomBytes } from 'node:crypto';
 import { AppError } from '../app-error.ts';
 import { KEY_BYTES } from './aes-gcm.ts';
 import { encodeFields } from './associated-data.ts';
-import { type Envelope, openEnvelope, PART_BYTES, sealEnvelope } from './envelope.ts';
+import { type Envelope, type FormatVersion, openEnvelope, PART_BYTES, sealEnvelope } from './envelope.ts';
 import type { KeyContext, KeyWrapper } from './key-wrapper.ts';
 
-const FORMAT_BYTE = 1;
+/** The first byte of a wrapped key, by the format of its envelope. */
+const FORMAT_BYTES = { v1: 1, v2: 2 } as const satisfies Record<FormatVersion, number>;
 
 /**
  * Wraps data keys under PDS_ENCRYPTION_KEY, for installations without KMS: same form of secrets, same
@@ -32,21 +33,23 @@ function bindingOf({ environment, dataKeyId }: KeyContext): Uint8Array {
   return encodeFields([environment, dataKeyId]);
 }
 
-/** `1 ‖ salt ‖ commitment ‖ iv ‖ tag ‖ encrypted key`: all sizes are fixed. */
-function toBytes({ salt, commitment, iv, tag, ciphertext }: Envelope): Uint8Array {
-  return Buffer.concat([Uint8Array.of(FORMAT_BYTE), salt, commitment, iv, tag, ciphertext]);
+/** `2 ‖ salt ‖ commitment ‖ iv ‖ tag ‖ encrypted key`: all sizes are fixed. */
+function toBytes({ version, salt, commitment, iv, tag, ciphertext }: Envelope): Uint8Array {
+  return Buffer.concat([Uint8Array.of(FORMAT_BYTES[version]), salt, commitment, iv, tag, ciphertext]);
 }
 
 function fromBytes(wrapped: Uint8Array): Envelope | undefined {
   const { salt, commitment, iv, tag } = PART_BYTES;
   if (wrapped.length !== 1 + salt + commitment + iv + tag + KEY_BYTES) return undefined;
-  if (wrapped[0] !== FORMAT_BYTE) return undefined;
+  const version = (['v1', 'v2'] as const).find((name) => FORMAT_BYTES[name] === wrapped[0]);
+  if (version === undefined) return undefined;
   let end = 1;
   const next = (length: number) => {
     end += length;
     return wrapped.subarray(end - length, end);
   };
   return {
+    version,
     salt: next(salt),
     commitment: next(commitment),
     iv: next(iv),

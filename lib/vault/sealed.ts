@@ -1,9 +1,9 @@
 import { AppError } from '../app-error.ts';
-import { type Envelope, FORMAT_VERSION, PART_BYTES } from './envelope.ts';
+import { type Envelope, isFormatVersion, PART_BYTES } from './envelope.ts';
 
 /**
  * A sealed secret as the database stores it:
- * `body` = `v1.<data key id>.<salt>.<commitment>.<ciphertext>` (id as lower-case UUID, the rest base64url),
+ * `body` = `v2.<data key id>.<salt>.<commitment>.<ciphertext>` (id as lower-case UUID, the rest base64url),
  * `iv` and `tag` = 32 lower-case hex characters each. All of it may be known; none of it may be changed.
  */
 export type Sealed = { body: string; iv: string; tag: string };
@@ -28,8 +28,8 @@ export function isDataKeyId(value: string): boolean {
 }
 
 export function formatSealed(dataKeyId: string, envelope: Envelope): Sealed {
-  const { salt, commitment, ciphertext } = envelope;
-  const body = [FORMAT_VERSION, dataKeyId, ...[salt, commitment, ciphertext].map(toBase64url)].join('.');
+  const { version, salt, commitment, ciphertext } = envelope;
+  const body = [version, dataKeyId, ...[salt, commitment, ciphertext].map(toBase64url)].join('.');
   return { body, iv: toHex(envelope.iv), tag: toHex(envelope.tag) };
 }
 
@@ -40,10 +40,11 @@ export function formatSealed(dataKeyId: string, envelope: Envelope): Sealed {
 export function parseSealed(sealed: Sealed): { dataKeyId: string; envelope: Envelope } {
   const parts = sealed.body.split('.');
   const [version, dataKeyId = '', salt = '', commitment = '', ciphertext = ''] = parts;
-  if (parts.length !== 5 || version !== FORMAT_VERSION || !isDataKeyId(dataKeyId)) throw invalid();
+  if (parts.length !== 5 || !isFormatVersion(version) || !isDataKeyId(dataKeyId)) throw invalid();
   return {
     dataKeyId,
     envelope: {
+      version,
       salt: decode(salt, 'base64url', PART_BYTES.salt),
       commitment: decode(commitment, 'base64url', PART_BYTES.commitment),
       ciphertext: decode(ciphertext, 'base64url'),

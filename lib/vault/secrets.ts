@@ -1,6 +1,6 @@
 import { AppError } from '../app-error.ts';
 import { encodeFields } from './associated-data.ts';
-import { FORMAT_VERSION, openEnvelope, sealEnvelope } from './envelope.ts';
+import { FORMAT_VERSION, type FormatVersion, openEnvelope, sealEnvelope } from './envelope.ts';
 import { formatSealed, isDataKeyId, parseSealed, type Sealed } from './sealed.ts';
 import type { Vault } from './vault.ts';
 
@@ -34,7 +34,7 @@ export async function sealSecret(
     throw new AppError('DATA_KEY_NOT_FOUND', 'The id of a data key is a UUID in lower case.');
   }
   const bytes = typeof plaintext === 'string' ? encodeText(plaintext) : plaintext;
-  const binding = bindingOf(vault, dataKeyId, place);
+  const binding = bindingOf(FORMAT_VERSION, vault, dataKeyId, place);
   const envelope = await vault.dataKeys.use(dataKeyId, (key) => sealEnvelope(key, 'secret', binding, bytes));
   return formatSealed(dataKeyId, envelope);
 }
@@ -52,7 +52,7 @@ export async function openSecret(
   sealed: Sealed,
 ): Promise<Uint8Array> {
   const { dataKeyId, envelope } = parseSealed(sealed);
-  const binding = bindingOf(vault, dataKeyId, place);
+  const binding = bindingOf(envelope.version, vault, dataKeyId, place);
   const plaintext = await vault.dataKeys.use(dataKeyId, (key) =>
     openEnvelope(key, 'secret', binding, envelope),
   );
@@ -67,6 +67,7 @@ export async function openSecret(
 
 /** The associated data of a secret: everything that says which secret it is. */
 function bindingOf(
+  format: FormatVersion,
   { environment }: Pick<Vault, 'environment'>,
   dataKeyId: string,
   place: SecretPlace,
@@ -75,7 +76,7 @@ function bindingOf(
   if (!Number.isSafeInteger(version) || version < 0) {
     throw new AppError('SECRET_PLACE_INVALID', 'The version of a secret is 0 or a larger safe integer.');
   }
-  return encodeFields([FORMAT_VERSION, dataKeyId, environment, table, column, userId, String(version)]);
+  return encodeFields([format, dataKeyId, environment, table, column, userId, String(version)]);
 }
 
 /** UTF-8 would silently replace a lone surrogate: what comes out would not be the secret that went in. */

@@ -1,6 +1,6 @@
 import { createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { decrypt } from '../../../lib/vault/aes-gcm.ts';
+import { decrypt, encrypt } from '../../../lib/vault/aes-gcm.ts';
 import { openEnvelope, sealEnvelope } from '../../../lib/vault/envelope.ts';
 import { forgeForTwoKeys } from './two-key-forgery.ts';
 
@@ -14,6 +14,11 @@ function hkdf(key: Uint8Array, salt: Uint8Array, info: Uint8Array, length: numbe
     output = Buffer.concat([output, block]);
   }
   return output.subarray(0, length);
+}
+
+function derive(outer: Uint8Array, salt: Uint8Array, purpose: string) {
+  const block = hkdf(outer, salt, Buffer.from(`pds-vault/v2/${purpose}`), 64);
+  return { key: block.subarray(0, 32), commitment: block.subarray(32) };
 }
 
 const outerKey = randomBytes(32);
@@ -35,23 +40,32 @@ describe('an envelope', () => {
 
     for (const purpose of ['secret', 'data-key'] as const) {
       const sealed = sealEnvelope(outerKey, purpose, associatedData, secret);
-      const derive = (use: string) =>
-        hkdf(outerKey, sealed.salt, Buffer.from(`pds-vault/v1/${purpose}/${use}`), 32);
-      expect(Buffer.from(sealed.commitment)).toEqual(derive('commitment'));
-      const decipher = createDecipheriv('aes-256-gcm', derive('encryption'), sealed.iv, {
-        authTagLength: 16,
-      });
+      const { key, commitment } = derive(outerKey, sealed.salt, purpose);
+      expect(Buffer.from(sealed.commitment)).toEqual(commitment);
+      const decipher = createDecipheriv('aes-256-gcm', key, sealed.iv, { authTagLength: 16 });
       decipher.setAAD(associatedData).setAuthTag(sealed.tag);
       expect(Buffer.concat([decipher.update(sealed.ciphertext), decipher.final()])).toEqual(secret);
     }
   });
 
+  it('of the format before opens, and not as one of the present', () => {
+    const [salt, iv] = [randomBytes(32), randomBytes(16)];
+    const old = (use: string) => hkdf(outerKey, salt, Buffer.from(`pds-vault/v1/secret/${use}`), 32);
+    const sealed = encrypt(old('encryption'), iv, associatedData, secret);
+    const envelope = { version: 'v1', salt, commitment: old('commitment'), iv, ...sealed } as const;
+    const opened = openEnvelope(outerKey, 'secret', associatedData, envelope);
+    expect(Buffer.from(opened ?? [])).toEqual(secret);
+    expect(openEnvelope(outerKey, 'data-key', associatedData, envelope)).toBeUndefined();
+    expect(openEnvelope(outerKey, 'secret', associatedData, { ...envelope, version: 'v2' })).toBeUndefined();
+    const present = sealEnvelope(outerKey, 'secret', associatedData, secret);
+    expect(openEnvelope(outerKey, 'secret', associatedData, { ...present, version: 'v1' })).toBeUndefined();
+  });
+
   it('that was forged to authenticate under two keys opens with none but its own', () => {
     const [mine, theirs] = [randomBytes(32), randomBytes(32)];
     const salt = randomBytes(32);
-    const encryptionKey = (outer: Uint8Array) =>
-      hkdf(outer, salt, Buffer.from('pds-vault/v1/secret/encryption'), 32);
-    const commitment = hkdf(mine, salt, Buffer.from('pds-vault/v1/secret/commitment'), 32);
+    const encryptionKey = (outer: Uint8Array) => derive(outer, salt, 'secret').key;
+    const { commitment } = derive(mine, salt, 'secret');
     const iv = randomBytes(16);
     const forged = forgeForTwoKeys(encryptionKey(mine), encryptionKey(theirs), iv);
 
@@ -62,7 +76,7 @@ describe('an envelope', () => {
     expect(two).toBeDefined();
     expect(one).not.toEqual(two);
 
-    const envelope = { salt, commitment, iv, ...forged };
+    const envelope = { version: 'v2', salt, commitment, iv, ...forged } as const;
     expect(openEnvelope(mine, 'secret', nothing, envelope)).toEqual(one);
     expect(openEnvelope(theirs, 'secret', nothing, envelope)).toBeUndefined();
   });

@@ -43,7 +43,7 @@ export function itKeepsSecrets(setUp: () => Sealing): void {
     const { body, iv, tag } = await sealSecret(vault, keyId, PLACE, 'secret');
     expect(iv).toMatch(/^[0-9a-f]{32}$/);
     expect(tag).toMatch(/^[0-9a-f]{32}$/);
-    expect(body).toMatch(/^v1\.[0-9a-f-]{36}\.[\w-]{43}\.[\w-]{43}\.[\w-]{8}$/);
+    expect(body).toMatch(/^v2\.[0-9a-f-]{36}\.[\w-]{43}\.[\w-]{43}\.[\w-]{8}$/);
   });
 
   it('seals the same secret differently each time, in every part', async () => {
@@ -110,6 +110,14 @@ export function itKeepsSecrets(setUp: () => Sealing): void {
         if (mixed === joinSealed(other) && others.indexOf(other) < 2) continue; // in its own place
         await staysClosed(vault, PLACE, mixed);
       }
+    }
+  });
+
+  it('stays closed under the name of another format', async () => {
+    const { vault, keyId } = setUp();
+    const { body, ...rest } = await sealSecret(vault, keyId, PLACE, 'secret');
+    for (const version of ['v1', 'v3', 'V2', 'v02', '__proto__', '']) {
+      await staysClosed(vault, PLACE, { ...rest, body: body.replace(/^v2/, version) });
     }
   });
 

@@ -38,6 +38,24 @@ describe('sealed secrets', () => {
     });
   });
 
+  it('of the format before still open', async () => {
+    const open = async () => new Uint8Array(32).fill(7);
+    const vault = { environment: 'test', dataKeys: createDataKeyCache({ now: Date.now, open }) };
+    const place = { table: 'user_pds_mapping', column: 'pds_private_key', userId: '4711', version: 3 };
+    // As it was written when `v1` was the only format.
+    const sealed = splitSealed(
+      'v1.0f1d9b52-6c62-4f0e-9f5c-0d2f6c1f7a11.wAPzvyHKeeJ5S_xVK8uUReJVp7N7dnYasSpwgxOk7iI.M_vOMszV7I6CyiEmFKSSUS7zyl_khimH127c5Y5TH8s.iFtBu-ZRE1BsfHUMB1kjfcqW0-hj6XgcsRQP' +
+        '.4788cfe086543dc0e09e5d0b1e98b124.360b602265abe41825885a35f405a70d',
+    );
+    expect(Buffer.from(await openSecret(vault, place, sealed)).toString()).toBe(
+      'sealed in the format before',
+    );
+    const renamed = { ...sealed, body: sealed.body.replace(/^v1/, 'v2') };
+    await expect(openSecret(vault, place, renamed)).rejects.toMatchObject({
+      code: 'SEALED_VALUE_UNREADABLE',
+    });
+  });
+
   it.each([-1, 0.5, Number.NaN, 2 ** 53])('have no version %d', async (version) => {
     const { vault, keyId } = setUp();
     await expect(sealSecret(vault, keyId, { ...PLACE, version }, 'secret')).rejects.toMatchObject({
@@ -55,7 +73,7 @@ describe('sealed secrets', () => {
     });
 
     it.each<[string, (parts: string[]) => string[]]>([
-      ['another version', (p) => p.with(0, 'v2')],
+      ['another version', (p) => p.with(0, 'v3')],
       ['no version', (p) => p.slice(1)],
       ['an upper-case data key id', (p) => p.with(1, 'ABCDEF00-0000-4000-8000-000000000000')],
       ['a data key id that is no UUID', (p) => p.with(1, 'current')],
