@@ -99,7 +99,8 @@ async function countUse(
   member: Member | undefined,
   address: string,
 ): Promise<void> {
-  if (limits === undefined || limit === undefined) return;
+  if (limits === undefined) return;
+  if (limit === undefined) throw new Error('a limited route needs to know how to count');
   await limit(operationId, [
     ...(limits.member && member ? ([[member.id, limits.member]] as const) : []),
     ...(limits.address ? ([[networkOf(address), limits.address]] as const) : []),

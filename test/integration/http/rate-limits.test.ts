@@ -20,9 +20,17 @@ import {
 import { loadHandler } from './handlers.ts';
 
 /** What could be tried until it works, or costs more than a read: limited by member and by address. */
-const BOTH = ['retryProvision', 'createBackup'];
-const isDoor = ({ access, method, host }: Contract) =>
-  host === 'app' && method !== 'GET' && (access === 'public' || access === 'backend');
+const BOTH = [
+  'retryProvision',
+  'createBackup',
+  'restoreBackup',
+  'revealCredentials',
+  'stepUp',
+  'enrollTotp',
+  'confirmTotp',
+];
+const isDoor = ({ subsystem, access }: (typeof CONTRACTS)[number]) =>
+  subsystem === 'auth' && (access === 'public' || access === 'backend');
 
 const LIMITED = CONTRACTS.filter(({ limits }) => limits !== undefined);
 const BOUNDS = LIMITED.flatMap((contract) =>
