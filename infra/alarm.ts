@@ -1,5 +1,12 @@
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  Alarm,
+  ComparisonOperator,
+  type IMetric,
+  Metric,
+  Stats,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
@@ -45,4 +52,15 @@ export function addAlarm(
   alarm.addAlarmAction(new SnsAction(operators));
   alarm.addOkAction(new SnsAction(operators));
   return alarm;
+}
+
+/** What the functions of a service count themselves (lib/observability/metrics.ts). */
+export function countedBy(service: string, metricName: string): Metric {
+  return new Metric({
+    namespace: 'PdsProvisioning',
+    metricName,
+    dimensionsMap: { service },
+    statistic: Stats.SUM,
+    period: PERIOD,
+  });
 }

@@ -21,6 +21,9 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   // Elliptic curves and the saga; Secrets Manager, KMS and SQS.
   'lifecycle-restore-backup': { own: 230, sdk: 450 },
   'provisioning-provision-identity': { own: 250, sdk: 450 },
+  // grammY.
+  'auth-deliver-messages': { own: 200, sdk: 350 },
+  'auth-telegram-webhook': { own: 240, sdk: 400 },
   // S3 and its XML; KMS and Secrets Manager.
   'audit-seal-root': { own: 150, sdk: 600 },
 };

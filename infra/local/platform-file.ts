@@ -15,6 +15,7 @@ export type PlatformFile = {
   botToken: string;
   /** One of INTERNAL_API_KEYS. */
   internalApiKey: string;
+  webhookSecret: string;
   /** The Telegram id that is an admin here (ADMIN_TELEGRAM_IDS). */
   adminTelegramId: number;
   databaseUrls: { owner: string; api: string; worker: string; superuser: string };

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { keepPdsSecrets } from './atproto/pds-secrets.ts';
+import { BOT_API_PATH, type BotApi, openBotApi } from './bot-api.ts';
 import { type CloudOptions, type RunningCloud, startCloud } from './cloud.ts';
 import { hideSecrets } from './hide-secrets.ts';
 import { startGateway } from './http-api/gateway.ts';
@@ -48,6 +49,8 @@ export type Platform = Omit<PlatformFile, 'pid'> &
   Pick<RunningCloud, 'functions' | 'fire' | 'schedules' | 'queueUrl'> & {
     /** The PDS, for whoever wants to see what happens without it. */
     pds: PdsControls;
+    /** What the bot says, and how Telegram takes it. */
+    botApi: Omit<BotApi, 'route'>;
     operator: OperatorKeys;
     /** Ends everything, in order. Repeatable. */
     stop(): Promise<void>;
@@ -87,10 +90,11 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   // Whatever starts last, the servers outlive those that talk to them.
   const serverStopper = createStopper();
   stopper.add(serverStopper.stop);
+  const botApi = openBotApi({ botToken });
   const gateway = await startGateway({
     port: options.httpPort ?? 0,
     domain: DOMAIN,
-    localRoutes: [telegramDialog({ botToken })],
+    localRoutes: [telegramDialog({ botToken }), botApi.route],
     staticDirectories: [path.join(import.meta.dirname, 'page')],
   });
   stopper.add(gateway.stop);
@@ -106,6 +110,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const assembling = synthesize({
     dataDir,
     environment: {
+      TELEGRAM_API_ROOT: `${gatewayUrl}${BOT_API_PATH}`,
       ...options.settings,
       PDS_STAGE: stage,
       PDS_MODE: 'local',
@@ -162,12 +167,21 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     domain: DOMAIN,
     botToken,
     internalApiKey,
+    webhookSecret,
     adminTelegramId: ADMIN_TELEGRAM_ID,
     databaseUrls,
   };
   writePlatformFile(dataDir, { pid: process.pid, ...content });
   stopper.add(async () => removePlatformFile(dataDir));
-  const controls = { functions, fire, schedules, queueUrl, pds: pdsControls(pds), stop: stopper.stop };
+  const controls = {
+    functions,
+    fire,
+    schedules,
+    queueUrl,
+    pds: pdsControls(pds),
+    botApi,
+    stop: stopper.stop,
+  };
   return { ...content, ...controls, operator: operatorKeysOf(cloud, databaseUrls.worker) };
 }
 

@@ -4,7 +4,8 @@ import * as contracts from '../../lib/auth/api.ts';
 import type { SettingName } from '../../lib/config.ts';
 import type { Ground } from '../function.ts';
 import { addPreflight, addRoutes, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
-import { watchRoutes } from '../watch.ts';
+import { durations, failures, type Watched, watchRoutes } from '../watch.ts';
+import { addDelivery, BOT_SETTINGS } from './auth-bot.ts';
 
 /** What every route reads through which a member comes in. */
 const DOOR_SETTINGS = [
@@ -15,7 +16,7 @@ const DOOR_SETTINGS = [
 
 /** Telegram login, sessions and the second factor. */
 export class Auth extends Construct {
-  readonly watched;
+  readonly watched: Watched;
 
   constructor(scope: Construct, id: string, ground: Ground & { api: HttpApi }) {
     super(scope, id);
@@ -24,6 +25,9 @@ export class Auth extends Construct {
       showLoginLink: { settings: SESSION_SETTINGS },
       useLoginLink: { settings: DOOR_SETTINGS },
       exchangeCode: { settings: DOOR_SETTINGS },
+      telegramWebhook: {
+        settings: [...DOOR_SETTINGS, ...BOT_SETTINGS, 'TELEGRAM_BOT_USERNAME', 'TELEGRAM_WEBHOOK_SECRET'],
+      },
       internalLogin: { settings: [...DOOR_SETTINGS, 'INTERNAL_API_KEYS'] },
       getSession: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED'] },
       logout: { settings: SESSION_SETTINGS },
@@ -37,7 +41,8 @@ export class Auth extends Construct {
       renewRecoveryCodes: { settings: SESSION_SETTINGS },
       disableTotp: { settings: SESSION_SETTINGS },
     });
-    this.watched = watchRoutes(
+    const delivery = addDelivery(this, ground);
+    const { title, row } = watchRoutes(
       this,
       'auth',
       [...functions, addPreflight(this, ground)],
@@ -49,5 +54,6 @@ export class Auth extends Construct {
           'if it is the database, see the database alarms.',
       },
     );
+    this.watched = { title, row: [...row, durations([delivery]), failures([delivery])] };
   }
 }

@@ -1,10 +1,10 @@
 import { Duration } from 'aws-cdk-lib';
-import { MathExpression, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { MathExpression, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { type AlarmProps, addAlarm, PERIOD } from '../alarm.ts';
+import { type AlarmProps, addAlarm, countedBy, PERIOD } from '../alarm.ts';
 
 /** SQS gives a message to a worker that often before it counts as poison. */
 export const MAX_RECEIVE_COUNT = 5;
@@ -155,13 +155,4 @@ function eventAlarms(stageName: string): Record<string, AlarmProps> {
   };
 }
 
-/** What the functions count themselves (lib/observability/metrics.ts). */
-function counted(metricName: string): Metric {
-  return new Metric({
-    namespace: 'PdsProvisioning',
-    metricName,
-    dimensionsMap: { service: 'provisioning' },
-    statistic: Stats.SUM,
-    period: PERIOD,
-  });
-}
+const counted = (metricName: string) => countedBy('provisioning', metricName);

@@ -1,13 +1,11 @@
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import { GraphWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
-import { Schedule, ScheduleExpression } from 'aws-cdk-lib/aws-scheduler';
-import { LambdaInvoke } from 'aws-cdk-lib/aws-scheduler-targets';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { TIMES } from '../../lib/provisioning/times.ts';
-import { acceptSchedule } from '../accepted-findings.ts';
+import { runEveryMinute } from '../every-minute.ts';
 import { addFunction, type Ground } from '../function.ts';
 import { addQueue } from '../queue.ts';
 import { durations, failures, type Watched } from '../watch.ts';
@@ -15,7 +13,6 @@ import { addProvisioningAlarms, MAX_RECEIVE_COUNT } from './provisioning-alarms.
 
 /** How many members are provisioned at once: one database connection each, and what a PDS takes (8 at a time). */
 const WORKERS = 10;
-const MINUTE = Duration.minutes(1);
 const TIMEOUT = Duration.seconds(30);
 
 /** The saga's worker, its queue, the relay that makes up for lost messages, and what becomes of poison. */
@@ -109,19 +106,10 @@ export class Provisioning extends Construct {
       timeout: TIMEOUT,
       settings: ['DATABASE_URL', 'PROVISIONING_QUEUE_URL', 'PDS_PROVISIONING_ENABLED'],
     });
-    // No retries: the next minute comes anyway.
-    const once = { retryAttempts: 0, maxEventAge: MINUTE };
-    relay.configureAsyncInvoke(once);
-    const unstarted = addQueue(this, 'provisioning-relay-dead-letters', ground.stage.name, {
-      retentionPeriod: Duration.days(14),
-    });
-    new Schedule(this, 'relay-every-minute', {
-      scheduleName: `${ground.stage.name}-relay-every-minute`,
+    const unstarted = runEveryMinute(this, ground.stage.name, relay, {
+      name: 'relay',
       description: 'Sends the rows of the queue table that are due',
-      schedule: ScheduleExpression.rate(MINUTE),
-      target: new LambdaInvoke(relay, { deadLetterQueue: unstarted, ...once }),
     });
-    acceptSchedule(Stack.of(this), relay, unstarted);
     return { relay, unstarted };
   }
 }

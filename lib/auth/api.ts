@@ -1,3 +1,4 @@
+export * from './api/bot.ts';
 export * from './api/internal.ts';
 export * from './api/login.ts';
 export * from './api/login-token.ts';

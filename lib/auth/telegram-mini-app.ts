@@ -2,6 +2,7 @@ import { createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypt
 import * as z from 'zod/mini';
 import { apiError } from '../http/error-codes.ts';
 import type { LoginProfile } from './log-in.ts';
+import { storableText } from './storable-text.ts';
 
 type Trust = {
   botToken: string;
@@ -14,20 +15,13 @@ type Trust = {
 const FRESH = 60 * 60;
 const CLOCK_SKEW = 30;
 
-/** PostgreSQL stores neither NUL nor half a surrogate pair. */
-const text = (max: number) =>
-  z.string().check(
-    z.maxLength(max),
-    z.refine((value) => value.isWellFormed() && !value.includes('\0'), 'must be storable text'),
-  );
-
 const miniAppUser = z.object({
   id: z.int().check(z.positive()),
   is_bot: z.optional(z.literal(false)),
-  first_name: z.optional(text(255)),
-  last_name: z.optional(text(255)),
-  username: z.optional(text(255)),
-  photo_url: z.optional(text(2048)),
+  first_name: z.optional(storableText(255)),
+  last_name: z.optional(storableText(255)),
+  username: z.optional(storableText(255)),
+  photo_url: z.optional(storableText(2048)),
 });
 
 /**

@@ -11,7 +11,7 @@ export const ERROR_CODES = {
   },
   BODY_INVALID: {
     status: 400,
-    message: 'The body must be one JSON object in UTF-8, of at most 16 KiB.',
+    message: 'The body must be one JSON object in UTF-8, of at most 16 KiB (an update for the bot: 256 KiB).',
   },
   BODY_UNEXPECTED: { status: 400, message: 'This route takes no body: leave it out.' },
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signBackendRequest } from '../../infra/local/backend.ts';
 import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
+import { privateMessage } from '../../infra/local/telegram-update.ts';
 import { type LoginTokenKind, makeLoginToken } from '../../lib/auth/login-token.ts';
 import { totpCode } from '../../lib/auth/second-factor/totp.ts';
 import { tokenHashes } from '../../lib/auth/session-cookie.ts';
@@ -85,6 +86,7 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   showLoginLink: async ({ id }) => ({ params: { token: await newLoginToken('link', id) } }),
   useLoginLink: async ({ id }) => ({ params: { token: await newLoginToken('link', id) } }),
   internalLogin: () => ({ body: { telegramId: newcomer().id } }),
+  telegramWebhook: ({ id }) => ({ body: privateMessage({ id }, '/start') }),
   exchangeCode: async ({ id }) => ({ body: { code: await newLoginToken('exchange', id) } }),
   restoreBackup: async ({ id }) => ({ params: { id: await newestBackupId(id) } }),
   enrollTotp: async () => {

@@ -134,6 +134,8 @@ describe('pds_api', () => {
     `DELETE FROM pds_provisioning_queue`,
     `UPDATE users SET id = '44'`,
     `DELETE FROM login_nonces`,
+    `UPDATE telegram_messages SET chat_id = 43`,
+    `DELETE FROM telegram_messages`,
     `SELECT erase_member('${member.pnptvUuid}')`,
     `SELECT make_health_partitions(1)`,
   ])('may not: %s', async (statement) => {
@@ -306,6 +308,7 @@ describe('the grants', () => {
       'pds_worker DELETE rate_limits',
       'pds_worker DELETE sessions',
       'pds_worker DELETE step_ups',
+      'pds_worker DELETE telegram_messages',
       'pds_worker DELETE telegram_updates',
     ]);
   });

@@ -31,6 +31,8 @@ export function setEnvironment({ apiUrl }: { apiUrl: string }, more: Record<stri
     DATABASE_URL: apiUrl,
     TELEGRAM_BOT_TOKEN: BOT_TOKEN,
     TELEGRAM_WEBHOOK_SECRET: WEBHOOK_SECRET,
+    TELEGRAM_BOT_USERNAME: 'our_bot',
+    TELEGRAM_API_ROOT: 'http://127.0.0.1:9',
     INTERNAL_API_KEYS: INTERNAL_API_KEYS.join('\n'),
     ADMIN_TELEGRAM_IDS: String(ADMIN_ID),
     PDS_ENCRYPTION_KEY: ENCRYPTION_KEY,

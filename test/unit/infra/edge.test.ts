@@ -99,6 +99,14 @@ describe('edge', () => {
     }
   });
 
+  it('lets the updates of the bot past what would block what members write', () => {
+    const acls = resourcesOf(edge, 'AWS::WAFv2::WebACL').filter(([id]) => id.startsWith('app'));
+    const rules = acls.flatMap(([, { Properties }]) => Properties.Rules as { Statement: object }[]);
+    expect(rules).toHaveLength(3);
+    for (const { Statement } of rules)
+      expect(JSON.stringify(Statement)).toMatch(/ScopeDownStatement.*NotStatement.*\/telegram\/webhook/);
+  });
+
   it('has a WAF on both, and does not hold the missing User-Agent of a resolver against it', () => {
     const acls = resourcesOf(edge, 'AWS::WAFv2::WebACL').map(([id, { Properties }]) => [
       id,

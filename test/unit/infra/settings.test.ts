@@ -27,6 +27,7 @@ const SAMPLES: Partial<Record<SettingName, unknown>> = {
   DATABASE_URL: 'postgres://nobody:nothing@127.0.0.1:1/none',
   TELEGRAM_BOT_TOKEN: '1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
   TELEGRAM_BOT_USERNAME: 'test_bot',
+  TELEGRAM_API_ROOT: 'https://api.telegram.org',
   PROVISIONING_QUEUE_URL: 'http://127.0.0.1:1/queue',
   AUDIT_SIGNING_KEY_ID: 'key',
   AUDIT_ROOTS_BUCKET: 'bucket',
@@ -56,6 +57,7 @@ const { service } = synthesize({
   PDS_DID_METHOD: 'web',
   PDS_PROVISIONING_ENABLED: 'true',
   ADMIN_TELEGRAM_IDS: '1',
+  TELEGRAM_API_ROOT: 'https://api.telegram.org',
   PDS_ALLOWED_ORIGINS: 'https://www.example.org',
 });
 const functions = functionsOf(service, 'production');
@@ -71,6 +73,7 @@ describe('functions', () => {
     const contracts = CONTRACTS.map(({ subsystem, operationId }) => `${subsystem}-${kebabCase(operationId)}`);
     const others = [
       'audit-seal-root',
+      'auth-deliver-messages',
       'auth-preflight',
       'database-migrate',
       'provisioning-dead-letter',

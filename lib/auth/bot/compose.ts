@@ -1,0 +1,89 @@
+import { type Html, html } from '../../docs/html.ts';
+import type { Language } from '../language.ts';
+import type { Facts, Saying } from './outbox.ts';
+import type { Outgoing } from './send.ts';
+import { TEXTS } from './texts.ts';
+
+type Said = { language: Language } & Saying;
+type Parts = (Html | string | undefined)[];
+
+const STEPS: readonly Facts['provisioning_step'][] = [
+  'requested',
+  'reserved',
+  'account_created',
+  'identity_published',
+  'activated',
+  'secured',
+];
+
+/** Whether a message of this kind carries a login link. */
+export function hasLink({ kind }: Saying): boolean {
+  return kind === 'welcome' || kind === 'login';
+}
+
+/**
+ * A message as Telegram gets it, in the language of its reader: https://core.telegram.org/bots/api#html-style. `link` is
+ * for the kinds that have one. Undefined for a kind that this version does not know.
+ */
+export function compose(said: Said, link?: string): Outgoing | undefined {
+  const parts = partsOf(said);
+  if (parts === undefined) return undefined;
+  const { link: about, linkButton } = TEXTS[said.language];
+  const paragraphs = [...parts, link === undefined ? undefined : about].filter((part) => part !== undefined);
+  const text = paragraphs.map((part) => html`${part}`.markup).join('\n\n');
+  return { text, ...(link !== undefined && { button: { text: linkButton, url: link } }) };
+}
+
+function partsOf({ language, ...saying }: Said): Parts | undefined {
+  const texts = TEXTS[language];
+  switch (saying.kind) {
+    case 'welcome':
+      return [texts.welcome, state(texts, saying.details), names(texts, saying.details)];
+    case 'identity':
+      return [names(texts, saying.details) ?? texts.unnamed, state(texts, saying.details)];
+    case 'status':
+      return [state(texts, saying.details), checked(texts, saying.details)];
+    case 'retried': {
+      const settled = saying.details.status === 'active' || saying.details.status === 'revoked';
+      return [settled ? texts.nothingToRetry : texts.retried, state(texts, saying.details)];
+    }
+    case 'too_often':
+      return [texts.tooOften(Math.ceil(saying.details.seconds / 60))];
+    case 'login':
+      return [];
+    case 'stranger':
+      return [texts.stranger];
+    case 'help':
+      return [texts.help, commands(texts)];
+    default:
+      return undefined;
+  }
+}
+type Texts = (typeof TEXTS)['en'];
+
+function state(texts: Texts, { status, provisioning_step: step, error }: Facts): Html | string {
+  if (status === 'error') return texts.failed(error?.message ?? '');
+  if (status !== 'pending') return texts.state[status];
+  // The last step that is done, of those after the request.
+  return texts.pending(STEPS.indexOf(step), STEPS.length - 1, texts.steps[step]);
+}
+
+function names(
+  texts: Texts,
+  { pds_handle: handle, pds_did: did, pds_endpoint: pds }: Facts,
+): Html | undefined {
+  if (handle === null || did === null) return undefined;
+  const lines = html`${texts.handle}: <b>${handle}</b>\nDID: <code>${did}</code>`;
+  return pds === null ? lines : html`${lines}\nPDS: ${pds}`;
+}
+
+function checked(texts: Texts, { status, verification_status: last }: Facts): string | undefined {
+  return status === 'active' ? texts.checked[last] : undefined;
+}
+
+function commands({ commands: all }: Texts): Html {
+  const lines = Object.entries(all).map(
+    ([name, means], index) => html`${index === 0 ? '' : '\n'}/${name}: ${means}`,
+  );
+  return html`${lines}`;
+}

@@ -1,0 +1,115 @@
+import { type Html, html } from '../../docs/html.ts';
+import type { Language } from '../language.ts';
+import type { Facts } from './outbox.ts';
+
+/** What the bot understands, and what it says about it in its menu and in /help. */
+export type Command = 'start' | 'identity' | 'status' | 'retry' | 'login' | 'help';
+/** The steps of provisioning, by what is done already. */
+type Step = Facts['provisioning_step'];
+
+type Texts = {
+  commands: Readonly<Record<Command, string>>;
+  help: string;
+  stranger: string;
+  welcome: string;
+  link: string;
+  linkButton: string;
+  handle: string;
+  unnamed: string;
+  state: Readonly<Record<Exclude<Facts['status'], 'pending' | 'error'>, string>>;
+  pending: (step: number, of: number, done: string) => string;
+  failed: (why: string) => Html;
+  steps: Readonly<Record<Step, string>>;
+  checked: Readonly<Record<Facts['verification_status'], string>>;
+  retried: string;
+  nothingToRetry: string;
+  tooOften: (minutes: number) => string;
+};
+
+const EN: Texts = {
+  commands: {
+    start: 'Make my identity and log in',
+    identity: 'Show my handle and my DID',
+    status: 'Show how my identity is doing',
+    retry: 'Try again what failed',
+    login: 'Get a link that logs in a browser',
+    help: 'Show what this bot can do',
+  },
+  help: 'This bot gives you an identity on the AT Protocol and keeps its keys safe.',
+  stranger: 'You have no identity here yet. Write /start to get one.',
+  welcome: 'Welcome!',
+  link: 'The button logs a browser in as you: once, within 10 minutes. Pass it on to nobody.',
+  linkButton: 'Log in',
+  handle: 'Handle',
+  unnamed: 'It has no name yet.',
+  state: {
+    active: 'Your identity is active.',
+    revoked: 'Your identity was revoked.',
+    disabled: 'Your identity waits: none are being made at the moment. It will be made by itself later.',
+  },
+  pending: (step, of, done) =>
+    `Your identity is being made (${step}/${of}): ${done}. Ask /status again in a moment.`,
+  failed: (why) => html`Your identity could not be made. ${why}\nWrite /retry to try again.`,
+  steps: {
+    requested: 'it waits for its turn',
+    reserved: 'its name and keys are chosen',
+    account_created: 'the account exists',
+    identity_published: 'its DID document is published',
+    activated: 'the account is active',
+    secured: 'all is done',
+  },
+  checked: {
+    accessible: 'The last check reached the account.',
+    inaccessible: 'The last check did not reach the account; it is checked again by itself.',
+    unknown: 'It was not checked yet.',
+  },
+  retried: 'It is being tried again.',
+  nothingToRetry: 'There is nothing to try again.',
+  tooOften: (minutes) =>
+    `That was too often. Try again in ${minutes === 1 ? 'a minute' : `${minutes} minutes`}.`,
+};
+
+const ES: Texts = {
+  commands: {
+    start: 'Crear mi identidad e iniciar sesión',
+    identity: 'Mostrar mi nombre y mi DID',
+    status: 'Mostrar cómo está mi identidad',
+    retry: 'Volver a intentar lo que falló',
+    login: 'Recibir un enlace para iniciar sesión',
+    help: 'Mostrar qué puede hacer este bot',
+  },
+  help: 'Este bot te da una identidad en el protocolo AT y guarda sus claves a salvo.',
+  stranger: 'Aún no tienes una identidad aquí. Escribe /start para tenerla.',
+  welcome: '¡Te damos la bienvenida!',
+  link: 'El botón inicia tu sesión en un navegador: una vez y en 10 minutos. No se lo pases a nadie.',
+  linkButton: 'Iniciar sesión',
+  handle: 'Nombre',
+  unnamed: 'Aún no tiene nombre.',
+  state: {
+    active: 'Tu identidad está activa.',
+    revoked: 'Tu identidad fue revocada.',
+    disabled: 'Tu identidad espera: ahora mismo no se crea ninguna. Se creará por sí sola más tarde.',
+  },
+  pending: (step, of, done) =>
+    `Tu identidad se está creando (${step}/${of}): ${done}. Pregunta /status dentro de un momento.`,
+  failed: (why) => html`Tu identidad no se pudo crear. ${why}\nEscribe /retry para volver a intentarlo.`,
+  steps: {
+    requested: 'espera su turno',
+    reserved: 'ya tiene nombre y claves',
+    account_created: 'la cuenta ya existe',
+    identity_published: 'su documento DID está publicado',
+    activated: 'la cuenta está activa',
+    secured: 'todo está hecho',
+  },
+  checked: {
+    accessible: 'La última comprobación llegó a la cuenta.',
+    inaccessible: 'La última comprobación no llegó a la cuenta; se repite por sí sola.',
+    unknown: 'Aún no se ha comprobado.',
+  },
+  retried: 'Se está intentando de nuevo.',
+  nothingToRetry: 'No hay nada que volver a intentar.',
+  tooOften: (minutes) =>
+    `Demasiado seguido. Vuelve a intentarlo dentro de ${minutes === 1 ? 'un minuto' : `${minutes} minutos`}.`,
+};
+
+export const TEXTS: Readonly<Record<Language, Texts>> = { en: EN, es: ES };

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { compose } from '../../../lib/auth/bot/compose.ts';
+import type { Facts, Saying } from '../../../lib/auth/bot/outbox.ts';
+import { TEXTS } from '../../../lib/auth/bot/texts.ts';
+
+const LINK = 'https://app.example/api/auth/link/token';
+const STEPS = [
+  'requested',
+  'reserved',
+  'account_created',
+  'identity_published',
+  'activated',
+  'secured',
+] as const;
+const facts = (changes: Partial<Facts> = {}): Facts => ({
+  pds_handle: '@alice.example',
+  pds_did: 'did:web:alice-abc234.example',
+  pds_endpoint: 'https://pds.example',
+  status: 'active',
+  verification_status: 'accessible',
+  provisioning_step: 'secured',
+  error: null,
+  ...changes,
+});
+const STATES: Facts[] = [
+  ...(['active', 'revoked', 'disabled'] as const).map((status) => facts({ status })),
+  ...STEPS.map((step) => facts({ status: 'pending', provisioning_step: step })),
+  ...(['inaccessible', 'unknown'] as const).map((last) => facts({ verification_status: last })),
+  facts({ status: 'error', error: { code: 'X', message: '<b>&"\'' } }),
+  facts({
+    pds_handle: null,
+    pds_did: null,
+    pds_endpoint: null,
+    status: 'pending',
+    provisioning_step: 'requested',
+  }),
+];
+const SAYINGS: Saying[] = [
+  ...(['welcome', 'identity', 'status', 'retried'] as const).flatMap((kind) =>
+    STATES.map((details) => ({ kind, details })),
+  ),
+  { kind: 'too_often', details: { seconds: 60 } },
+  { kind: 'too_often', details: { seconds: 61 } },
+  { kind: 'login' },
+  { kind: 'stranger' },
+  { kind: 'help' },
+];
+
+describe.each(['en', 'es'] as const)('what the bot says (%s)', (language) => {
+  const said = (saying: Saying, link?: string) => compose({ language, ...saying }, link);
+
+  it('is a text that Telegram takes: short, all tags closed, every name escaped', () => {
+    for (const saying of SAYINGS) {
+      const { text = '' } = said(saying, LINK) ?? {};
+      expect(text.length).toBeGreaterThan(10);
+      expect(text.length).toBeLessThan(4096);
+      expect(text).not.toMatch(/undefined|null|\[object|\\n/);
+      expect(text.replaceAll(/<(b|code)>[^<>]*<\/\1>/g, '')).not.toMatch(/[<>]|&(?!#\d+;)/);
+    }
+  });
+
+  it('has a button where there is a link, and nowhere else', () => {
+    expect(said({ kind: 'login' }, LINK)?.button).toEqual({ text: TEXTS[language].linkButton, url: LINK });
+    expect(said({ kind: 'help' })?.button).toBeUndefined();
+    expect(said({ kind: 'help' })?.text).not.toContain(TEXTS[language].link);
+  });
+
+  it('has words of its own for every state', () => {
+    const texts = STATES.map((details) => said({ kind: 'status', details })?.text);
+    expect(new Set(texts).size).toBe(STATES.length - 1); // nothing is known of one whose name is not chosen, either
+  });
+
+  it('does not offer to try again what is active', () => {
+    expect(said({ kind: 'retried', details: facts() })?.text).toContain(TEXTS[language].nothingToRetry);
+    const { text } = said({ kind: 'retried', details: facts({ status: 'pending' }) }) ?? {};
+    expect(text).toContain(TEXTS[language].retried);
+  });
+});
+
+it('is in the language of its reader: no text is left in English', () => {
+  const flat = (texts: object) =>
+    Object.values(texts).flatMap((text): string[] =>
+      typeof text === 'object' ? Object.values(text) : [String(text)],
+    );
+  const spanish = flat(TEXTS.es);
+  expect(flat(TEXTS.en).filter((text) => spanish.includes(text))).toEqual([]);
+});
+
+it('is nothing for a kind that this version does not know', () => {
+  expect(compose({ language: 'en', kind: 'of_tomorrow' } as never)).toBeUndefined();
+});
