@@ -246,7 +246,7 @@ describe('the audit log of a running platform', () => {
     const copy = path.join(jars.member, 'audit-log.json');
     writeFileSync(copy, JSON.stringify((await asMember('GET', '/api/pds/provisioning-log/export')).json));
     expect((await command('audit-verify.ts', [copy])).stdout).toMatch(
-      /^Intact: \d+ entries of 1 member\.\n$/,
+      /^Root of \S+: \d+ entries of \d+ members\n {2}public key .+\nIntact: \d+ entries of 1 member\.\n$/,
     );
   });
 });
