@@ -1,5 +1,7 @@
-import { createHash, createHmac } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createHash, createHmac, type KeyObject, sign } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { readBody } from './aws/http-server.ts';
+import type { LocalRoute } from './http-api/gateway.ts';
 
 /** Who logs in at the stand-in for Telegram. `id` is a Telegram user id. */
 export type TelegramUser = {
@@ -31,8 +33,37 @@ export function signWidgetPayload(
   return { ...payload, hash: createHmac('sha256', key).update(lines.join('\n')).digest('hex') };
 }
 
+/**
+ * Signs as Telegram does what a Mini App gets as its init data: by HMAC-SHA256 under a key made of the bot token and,
+ * when there is a `key`, by Ed25519 too.
+ * @see https://core.telegram.org/bots/webapps#validating-data-received-via-the-mini-app
+ */
+export function signInitData(
+  { botToken, key }: { botToken: string; key?: KeyObject },
+  user: TelegramUser,
+  now: Date = new Date(),
+): string {
+  const fields = new URLSearchParams({
+    auth_date: String(Math.floor(now.getTime() / 1000)),
+    query_id: 'AAHdF6IQAAAAAN0XohDhrOrc',
+    user: JSON.stringify(user),
+  });
+  const lines = () => {
+    fields.sort();
+    return [...fields].map(([name, value]) => `${name}=${value}`).join('\n');
+  };
+  if (key) {
+    const signed = `${botToken.split(':')[0]}:WebAppData\n${lines()}`;
+    fields.set('signature', sign(null, Buffer.from(signed), key).toString('base64url'));
+  }
+  const secret = createHmac('sha256', 'WebAppData').update(botToken).digest();
+  fields.set('hash', createHmac('sha256', secret).update(lines()).digest('hex'));
+  return String(fields);
+}
+
 /** Who administrates the local platform: no demo member has this Telegram id, whatever his name. */
 export const ADMIN_TELEGRAM_ID = 8_999_999_999_999;
+const LONGEST_FORM = 10_000;
 /** Demo members' ids begin here, above every id that Telegram has given out. */
 const FIRST_DEMO_ID = 9_000_000_000_000;
 
@@ -45,25 +76,35 @@ export function demoTelegramId(name: string): number {
   return FIRST_DEMO_ID + createHash('sha256').update(name.toLowerCase()).digest().readUIntBE(0, 5);
 }
 
+/** Whom the form of the login dialog (infra/local/page/telegram.html) names. */
+export function demoUser(form: URLSearchParams): TelegramUser {
+  const username = form.get('username')?.trim() || undefined;
+  const firstName = form.get('first_name')?.trim() || 'Somebody';
+  return { id: demoTelegramId(username ?? firstName), first_name: firstName, username };
+}
+
+/** The form that a page of ours has sent; undefined when it is another's page, or the form is absurdly long. */
+export async function readForm(request: IncomingMessage): Promise<URLSearchParams | undefined> {
+  const site = request.headers['sec-fetch-site'];
+  if (site && site !== 'same-origin') return undefined;
+  const body = await readBody(request, LONGEST_FORM, () => new Error('too long')).catch(() => undefined);
+  return body && new URLSearchParams(body.toString());
+}
+
 /**
  * Stands in for Telegram's login dialog on the local platform: POST {first_name, username} to
  * `/_local/telegram/login` answers with a payload that is signed with the local bot token.
  * The page itself is static (infra/local/page/telegram.html). Lives only here, in no deployment.
  */
-export function telegramDialog({ botToken }: { botToken: string }) {
-  return async (request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean> => {
+export function telegramDialog({ botToken }: { botToken: string }): LocalRoute {
+  return async (request, response, path) => {
     if (path !== '/_local/telegram/login' || request.method !== 'POST') return false;
-    if (request.headers['sec-fetch-site'] && request.headers['sec-fetch-site'] !== 'same-origin') {
+    const form = await readForm(request);
+    if (form === undefined) {
       response.writeHead(403).end();
       return true;
     }
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const form = new URLSearchParams(Buffer.concat(chunks).toString());
-    const username = form.get('username')?.trim() || undefined;
-    const firstName = form.get('first_name')?.trim() || 'Somebody';
-    const id = demoTelegramId(username ?? firstName);
-    const payload = signWidgetPayload(botToken, { id, first_name: firstName, username });
+    const payload = signWidgetPayload(botToken, demoUser(form));
     response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     response.end(JSON.stringify(payload));
     return true;

@@ -27,3 +27,16 @@ export async function answerLogin(
   setCookie(sessionCookie(login.token, SESSION_SECONDS));
   return showSession(login.member, login.expiresAt, login.identity);
 }
+
+/**
+ * What the door of a Mini App answers: the session in the answer itself, since a page framed by another site is sent no
+ * SameSite cookie. Its page holds it in memory.
+ */
+export async function answerWithBearer(
+  deps: ArrivalDeps,
+  log: Log,
+  login: Login,
+): Promise<SessionInfo & { token: string }> {
+  await followArrival(deps, log, login);
+  return { ...showSession(login.member, login.expiresAt, login.identity), token: login.token };
+}

@@ -46,18 +46,23 @@ const REMEMBER_SIGNATURE = '1 hour';
  */
 export function logIn(
   deps: LoginDeps,
-  { profile, signature, ...session }: LoginProfileAndSession,
+  { profile, unsaid, signature, ...session }: LoginProfileAndSession,
 ): Promise<Login> {
   return deps.sql.begin(async (tx) => {
     if (signature !== undefined) await useUpSignature(tx, signature);
-    const arrival = await welcome(tx, deps, profile);
+    const arrival = await welcome(tx, deps, profile, unsaid);
     return {
       ...arrival,
       ...(await startSession({ ...deps, tx }, { userId: arrival.member.id, ...session })),
     };
   });
 }
-type LoginProfileAndSession = { profile: LoginProfile; signature?: string } & Omit<NewSession, 'userId'>;
+type LoginProfileAndSession = {
+  profile: LoginProfile;
+  /** See {@link welcome}. */
+  unsaid?: readonly ProfileField[];
+  signature?: string;
+} & Omit<NewSession, 'userId'>;
 
 /**
  * Stores a member as he comes and writes down the work that his identity needs, as part of the caller's transaction.

@@ -46,6 +46,8 @@ export type Contract<
   readonly bare?: { readonly contentType: string; readonly example: unknown };
   /** Of a route that answers with nothing but the way to another page: its status. */
   readonly redirect?: 302 | 303;
+  /** A success sets the cookie `__Host-session`. */
+  readonly setsSession?: true;
   /** The answer also holds `pagination {limit, offset, total}`. */
   readonly paginated?: boolean;
   /** The name under which a browser keeps the answer as a file, instead of showing it. */

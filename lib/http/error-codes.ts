@@ -20,7 +20,10 @@ export const ERROR_CODES = {
     status: 401,
     message: 'Telegram has not signed this login: log in with Telegram again.',
   },
-  LOGIN_EXPIRED: { status: 401, message: 'This login is older than 5 minutes: log in with Telegram again.' },
+  LOGIN_EXPIRED: {
+    status: 401,
+    message: 'Telegram signed this login too long ago: log in with Telegram again.',
+  },
   LOGIN_FROM_THE_FUTURE: {
     status: 401,
     message: 'This login is dated in the future: log in with Telegram again.',

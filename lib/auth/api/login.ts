@@ -28,5 +28,23 @@ export const loginWidget = contract({
   limits: LOGINS,
   body: widgetPayload,
   data: session,
+  setsSession: true,
   errors: ['LOGIN_SIGNATURE_INVALID', 'LOGIN_EXPIRED', 'LOGIN_FROM_THE_FUTURE', 'LOGIN_REPLAYED'],
+});
+
+/** Of a Mini App's login: far above what Telegram signs, below the 8 KB that the WAF in front lets through. */
+const LONGEST_INIT_DATA = 7_000;
+
+export const loginMiniApp = contract({
+  operationId: 'loginMiniApp',
+  summary:
+    'Log in with the init data of a Telegram Mini App, as often as it likes within the hour; answers with a bearer token in place of a cookie',
+  method: 'POST',
+  path: '/api/auth/telegram/miniapp',
+  access: 'public',
+  host: 'app',
+  limits: LOGINS,
+  body: z.strictObject({ init_data: z.string().check(z.maxLength(LONGEST_INIT_DATA)) }),
+  data: z.extend(session, { token: z.string() }),
+  errors: ['LOGIN_SIGNATURE_INVALID', 'LOGIN_EXPIRED', 'LOGIN_FROM_THE_FUTURE'],
 });

@@ -85,11 +85,16 @@ describe.each([
     }
   });
 
-  it('show the bot’s token to the login and the bot alone', () => {
+  it('show the bot’s token to the logins that it signs and the bot alone', () => {
     const readers = [...functions.keys()].filter((id) =>
       JSON.stringify(statementsOf(id)).includes('TELEGRAMBOTTOKEN'),
     );
-    expect(readers.sort()).toEqual(['auth-deliver-messages', 'auth-login-widget', 'auth-telegram-webhook']);
+    expect(readers.sort()).toEqual([
+      'auth-deliver-messages',
+      'auth-login-mini-app',
+      'auth-login-widget',
+      'auth-telegram-webhook',
+    ]);
   });
 
   it('let send to the queue only who enqueues, and receive only who works', () => {

@@ -1,0 +1,26 @@
+import { answerWithBearer } from '../../lib/auth/answer-login.ts';
+import { loginMiniApp } from '../../lib/auth/api.ts';
+import { logIn } from '../../lib/auth/log-in.ts';
+import { openDoor } from '../../lib/auth/open-door.ts';
+import { BEARER_SECONDS } from '../../lib/auth/session-cookie.ts';
+import { verifyInitData } from '../../lib/auth/telegram-mini-app.ts';
+import { route } from '../../lib/http/route.ts';
+
+const { settings, members, arrivals, ...api } = await openDoor([
+  'TELEGRAM_BOT_TOKEN',
+  'TELEGRAM_WEBAPP_PUBLIC_KEY',
+]);
+const { TELEGRAM_BOT_TOKEN: botToken, TELEGRAM_WEBAPP_PUBLIC_KEY: publicKey } = settings;
+
+export const handler = route(loginMiniApp, api, async ({ body, userAgent, log }) => {
+  const profile = verifyInitData({ botToken, publicKey, now: new Date() }, body.init_data);
+  const login = await logIn(members, {
+    profile,
+    // Telegram leaves it out for some apps: that says nothing about the picture.
+    unsaid: ['photo_url'],
+    loginMethod: 'miniapp',
+    userAgent,
+    lifetime: BEARER_SECONDS,
+  });
+  return answerWithBearer(arrivals, log, login);
+});
