@@ -1,3 +1,4 @@
+import { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/auth/api.ts';
@@ -14,6 +15,13 @@ const DOOR_SETTINGS = [
   'PROVISIONING_QUEUE_URL',
 ] as const satisfies readonly SettingName[];
 
+const OIDC_SETTINGS = [
+  'TELEGRAM_OIDC_ISSUER',
+  'TELEGRAM_OIDC_CLIENT_ID',
+] as const satisfies readonly SettingName[];
+/** A callback asks the issuer three questions, of 5 seconds at most. */
+const CALLBACK_TIMEOUT = Duration.seconds(20);
+
 /** Telegram login, sessions and the second factor. */
 export class Auth extends Construct {
   readonly watched: Watched;
@@ -22,6 +30,12 @@ export class Auth extends Construct {
     super(scope, id);
     const functions = addRoutes(this, ground, 'auth', contracts, {
       loginWidget: { settings: [...DOOR_SETTINGS, 'TELEGRAM_BOT_TOKEN'] },
+      loginMiniApp: { settings: [...DOOR_SETTINGS, 'TELEGRAM_BOT_TOKEN', 'TELEGRAM_WEBAPP_PUBLIC_KEY'] },
+      startOidcLogin: { settings: [...SESSION_SETTINGS, ...OIDC_SETTINGS] },
+      finishOidcLogin: {
+        settings: [...DOOR_SETTINGS, ...OIDC_SETTINGS, 'TELEGRAM_OIDC_CLIENT_SECRET'],
+        timeout: CALLBACK_TIMEOUT,
+      },
       showLoginLink: { settings: SESSION_SETTINGS },
       useLoginLink: { settings: DOOR_SETTINGS },
       exchangeCode: { settings: DOOR_SETTINGS },

@@ -5,6 +5,7 @@ const HASH = '5f'.repeat(32);
 /** 256 bits, base64url. */
 const TOKEN = 'p0uV3uZQ'.repeat(5).concat('abc');
 const TOTP_SECRET = 'JBSWY3DPEHPK3PXP'.repeat(2);
+const INIT_DATA = `user=%7B%22id%22%3A123456789%7D&auth_date=1795512600&hash=${HASH}`;
 const ALICE_DID = 'did:web:alice-nf5wn3.pnptv.example';
 
 /**
@@ -22,6 +23,18 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   auth_date: { means: 'When Telegram signed this login, in seconds since 1970', example: 1_795_512_600 },
   hash: { means: "Telegram's signature over all other fields", example: HASH },
   token: { means: 'The one-use part of the link', example: TOKEN },
+  init_data: { means: 'What Telegram gives the page as `WebApp.initData`, unchanged', example: INIT_DATA },
+  'loginMiniApp.token': { means: 'For `Authorization: Bearer`; to be held in memory', example: TOKEN },
+  return_to: {
+    means: 'Where the browser goes on after the login: a path of ours, or a URL of an allowed origin',
+    example: '/welcome',
+  },
+  state: { means: 'Which login this is: as it was given to Telegram', example: TOKEN },
+  'finishOidcLogin.code': {
+    means: 'Stands for the login at Telegram, once',
+    example: 'SplxlOBeZQQYbYS6WxSbIA',
+  },
+  'finishOidcLogin.error': { means: 'Why there is no code', example: 'access_denied' },
   'exchangeCode.code': { means: 'What the backend was answered with', example: TOKEN },
   telegramId: { means: 'Telegram id of the member', example: 123456789 },
   'internalLogin.code': { means: 'Logs the member in, once: see POST /api/auth/exchange', example: TOKEN },

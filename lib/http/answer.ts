@@ -81,7 +81,7 @@ export function errorAnswer(error: unknown, log: Log, requestId: string): ApiAns
   return answer;
 }
 
-/** What the caller, or the member, is told of an error. */
+/** The code with which an error leaves: its own if that is documented, else UNAVAILABLE or INTERNAL. */
 export function documentedCode(error: unknown): ErrorCode {
   if (!(error instanceof AppError)) return isTransientDatabaseError(error) ? 'UNAVAILABLE' : 'INTERNAL';
   if (isErrorCode(error.code)) return error.code;

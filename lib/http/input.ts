@@ -25,6 +25,6 @@ export async function readInput(
 
 function readQuery({ query, data }: Contract, parameters: object): unknown {
   // Documents without an envelope are read by strangers' software, which may append what it likes.
-  if (!data) return undefined;
+  if (!query && !data) return undefined;
   return validate(query ?? NO_PARAMETERS, parameters, 'query');
 }

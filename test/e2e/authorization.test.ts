@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signBackendRequest } from '../../infra/local/backend.ts';
-import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
+import { signInitData, signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
 import { privateMessage } from '../../infra/local/telegram-update.ts';
 import { type LoginTokenKind, makeLoginToken } from '../../lib/auth/login-token.ts';
 import { totpCode } from '../../lib/auth/second-factor/totp.ts';
@@ -75,12 +75,17 @@ const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = {
   disableTotp: 'TOTP_NOT_ENROLLED',
 };
 
-type Sent = AskOptions & { params?: Record<string, string> };
+type Sent = AskOptions & { params?: Record<string, string>; query?: Record<string, string> };
 type Target = TelegramUser & { did: string; handle: string };
 
 /** What is sent to the routes that need something; each is about `member`. */
 const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>>> = {
   loginWidget: () => ({ body: signWidgetPayload(running.platform.botToken, newcomer()) }),
+  loginMiniApp: () => ({
+    body: { init_data: signInitData({ botToken: running.platform.botToken }, newcomer()) },
+  }),
+  // Whose login it is, the cookie of the browser says that began it: nobody here has one.
+  finishOidcLogin: () => ({ query: { state: 'S'.repeat(43), code: 'x' } }),
   provision: ({ id }) => ({ body: { userId: String(id) } }),
   revokeSession: async () => ({ params: { id: await newSessionId() } }),
   showLoginLink: async ({ id }) => ({ params: { token: await newLoginToken('link', id) } }),
@@ -237,7 +242,10 @@ const CELLS = CONTRACTS.flatMap((contract) =>
 
 describe('every route', () => {
   it('that needs something to be asked for is asked for it', () => {
-    const needy = CONTRACTS.filter(({ params, body, host }) => params || body || host === 'member');
+    const needy = CONTRACTS.filter(
+      ({ params, query, body, host }) =>
+        params || body || host === 'member' || (query && !query.safeParse({}).success),
+    );
     expect(Object.keys(REQUESTS)).toEqual(
       expect.arrayContaining(needy.map(({ operationId }) => operationId)),
     );
@@ -248,8 +256,9 @@ describe('every route', () => {
   it.each(CELLS)('$method $path, asked by $asker: $verdict', async ({ contract, asker, verdict }) => {
     const { method, path, operationId, access } = contract;
     const cookie = await COOKIES[asker]();
-    const { params = {}, ...sent }: Sent = (await REQUESTS[operationId]?.(member)) ?? {};
-    const address = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? '');
+    const { params = {}, query, ...sent }: Sent = (await REQUESTS[operationId]?.(member)) ?? {};
+    const place = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name] ?? '');
+    const address = query ? `${place}?${new URLSearchParams(query)}` : place;
     if (cookie !== undefined && asker !== WITHOUT_STEP_UP)
       await stepUp(contract, cookie, { ...(sent.body as object), ...params });
     const before = await state();

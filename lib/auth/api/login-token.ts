@@ -29,6 +29,7 @@ export const useLoginLink = contract({
   limits: LOGINS,
   params,
   redirect: 303,
+  setsSession: true,
 });
 
 export const exchangeCode = contract({
@@ -43,5 +44,6 @@ export const exchangeCode = contract({
     code: z.string().check(z.regex(/^[\w-]{43}$/, 'must be 43 of A-Z, a-z, 0-9, - and _')),
   }),
   data: session,
+  setsSession: true,
   errors: ['LOGIN_TOKEN_INVALID'],
 });

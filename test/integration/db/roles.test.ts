@@ -302,6 +302,7 @@ describe('the grants', () => {
       'pds_api DELETE totp_factors',
       'pds_worker DELETE audit_roots',
       'pds_worker DELETE login_nonces',
+      'pds_worker DELETE login_states',
       'pds_worker DELETE login_tokens',
       'pds_worker DELETE pds_credential_backups',
       'pds_worker DELETE pds_provisioning_queue',

@@ -56,6 +56,7 @@ export type Call = {
   query?: Record<string, string>;
   /** Of the path. */
   params?: Record<string, string>;
+  /** One, or several as a Cookie header has them. */
   cookie?: string;
   headers?: Record<string, string | undefined>;
   sourceIp?: string;
@@ -78,7 +79,7 @@ export function eventOf(
       ...(sent !== undefined && { 'content-type': 'application/json' }),
       ...headers,
     },
-    ...(cookie !== undefined && { cookies: [cookie] }),
+    ...(cookie !== undefined && { cookies: cookie.split('; ') }),
     ...(query && { queryStringParameters: query }),
     ...(params && { pathParameters: params }),
     ...(sent !== undefined && { body: isBase64Encoded ? Buffer.from(sent).toString('base64') : sent }),
@@ -110,7 +111,7 @@ export type Answer = {
 
 /**
  * Calls a route's Lambda and holds its answer against the contract: the data has the contract's fields and no other,
- * an error is a documented one of this route (as /api/openapi.json has it), and every answer carries the request id and the security headers.
+ * a session begins where it says so and nowhere else, an error is a documented one of this route (as /api/openapi.json has it), and every answer carries the request id and the security headers.
  */
 export async function call(handler: ApiHandler, contract: Contract, options: Call = {}): Promise<Answer> {
   const event = eventOf(contract, options);
@@ -125,6 +126,8 @@ export async function call(handler: ApiHandler, contract: Contract, options: Cal
     contentType: headers['content-type'] as string | undefined,
     text,
   });
+  const newSession = answer.cookies?.some((cookie) => /^__Host-session=[^;]/.test(cookie)) ?? false;
+  if (newSession || status === 200) expect(newSession).toBe(contract.setsSession === true);
   return {
     status,
     headers,

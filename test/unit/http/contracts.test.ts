@@ -65,10 +65,13 @@ it('leaves nothing open but logins, health, the documentation and well-known doc
     'didJson',
     'docsPage',
     'exchangeCode',
+    'finishOidcLogin',
     'healthz',
+    'loginMiniApp',
     'loginWidget',
     'openapiJson',
     'showLoginLink',
+    'startOidcLogin',
     'useLoginLink',
   ]);
 });

@@ -67,6 +67,17 @@ describe('edge', () => {
     });
   });
 
+  it('hands everything on to the app’s API but the host, and keeps none of its answers', () => {
+    const app = distributions.find(({ Aliases }) => Aliases[0] === 'app.example.org');
+    // Managed policies of CloudFront: CachingDisabled; AllViewerExceptHostHeader, Authorization included.
+    expect(app?.DefaultCacheBehavior).toMatchObject({
+      CachePolicyId: '4135ea2d-6df8-44a3-9df3-4b5a84be39ad',
+      OriginRequestPolicyId: 'b689b0a8-53d0-40ab-baf2-68738e2966ac',
+      AllowedMethods: expect.arrayContaining(['GET', 'POST', 'DELETE', 'OPTIONS']),
+    });
+    expect(app?.CacheBehaviors).toBeUndefined();
+  });
+
   it('keeps members apart in the cache, and nothing longer than the answer says', () => {
     edge?.hasResourceProperties('AWS::CloudFront::CachePolicy', {
       CachePolicyConfig: {

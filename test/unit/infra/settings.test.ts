@@ -59,6 +59,9 @@ const { service } = synthesize({
   ADMIN_TELEGRAM_IDS: '1',
   TELEGRAM_API_ROOT: 'https://api.telegram.org',
   PDS_ALLOWED_ORIGINS: 'https://www.example.org',
+  TELEGRAM_WEBAPP_PUBLIC_KEY: 'ab'.repeat(32),
+  TELEGRAM_OIDC_ISSUER: 'https://oauth.telegram.org',
+  TELEGRAM_OIDC_CLIENT_ID: '123456',
 });
 const functions = functionsOf(service, 'production');
 
