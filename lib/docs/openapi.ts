@@ -36,6 +36,20 @@ const SCHEMAS = {
   GatewayRefusal: record({ message: text('Why API Gateway itself did not hand the request on') }),
 };
 
+const HEADERS: Record<string, { description: string; schema: JsonSchema; example?: string }> = {
+  'x-request-id': {
+    description: 'The id of this request; give it to us when something is wrong.',
+    schema: { type: 'string' },
+  },
+  'retry-after': { description: 'Seconds to wait.', schema: { type: 'integer' } },
+  location: { description: 'Where to go on.', schema: { type: 'string' }, example: '/' },
+  'set-cookie': {
+    description: 'The session; a redirect that tells of a failure has none.',
+    schema: { type: 'string' },
+    example: '__Host-session=…; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=2592000',
+  },
+};
+
 const DESCRIPTION = `Every answer of a route under /api is \`{"success": true, "data": …}\` (lists also have \
 \`pagination\`) or \`{"success": false, "error": {"code", "message", "request_id"}}\`; a 400 also names the wrong \
 \`fields\`. Times are ISO 8601 in UTC, handles are shown as \`@name.domain\`. A browser may change something from our own \
@@ -52,14 +66,7 @@ export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: str
     components: {
       schemas: SCHEMAS,
       examples: examples(),
-      headers: {
-        'x-request-id': {
-          description: 'The id of this request; give it to us when something is wrong.',
-          schema: { type: 'string' },
-        },
-        'retry-after': { description: 'Seconds to wait.', schema: { type: 'integer' } },
-        location: { description: 'Where to go on.', schema: { type: 'string' } },
-      },
+      headers: HEADERS,
       securitySchemes: {
         session: {
           type: 'apiKey',

@@ -35,15 +35,16 @@ export type Operation = {
 const SECURITY: Readonly<Record<Access, Operation['security']>> = {
   public: [],
   member: [{ session: [] }, { bearer: [] }],
-  admin: [{ session: ['admin'] }],
+  admin: [{ session: ['admin'] }, { bearer: ['admin'] }],
   backend: [{ backend: [] }],
   telegram: [{ telegram: [] }],
 };
 const HEADERS = { 'x-request-id': { $ref: '#/components/headers/x-request-id' } };
+const SESSION_HEADERS = { ...HEADERS, 'set-cookie': { $ref: '#/components/headers/set-cookie' } };
 
 /** A contract as an operation of OpenAPI 3.1; what several share lies in the components (openapi.ts). */
 export function operationOf(contract: Contract, tag: string): Operation {
-  const { operationId, summary, access, params, query, body, redirect, stepUp } = contract;
+  const { operationId, summary, access, params, query, body, stepUp } = contract;
   return {
     operationId,
     summary,
@@ -53,7 +54,7 @@ export function operationOf(contract: Contract, tag: string): Operation {
     ...(body && { requestBody: { required: true, content: jsonMedia(body, operationId) } }),
     ...(stepUp && { 'x-step-up': { operation: operationId, target: stepUp.target ?? null } }),
     responses: {
-      ...(redirect ? { [redirect]: redirectTo(summary) } : { 200: successOf(contract) }),
+      ...successOf(contract),
       ...refusalResponses(contract),
     },
   };
@@ -84,12 +85,22 @@ function jsonMedia(body: z.ZodMiniType, operationId: string): Record<string, Med
   return { 'application/json': { schema, example: exampleOf(schema, '', operationId) } };
 }
 
-function successOf({ operationId, summary, data, paginated, bare }: Contract): Response {
-  const response = { description: summary, headers: HEADERS };
+/** What a success is, under its status. */
+function successOf(contract: Contract): Record<string, Response> {
+  const { summary: description, redirect, setsSession } = contract;
+  const headers = setsSession ? SESSION_HEADERS : HEADERS;
+  if (redirect) {
+    const location = { $ref: '#/components/headers/location' };
+    return { [redirect]: { description, headers: { ...headers, location }, content: {} } };
+  }
+  return { 200: { description, headers, content: contentOf(contract) } };
+}
+
+function contentOf({ operationId, data, paginated, bare }: Contract): Record<string, Media> {
   if (!data) {
     const { contentType = 'application/octet-stream', example } = bare ?? {};
     const schema = { type: typeof example === 'object' ? 'object' : 'string' } as const;
-    return { ...response, content: { [contentType]: { schema, example } } };
+    return { [contentType]: { schema, example } };
   }
   const properties = {
     success: { const: true },
@@ -107,15 +118,7 @@ function successOf({ operationId, summary, data, paginated, bare }: Contract): R
     data: exampleOf(properties.data, '', operationId),
     ...(paginated && { pagination: { limit: 10, offset: 0, total: 1 } }),
   };
-  return { ...response, content: { 'application/json': { schema, example } } };
-}
-
-function redirectTo(description: string): Response {
-  return {
-    description,
-    headers: { ...HEADERS, location: { $ref: '#/components/headers/location' } },
-    content: {},
-  };
+  return { 'application/json': { schema, example } };
 }
 
 function refusalResponses(contract: Contract): Record<string, Response> {

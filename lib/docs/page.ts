@@ -3,7 +3,7 @@ import { fieldRows } from './fields.ts';
 import { Html, html } from './html.ts';
 import type { JsonSchema } from './json-schema.ts';
 import type { OpenApiDocument } from './openapi.ts';
-import type { Media, Operation, Parameter } from './operation.ts';
+import type { Media, Operation, Parameter, Response } from './operation.ts';
 import { PAGE_STYLE } from './page-style.ts';
 
 type Route = Operation & { method: string; path: string; origin: string };
@@ -60,7 +60,8 @@ function routesOf({ paths, servers }: OpenApiDocument): Route[] {
 function article(route: Route, document: OpenApiDocument): Html {
   const { operationId, method, path, summary, parameters, requestBody, responses } = route;
   const body = requestBody?.content['application/json'];
-  const [media] = Object.values(responses[200]?.content ?? {});
+  const [status = '', success] = Object.entries(responses)[0] ?? [];
+  const [media] = Object.values(success?.content ?? {});
   return html`<article id="${operationId}">
 <h3>${method} ${path}</h3>
 <p>${summary}</p>
@@ -71,7 +72,7 @@ ${parameters.length > 0 ? html`<h4>Parameters</h4>${table(parameters.map(paramet
 <pre>${curlLine(route, body)}</pre>
 ${body && html`<details><summary>Fields of the body</summary>${table(fieldRows(body.schema))}</details>`}
 <h4>Answer</h4>
-<pre>${exampleText(media)}</pre>
+<pre>${exampleText(status, success, document)}</pre>
 ${answerFields(media)}
 <details><summary>Refusals</summary>${table(refusalRows(route, document))}</details>
 </article>
@@ -111,9 +112,15 @@ function curlLine({ method, path, origin, security, parameters }: Route, body: M
   ].join(body ? ' \\\n  ' : ' ');
 }
 
-function exampleText(media: Media | undefined): string {
-  const { example } = media ?? {};
-  return typeof example === 'string' ? example : JSON.stringify(example, null, 2);
+/** Its body; before it the status and headers, where they are more than 200 and the request id. */
+function exampleText(status: string, success: Response | undefined, { components }: OpenApiDocument): string {
+  const head = Object.keys(success?.headers ?? {}).flatMap((name) => {
+    const example = components.headers[name]?.example;
+    return example === undefined ? [] : [`${name}: ${example}`];
+  });
+  const [{ example } = { example: undefined }] = Object.values(success?.content ?? {});
+  const body = typeof example === 'string' ? example : JSON.stringify(example, null, 2);
+  return [...(head.length > 0 ? [`HTTP ${status}`, ...head, ''] : []), body].join('\n');
 }
 
 function answerFields(media: Media | undefined): Html | undefined {

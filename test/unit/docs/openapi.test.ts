@@ -84,6 +84,27 @@ describe('the OpenAPI document', () => {
     },
   );
 
+  it('tells which logins set the session’s cookie, and where redirects lead', () => {
+    const setting = operations.filter(({ responses }) =>
+      Object.values(responses).some(({ headers }) => 'set-cookie' in headers),
+    );
+    expect(setting.map(({ operationId }) => operationId).sort()).toEqual([
+      'exchangeCode',
+      'finishOidcLogin',
+      'loginWidget',
+      'useLoginLink',
+    ]);
+    for (const { redirect, path: at, method } of CONTRACTS.filter((contract) => contract.redirect)) {
+      const { [String(redirect)]: response, 200: success } =
+        document.paths[at]?.[method.toLowerCase()]?.responses ?? {};
+      expect([at, Object.keys(response?.headers ?? {}), success]).toEqual([
+        at,
+        expect.arrayContaining(['location']),
+        undefined,
+      ]);
+    }
+  });
+
   const fields = operations.flatMap((operation) => [
     ...operation.parameters.map(({ name, description }) => ({ name, description })),
     ...Object.values(operation.requestBody?.content ?? {}).flatMap(({ schema }) => fieldsOf(schema)),

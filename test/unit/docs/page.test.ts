@@ -37,3 +37,11 @@ it('writes what it is told as text, never as markup', () => {
   expect(page.body).not.toContain('<script');
   expect(page.body).toContain('&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62; &#38; &#39;more&#39;');
 });
+
+it('shows where a redirect leads and what a login sets', () => {
+  const callback = body.split('<article id="finishOidcLogin">')[1]?.split('</article>')[0];
+  expect(callback).toContain('HTTP 302\nset-cookie: __Host-session=…; Path=/; HttpOnly;');
+  expect(callback).toContain('\nlocation: /\n');
+  const widget = body.split('<article id="loginWidget">')[1]?.split('</article>')[0];
+  expect(widget).toContain('HTTP 200\nset-cookie: __Host-session=…;');
+});
