@@ -5,6 +5,7 @@ import { BOT_API_PATH, type BotApi, openBotApi } from './bot-api.ts';
 import { type CloudOptions, type RunningCloud, startCloud } from './cloud.ts';
 import { hideSecrets } from './hide-secrets.ts';
 import { startGateway } from './http-api/gateway.ts';
+import { registerLocalClient } from './openid/local-client.ts';
 import { databaseUrlsOf, type OperatorKeys, operatorKeysOf } from './operator-keys.ts';
 import { keepOperatorValues } from './operator-values.ts';
 import { type PdsControls, pdsControls } from './pds-controls.ts';
@@ -91,13 +92,16 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const serverStopper = createStopper();
   stopper.add(serverStopper.stop);
   const botApi = openBotApi({ botToken });
+  const localRoutes = [telegramDialog({ botToken }), botApi.route];
   const gateway = await startGateway({
     port: options.httpPort ?? 0,
     domain: DOMAIN,
-    localRoutes: [telegramDialog({ botToken }), botApi.route],
+    localRoutes,
     staticDirectories: [path.join(import.meta.dirname, 'page')],
   });
   stopper.add(gateway.stop);
+  const openid = await registerLocalClient({ origin: gateway.url, botToken });
+  localRoutes.push(openid.route);
   const pdsPort = options.pdsPort || operator.pdsPort;
   // The servers of a platform that was killed end by themselves, a moment after it.
   const patienceMs = readPlatformFile(dataDir) ? LEFTOVERS_MS : 0;
@@ -111,6 +115,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     dataDir,
     environment: {
       TELEGRAM_API_ROOT: `${gatewayUrl}${BOT_API_PATH}`,
+      ...openid.settings,
       ...options.settings,
       PDS_STAGE: stage,
       PDS_MODE: 'local',
@@ -134,6 +139,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
       bucketsFolder: path.join(dataDir, 'buckets'),
       postgresUrl,
       operatorSecrets: {
+        ...openid.secrets,
         TELEGRAM_BOT_TOKEN: botToken,
         TELEGRAM_WEBHOOK_SECRET: webhookSecret,
         INTERNAL_API_KEYS: internalApiKey,

@@ -13,6 +13,13 @@ const PATIENCE_MS = 5_000;
 /** How long after a failure the page asks again. */
 const RETRY_MS = 4_000;
 
+/** What a login with OpenID Connect that failed came back with. */
+const LOGIN_ERRORS = {
+  LOGIN_REFUSED: 'Telegram did not confirm this login.',
+  LOGIN_STATE_INVALID: 'This login was begun elsewhere, too long ago, or is done already.',
+  UNAVAILABLE: 'Telegram does not answer at the moment.',
+};
+
 let timer;
 let pendingSince;
 
@@ -135,6 +142,9 @@ function begin() {
 $('log-in').addEventListener('click', () => {
   window.open('/telegram.html', 'telegram', 'popup,width=420,height=520');
 });
+$('log-in-openid').addEventListener('click', () => {
+  location.assign(`/api/auth/telegram/start?return_to=${encodeURIComponent(location.pathname)}`);
+});
 window.addEventListener('message', async ({ origin, data }) => {
   if (origin !== location.origin || data?.event !== 'auth_result') return;
   try {
@@ -147,4 +157,12 @@ window.addEventListener('message', async ({ origin, data }) => {
 $('log-out').addEventListener('click', () => call('POST', '/api/auth/logout').then(welcome, failed));
 $('retry').addEventListener('click', () => call('POST', '/api/pds/retry-provision').then(watch, failed));
 
-begin();
+const loginError = new URLSearchParams(location.search).get('login_error');
+if (loginError) history.replaceState(null, '', location.pathname);
+begin().then(() => {
+  if (!loginError || $('welcome').hidden) return;
+  problem({
+    status: 401,
+    message: `${LOGIN_ERRORS[loginError] ?? 'That login did not work.'} Log in again.`,
+  });
+});

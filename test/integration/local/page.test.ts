@@ -34,12 +34,18 @@ function element(hidden: boolean) {
 }
 
 /** Opens the page on a platform that answers by path; `undefined` is no answer at all. */
-async function openPage(answers: Record<string, Answer | undefined>) {
+async function openPage(answers: Record<string, Answer | undefined>, search = '') {
+  const moves: string[] = [];
   const elements = new Map(
     [...HTML.matchAll(/<[^>]+ id="([\w-]+)"[^>]*>/g)].map(([tag, id]) => [id, element(/ hidden>/.test(tag))]),
   );
   runInNewContext(SCRIPT, {
-    ...{ setTimeout, clearTimeout, Date, location: { origin: 'http://localhost' } },
+    ...{ setTimeout, clearTimeout, Date, URLSearchParams, encodeURIComponent },
+    location: {
+      ...{ origin: 'http://localhost', pathname: '/', search },
+      assign: (to: string) => moves.push(to),
+    },
+    history: { replaceState: (_state: null, _title: string, to: string) => moves.push(to) },
     window: { addEventListener() {} },
     document: { getElementById: (id: string) => elements.get(id), createElement: () => element(false) },
     async fetch(asked: string) {
@@ -52,6 +58,8 @@ async function openPage(answers: Record<string, Answer | undefined>) {
   await settle();
   return {
     settle,
+    /** Where its address went. */
+    moves,
     press: (id: string) => {
       elements.get(id)?.click();
       return settle();
@@ -126,5 +134,30 @@ describe('the page', () => {
     answers['/api/pds/info'] = { status: 200, data: ACTIVE };
     await page.settle(1_000);
     expect([page.isShown('patience'), page.isShown('identity')]).toEqual([false, true]);
+  });
+
+  it('begins a login with OpenID Connect that comes back to it', async () => {
+    const page = await openPage({ '/api/auth/session': LOGGED_OUT });
+    await page.press('log-in-openid');
+    expect(page.moves).toEqual(['/api/auth/telegram/start?return_to=%2F']);
+  });
+
+  it.each([
+    ['LOGIN_REFUSED', 'Telegram did not confirm this login. Log in again.'],
+    ['SOMETHING_ELSE', 'That login did not work. Log in again.'],
+  ])('says that the login it comes back from failed: %s', async (code, text) => {
+    const page = await openPage({ '/api/auth/session': LOGGED_OUT }, `?login_error=${code}`);
+    expect([page.text('problem'), page.isShown('problem'), page.isShown('welcome')]).toEqual([
+      text,
+      true,
+      true,
+    ]);
+    expect(page.moves).toEqual(['/']);
+  });
+
+  it('says nothing of it to who is logged in all the same', async () => {
+    const answers = { '/api/auth/session': session(ACTIVE), '/api/pds/info': { status: 200, data: ACTIVE } };
+    const page = await openPage(answers, '?login_error=LOGIN_STATE_INVALID');
+    expect([page.isShown('member'), page.isShown('problem')]).toEqual([true, false]);
   });
 });
