@@ -44,7 +44,7 @@ const HEADERS: Record<string, { description: string; schema: JsonSchema; example
   'retry-after': { description: 'Seconds to wait.', schema: { type: 'integer' } },
   location: { description: 'Where to go on.', schema: { type: 'string' }, example: '/' },
   'set-cookie': {
-    description: 'The session; a redirect that tells of a failure has none.',
+    description: 'The session, unless it goes by bearer or a redirect tells of a failure.',
     schema: { type: 'string' },
     example: '__Host-session=…; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=2592000',
   },

@@ -46,7 +46,7 @@ export type Contract<
   readonly bare?: { readonly contentType: string; readonly example: unknown };
   /** Of a route that answers with nothing but the way to another page: its status. */
   readonly redirect?: 302 | 303;
-  /** A success sets the cookie `__Host-session`. */
+  /** A success sets the cookie `__Host-session`, to a session or to its new token. */
   readonly setsSession?: true;
   /** The answer also holds `pagination {limit, offset, total}`. */
   readonly paginated?: boolean;

@@ -34,5 +34,6 @@ export const stepUp = contract({
     /** Of a session whose token came as a bearer; a cookie is set anew. */
     token: z.nullable(z.string()),
   }),
+  setsSession: true,
   errors: ['TOTP_NOT_ENROLLED', 'CODE_INVALID'],
 });

@@ -84,7 +84,7 @@ describe('the OpenAPI document', () => {
     },
   );
 
-  it('tells which logins set the session’s cookie, and where redirects lead', () => {
+  it('tells which routes set the session’s cookie, and where redirects lead', () => {
     const setting = operations.filter(({ responses }) =>
       Object.values(responses).some(({ headers }) => 'set-cookie' in headers),
     );
@@ -92,6 +92,7 @@ describe('the OpenAPI document', () => {
       'exchangeCode',
       'finishOidcLogin',
       'loginWidget',
+      'stepUp',
       'useLoginLink',
     ]);
     for (const { redirect, path: at, method } of CONTRACTS.filter((contract) => contract.redirect)) {
