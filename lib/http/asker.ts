@@ -8,8 +8,8 @@ import type { Admit, Presented } from './request.ts';
 /** Who asks, as far as that is known before the handler runs. */
 export type Asker = {
   /**
-   * `member` for a change: he is found before anything else. `me` for a read: its own query finds him. `signature` for a
-   * signed request: see {@link Admit}.
+   * `member` for a change: he is found before anything else, by the token that he `presented`. `me` for a read: its own
+   * query finds him. `signature` for a signed request: see {@link Admit}.
    */
   known: { me?: Me; member?: Member; presented?: Presented; signature?: string | undefined };
   /** Throws `SESSION_REQUIRED` or `ADMIN_REQUIRED` unless a query of `me` has found him by now or finds him here. */

@@ -152,12 +152,22 @@ describe('a step-up', () => {
     expect((Date.parse(data.expires_at) - Date.now()) / 60_000).toBeCloseTo(5, 1);
   });
 
+  it('is for a parameter of the path as well as for a field', async () => {
+    const { cookie, codes } = await memberWithFactor();
+    const body = { operation: 'restoreBackup', target: '42', code: codes[0] };
+    expect((await ask('stepUp', { cookie, body })).data).toMatchObject({
+      operation: 'restoreBackup',
+      target: '42',
+    });
+  });
+
   it.each<[string, Record<string, unknown>, string]>([
     ['no operation', { operation: undefined }, 'operation'],
     ['an operation that needs none', { operation: 'createBackup' }, 'operation'],
     ['an operation that is none', { operation: 'constructor' }, 'operation'],
     ['no target where one is needed', { operation: 'revealCredentials' }, 'target'],
     ['a target that there is not', { operation: 'revealCredentials', target: 'everything' }, 'target'],
+    ['a target that its route would not read', { operation: 'restoreBackup', target: '042' }, 'target'],
     ['a target where none is taken', { ...RENEWAL, target: 'all' }, 'target'],
     ['an empty target', { ...RENEWAL, target: '' }, 'target'],
     ['a target with a NUL', { operation: 'revealCredentials', target: 'a\0' }, 'target'],
