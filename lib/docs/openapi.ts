@@ -53,7 +53,8 @@ const HEADERS: Record<string, { description: string; schema: JsonSchema; example
 const DESCRIPTION = `Every answer of a route under /api is \`{"success": true, "data": …}\` (lists also have \
 \`pagination\`) or \`{"success": false, "error": {"code", "message", "request_id"}}\`; a 400 also names the wrong \
 \`fields\`. Times are ISO 8601 in UTC, handles are shown as \`@name.domain\`. A browser may change something from our own \
-pages and those of allowed origins only. Fields and parameters that a route does not know are refused.`;
+pages and those of allowed origins only. Fields and parameters that a route does not know are refused. A route with \
+\`x-step-up\` needs the second factor: a step-up for its operation, on the target that is named there, comes first.`;
 
 /** The API as OpenAPI 3.1: https://spec.openapis.org/oas/v3.1.1. Made from the contracts alone. */
 export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: string }) {
