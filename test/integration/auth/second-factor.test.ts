@@ -70,7 +70,7 @@ describe('enrolling', () => {
     const cookie = await logIn(user);
     const { secret } = (await ask('enrollTotp', { cookie })).data;
     const first = await factorOf(String(user.id));
-    expect(first?.secret_sealed).toMatch(/^v1\./);
+    expect(first?.secret_sealed).toMatch(/^v\d\.[0-9a-f-]{36}\./);
     expect(JSON.stringify(first)).not.toContain(secret);
     const { secret: second } = (await ask('enrollTotp', { cookie })).data;
     expect(second).not.toBe(secret);
