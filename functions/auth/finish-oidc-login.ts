@@ -24,7 +24,8 @@ export const handler = route(finishOidcLogin, { hosts, ...api }, async (request)
   const { returnTo, login } = await useLoginState(members, { state: query.state, browser });
   return orSendBack({ hosts, log }, returnTo, async () => {
     if (login === undefined) throw apiError('LOGIN_STATE_INVALID');
-    if (query.code === undefined) throw apiError('LOGIN_REFUSED');
+    if (query.code === undefined)
+      throw apiError('LOGIN_REFUSED', { cause: new Error(`The issuer says ${query.error}`) });
     const identity = await identify(issuer, { login, code: query.code, clientSecret });
     const replaces = readSessionToken(cookies);
     await answerLogin(
