@@ -1,15 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect } from 'vitest';
-import { signBackendRequest } from '../../infra/local/backend.ts';
 import type { Contract } from '../../lib/http/contract.ts';
 import { ERROR_CODES, isErrorCode } from '../../lib/http/error-codes.ts';
-import { validInput } from '../integration/bad-input/valid-input.ts';
 import { expectDocumented } from './documented.ts';
-import { deployedSecret, type RunningPlatform } from './running-platform.ts';
-
-/** Who asks, with every right to: what is refused is refused for what is sent. */
-export type Rightful = { running: RunningPlatform; memberCookie: string; adminCookie: string };
+import { credentialsFor, type Rightful, rightPath } from './rightful.ts';
 
 type Hostile = {
   host?: string;
@@ -75,10 +70,7 @@ async function send(rightful: Rightful, contract: Contract, hostile: Hostile): P
   const { method } = contract;
   const { port } = new URL(rightful.running.platform.url);
   const { host = `localhost:${port}`, query, lines = [], body = '' } = hostile;
-  const params = validInput(contract, 'params', 1)?.valid[0] ?? {};
-  const path = contract.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
-    encodeURIComponent(String(params[name])),
-  );
+  const path = rightPath(contract);
   const credentials = Object.entries(credentialsFor(rightful, contract, path, body));
   const head = [
     `${method} ${path}${query ? `?${query}` : ''} HTTP/1.1`,
@@ -108,24 +100,4 @@ function readRefusal(method: string, path: string, text: string): Refusal {
   if (error && isErrorCode(error.code))
     expect(ERROR_CODES[error.code as keyof typeof ERROR_CODES].status).toBe(status);
   return { status, code: error?.code ?? status, head };
-}
-
-function credentialsFor(
-  { running, memberCookie, adminCookie }: Rightful,
-  { access, method }: Contract,
-  path: string,
-  body: string,
-): Record<string, string> {
-  switch (access) {
-    case 'public':
-      return {};
-    case 'member':
-      return { cookie: memberCookie };
-    case 'admin':
-      return { cookie: adminCookie };
-    case 'backend':
-      return signBackendRequest(running.platform.internalApiKey, { method, path, body });
-    case 'telegram':
-      return { 'x-telegram-bot-api-secret-token': deployedSecret(running.dataDir, /webhook/i) };
-  }
 }

@@ -5,9 +5,11 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { keepPdsSecrets } from '../../infra/local/atproto/pds-secrets.ts';
 import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
 import type { Did } from '../../lib/brands.ts';
+import { CONTRACTS } from '../../lib/docs/contracts.ts';
 import { updateAccountPassword } from '../../lib/pds/admin.ts';
 import { type AskOptions, ask } from './ask.ts';
 import { type Opened, openEverySecret, spellings } from './opened-secrets.ts';
+import { credentialsFor, exampleFor, rightPath } from './rightful.ts';
 import {
   deployedSecret,
   newcomer,
@@ -18,6 +20,11 @@ import {
   WORKER,
 } from './running-platform.ts';
 import { setUpFactor } from './second-factor.ts';
+
+/** What strays into requests where it has no business. */
+const STRAY = 'a-token-of-something-else-that-strayed-here';
+/** Their answers show a member a secret of his own: that is what they are for. */
+const HANDS_OUT = ['enrollTotp'];
 
 /**
  * Drives the platform through good and bad days and keeps everything that leaves it in the clear: answers, log lines,
@@ -47,6 +54,29 @@ describe('what the platform says', () => {
     keep(`session of ${user.id}`, cookie.slice(cookie.indexOf('=') + 1));
     return cookie;
   };
+  /** Every route once, in order, by whom it is for, with a token that strayed into the request. */
+  const askFor = async (contract: (typeof CONTRACTS)[number], { admin }: { admin: string }) => {
+    const { method, host, operationId } = contract;
+    const member = newcomer();
+    const memberCookie = await logIn(member);
+    const body = exampleFor(contract, 'body');
+    const rawBody = body && JSON.stringify(body);
+    const path = rightPath(contract);
+    const rightful = { running, memberCookie, adminCookie: admin };
+    const { cookie = '', ...headers } = credentialsFor(rightful, contract, path, rawBody ?? '');
+    const sent: AskOptions = {
+      ...(host === 'member' && { host: 'nobody.pnptv.test' }),
+      ...(rawBody !== undefined && { rawBody }),
+      cookie: [`stray=${STRAY}`, cookie].filter(Boolean).join('; '),
+      headers: { ...headers, 'x-stray': STRAY, ...(cookie === '' && { authorization: `Bearer ${STRAY}` }) },
+    };
+    const query = new URLSearchParams(exampleFor(contract, 'query') as Record<string, string>).toString();
+    const target = query ? `${path}?${query}` : path;
+    const { status } = HANDS_OUT.includes(operationId)
+      ? await ask(running.platform, method, target, sent)
+      : await tell(method, target, sent);
+    if (status >= 500) throw new Error(`${operationId} answered ${status}`);
+  };
   const openAll = async () => secrets.push(...(await openEverySecret(running)));
 
   beforeAll(async () => {
@@ -59,6 +89,7 @@ describe('what the platform says', () => {
     for (const [role, url] of Object.entries(platform.databaseUrls)) {
       keep(`password of ${role}`, decodeURIComponent(new URL(String(url)).password));
     }
+    keep('stray token', STRAY);
     keep('SESSION_SECRET', deployedSecret(dataDir, /session/i));
 
     // A good day.
@@ -142,6 +173,7 @@ describe('what the platform says', () => {
     const admin = await logIn({ id: platform.adminTelegramId, first_name: 'Admin' });
     await tell('POST', '/api/pds/provision', { cookie: admin, body: { userId: String(alice.id) } });
     await tell('POST', '/api/auth/logout', { cookie });
+    for (const contract of CONTRACTS) await askFor(contract, { admin });
     await openAll();
   }, 180_000);
   afterAll(async () => {
@@ -170,6 +202,7 @@ describe('what the platform says', () => {
       'signature',
       'bot token',
       'SESSION_SECRET',
+      'stray token',
       'adminPassword of the PDS',
       'password of worker',
     ]) {

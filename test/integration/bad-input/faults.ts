@@ -37,13 +37,13 @@ export const FAULTS: readonly Fault[] = [
     name: 'a query that the route does not take',
     weight: 4,
     codes: ['INPUT_INVALID'],
-    fits: ({ contract }) => contract.data !== undefined,
+    fits: ({ contract: { data, query } }) => data !== undefined || query !== undefined,
     spoil: spoilTexts('query'),
   },
   {
     name: 'a query that others may append',
     weight: 1,
-    fits: ({ contract }) => contract.data === undefined && contract.method === 'GET',
+    fits: ({ contract: { data, query, method } }) => !data && !query && method === 'GET',
     spoil: (draft, _, chance) => {
       draft.query[chance.oneOf(NAMES)] = chance.oneOf(TEXTS);
       return true;

@@ -1,13 +1,13 @@
-import { validate } from '../../../lib/http/validate.ts';
 import type { Part } from './valid-input.ts';
 
-/** Whether this input is wrong: the schema itself is asked. */
+/** Whether an input is wrong: the schema is asked, and whether PostgreSQL could store all texts that it lets pass. */
 export function isWrong(part: Part | undefined, input: unknown): boolean {
-  if (part === undefined) return true;
-  try {
-    validate(part.schema, input, 'body');
-    return false;
-  } catch {
-    return true;
-  }
+  const result = part?.schema.safeParse(input);
+  return !result?.success || holdsUnstorable(result.data);
+}
+
+function holdsUnstorable(value: unknown): boolean {
+  if (typeof value === 'string') return /\0|\p{Surrogate}/u.test(value);
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.values(value).some(holdsUnstorable);
 }

@@ -123,7 +123,8 @@ export const SPOILED_WAYS: readonly Fault[] = [
     name: 'headers that mean nothing here',
     weight: 1,
     late: true,
-    fits: ({ contract }) => contract.method === 'GET',
+    // A read that redirects is a step of a login: it leaves something behind.
+    fits: ({ contract: { method, redirect } }) => method === 'GET' && !redirect,
     spoil: (draft, _, chance) => {
       for (let left = chance.oneOf([1, 1, 2, 200]); left > 0; left -= 1) {
         draft.headers[chance.oneOf(IGNORED)] = chance.oneOf(TEXTS);
