@@ -30,7 +30,6 @@ export function setEnvironment({ apiUrl }: { apiUrl: string }, more: Record<stri
     SESSION_SECRET,
     DATABASE_URL: apiUrl,
     TELEGRAM_BOT_TOKEN: BOT_TOKEN,
-    TELEGRAM_BOT_USERNAME: 'pds_test_bot',
     TELEGRAM_WEBHOOK_SECRET: WEBHOOK_SECRET,
     TELEGRAM_BOT_USERNAME: 'our_bot',
     TELEGRAM_API_ROOT: 'http://127.0.0.1:9',
