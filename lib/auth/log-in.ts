@@ -3,6 +3,7 @@ import type { Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { findIdentity, type IdentityInfo } from '../pds/info.ts';
 import { enqueue, type QueueId } from '../provisioning/queue.ts';
+import { limitUse } from './rate-limit.ts';
 import { type Member, type NewSession, type Sessions, startSession } from './session.ts';
 
 /** A member as his login shows him. What is absent, he does not have any more. */
@@ -42,7 +43,8 @@ const REMEMBER_SIGNATURE = '1 hour';
  * Logs in a member whose login has been verified. In one transaction: the signature is used up (where it is good for
  * one login only), the member and his new session are stored, and the work that his identity needs is written down; so
  * a login that anything interrupts leaves nothing behind, and one that is answered loses nothing. Does not wait for the
- * work. Throws `LOGIN_REPLAYED` (401) for a signature that was used before, also if it is being used at this very moment.
+ * work. Throws `LOGIN_REPLAYED` (401) for a signature that was used before, also if it is being used at this very
+ * moment, and what {@link letIn} throws.
  */
 export function logIn(
   deps: LoginDeps,
@@ -50,11 +52,7 @@ export function logIn(
 ): Promise<Login> {
   return deps.sql.begin(async (tx) => {
     if (signature !== undefined) await useUpSignature(tx, signature);
-    const arrival = await welcome(tx, deps, profile, unsaid);
-    return {
-      ...arrival,
-      ...(await startSession({ ...deps, tx }, { userId: arrival.member.id, ...session })),
-    };
+    return letIn(tx, deps, await welcome(tx, deps, profile, unsaid), session);
   });
 }
 type LoginProfileAndSession = {
@@ -79,6 +77,24 @@ export async function welcome(
   const queued = await enqueueWork(tx, member.id);
   const identity = await findIdentity({ ...deps, sql: tx }, member.id);
   return { member, identity, queued };
+}
+
+/** Through whichever doors: no person comes as often, and no program shall fill the list of his sessions. */
+const LOGINS_OF_MEMBER = { max: 300, windowSeconds: 600 } as const;
+
+/**
+ * Starts the session of a member who has come, as part of the caller's transaction. Throws `RATE_LIMITED` (429) for one
+ * who came too often; what his login would have used up is still good then.
+ */
+export async function letIn(
+  tx: Transaction,
+  deps: Pick<LoginDeps, 'sessionSecrets'>,
+  arrival: Arrival,
+  session: Omit<NewSession, 'userId'>,
+): Promise<Login> {
+  const userId = arrival.member.id;
+  await limitUse(tx, 'login', [[userId, LOGINS_OF_MEMBER]]);
+  return { ...arrival, ...(await startSession({ ...deps, tx }, { userId, ...session })) };
 }
 
 /** Uses up a signature that is good once, as part of the caller's transaction. Throws `refusal` if it was used before. */

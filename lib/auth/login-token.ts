@@ -1,8 +1,8 @@
 import type { Secrets } from '../config.ts';
 import type { Queryable, Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
-import { type Login, type LoginDeps, PROFILE_FIELDS, welcome } from './log-in.ts';
-import { type NewSession, startSession } from './session.ts';
+import { type Login, type LoginDeps, letIn, PROFILE_FIELDS, welcome } from './log-in.ts';
+import type { NewSession } from './session.ts';
 import { hashToken, newSessionToken, tokenHashes } from './session-cookie.ts';
 
 /** How a login token comes to its member: as a link from the bot, or as a code from a backend that signs. */
@@ -44,7 +44,7 @@ export type LinkedAccount = Record<'username' | 'first_name' | 'last_name', stri
 /**
  * Logs in whom a token is for. In one transaction the token is used up, his session begins and the work that his
  * identity needs is written down. Throws `LOGIN_TOKEN_INVALID` (401) for a token that is unknown, too old, of the other
- * kind or used, also when it is being used at this very moment.
+ * kind or used, also when it is being used at this very moment, and what `letIn` throws.
  */
 export function logInWithToken(
   deps: LoginDeps,
@@ -53,11 +53,7 @@ export function logInWithToken(
   return deps.sql.begin(async (tx) => {
     const userId = await useLoginToken(tx, deps.sessionSecrets, kind, token);
     const arrival = await welcome(tx, deps, { id: Number(userId) }, PROFILE_FIELDS);
-    const started = await startSession(
-      { ...deps, tx },
-      { userId, loginMethod: LOGIN_METHOD[kind], ...session },
-    );
-    return { ...arrival, ...started };
+    return letIn(tx, deps, arrival, { loginMethod: LOGIN_METHOD[kind], ...session });
   });
 }
 type Browser = Pick<NewSession, 'userAgent' | 'replaces'>;

@@ -2,6 +2,9 @@ import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signBackendRequest } from '../../../infra/local/backend.ts';
 import type { TelegramUser } from '../../../infra/local/telegram.ts';
+import { exchangeCode, loginWidget } from '../../../lib/auth/api.ts';
+import { makeLoginToken } from '../../../lib/auth/login-token.ts';
+import { connect } from '../../../lib/db/connect.ts';
 import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import type { Contract } from '../../../lib/http/contract.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
@@ -14,7 +17,9 @@ import {
   INTERNAL_API_KEYS,
   logIn,
   newcomer,
+  SESSION_SECRET,
   setEnvironment,
+  signedLogin,
   WEBHOOK_SECRET,
 } from './app.ts';
 import { loadHandler } from './handlers.ts';
@@ -79,7 +84,11 @@ async function rightRequest(contract: Contract, user: TelegramUser = newcomer())
 }
 
 /** All but one of its uses in the present window, and in the next, should that begin meanwhile. */
-async function useUp({ operationId }: Contract, subject: string, { max, windowSeconds }: Limit) {
+async function useUp(
+  { operationId }: Pick<Contract, 'operationId'>,
+  subject: string,
+  { max, windowSeconds }: Limit,
+) {
   await db`
     INSERT INTO rate_limits (bucket, window_start, hits)
     SELECT ${`${operationId}:${subject}`}, date_bin(make_interval(secs => ${windowSeconds}), now() + ahead, 'epoch'), ${max - 1}
@@ -166,3 +175,40 @@ describe.each(BOUNDS.filter(({ whose }) => whose === 'address'))('$operationId',
     await expectLetIn(handler, contract, await from('2001:db8:1:3::1'));
   });
 });
+
+describe('logins of one member', () => {
+  const LIMIT = { max: 300, windowSeconds: 600 };
+
+  it('are counted together, through whichever door he comes, and one that is refused uses nothing up', async () => {
+    const [widget, exchange] = await Promise.all(
+      [loginWidget, exchangeCode].map(operationOf).map(loadHandler),
+    );
+    if (!widget || !exchange) throw new Error('no doors');
+    const user = newcomer();
+    await logIn(user);
+    const sessionSecrets = [SESSION_SECRET] as const;
+    const sql = connect(database.superuserUrl);
+    const { token: code } = await makeLoginToken(
+      { sql, sessionSecrets },
+      { kind: 'exchange', userId: String(user.id) },
+    );
+    await sql.end();
+    await useUp({ operationId: 'login' }, String(user.id), LIMIT);
+    const login = signedLogin({ ...user, first_name: 'Last' });
+    expect((await call(widget, loginWidget, { body: login })).status).toBe(200);
+    await expectLimited(exchange, exchangeCode, { body: { code }, sourceIp: newAddress() }, LIMIT);
+    const again = signedLogin({ ...user, first_name: 'Again' });
+    await expectLimited(widget, loginWidget, { body: again, sourceIp: newAddress() }, LIMIT);
+    await logIn(newcomer());
+
+    await db`DELETE FROM rate_limits WHERE bucket = ${`login:${user.id}`}`;
+    expect((await call(exchange, exchangeCode, { body: { code } })).status).toBe(200);
+    expect((await call(widget, loginWidget, { body: again })).status).toBe(200);
+  });
+});
+
+function operationOf({ operationId }: Contract) {
+  const found = CONTRACTS.find((contract) => contract.operationId === operationId);
+  if (!found) throw new Error(`there is no ${operationId}`);
+  return found;
+}
