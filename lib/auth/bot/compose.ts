@@ -1,4 +1,5 @@
 import { type Html, html } from '../../docs/html.ts';
+import { identityInfo } from '../../pds/api.ts';
 import type { Language } from '../language.ts';
 import type { Facts, Saying } from './outbox.ts';
 import type { Outgoing } from './send.ts';
@@ -7,14 +8,7 @@ import { TEXTS } from './texts.ts';
 type Said = { language: Language } & Saying;
 type Parts = (Html | string | undefined)[];
 
-const STEPS: readonly Facts['provisioning_step'][] = [
-  'requested',
-  'reserved',
-  'account_created',
-  'identity_published',
-  'activated',
-  'secured',
-];
+const STEPS = identityInfo.shape.provisioning_step.options;
 
 /** Whether a message of this kind carries a login link. */
 export function hasLink({ kind }: Saying): boolean {

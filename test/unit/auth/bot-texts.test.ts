@@ -2,16 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { compose } from '../../../lib/auth/bot/compose.ts';
 import type { Facts, Saying } from '../../../lib/auth/bot/outbox.ts';
 import { TEXTS } from '../../../lib/auth/bot/texts.ts';
+import { identityInfo } from '../../../lib/pds/api.ts';
 
 const LINK = 'https://app.example/api/auth/link/token';
-const STEPS = [
-  'requested',
-  'reserved',
-  'account_created',
-  'identity_published',
-  'activated',
-  'secured',
-] as const;
+const STEPS = identityInfo.shape.provisioning_step.options;
 const facts = (changes: Partial<Facts> = {}): Facts => ({
   pds_handle: '@alice.example',
   pds_did: 'did:web:alice-abc234.example',
