@@ -46,7 +46,8 @@ function exampleObject({ properties = {} }: JsonSchema, name: string): object {
 function allows(schema: JsonSchema, value: unknown): boolean {
   if (schema.enum) return (schema.enum as unknown[]).includes(value);
   if (schema.anyOf) return schema.anyOf.some((inner) => allows(inner as JsonSchema, value));
-  return typesOf(schema).some((type) => TYPES[type]?.(value));
+  const types = typesOf(schema);
+  return types.length === 0 || types.some((type) => TYPES[type]?.(value));
 }
 
 const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {

@@ -40,7 +40,16 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   'internalLogin.code': { means: 'Logs the member in, once: see POST /api/auth/exchange', example: TOKEN },
   'internalLogin.expires_at': { means: 'When the code ends', example: '2026-11-24T09:32:00.000Z' },
   update_id: { means: 'The number of the update; one that was here before is ignored', example: 987_654_321 },
-  'telegramWebhook.message': { means: 'What was written, if it is a new message' },
+  'telegramWebhook.message': {
+    means: 'What was written, if it is a new message: https://core.telegram.org/bots/api#message',
+    example: {
+      message_id: 42,
+      date: 1_795_512_600,
+      from: { id: 123456789, is_bot: false, first_name: 'Alice', username: 'alice', language_code: 'en' },
+      chat: { id: 123456789, type: 'private', first_name: 'Alice' },
+      text: '/start',
+    },
+  },
   handled: { means: 'The bot answers in the chat; false for what it ignores' },
   member: { means: 'Who is logged in' },
   role: { means: 'What the member may do' },
