@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { BOT_API_PATH } from '../../infra/local/bot-api.ts';
+import { DOORS } from '../../infra/local/doors/index.ts';
 import { demoTelegramId } from '../../infra/local/telegram.ts';
 import { ask } from './ask.ts';
 import { openPlatform, type RunningPlatform, untilActive } from './running-platform.ts';
@@ -56,6 +57,15 @@ it('what Telegram did not take is sent by the schedule', async () => {
   const schedule = running.platform.schedules().find(({ id }) => /deliver-messages-every-minute/.test(id));
   await running.platform.fire(schedule?.id ?? '');
   expect(botApi.calls.slice(before)).toMatchObject([{ method: 'sendMessage' }]);
+});
+
+it.each(Object.keys(DOORS))('npm run login goes through the door %s', async (door) => {
+  const args = ['charles', '--door', door, '--data', running.dataDir];
+  const { code, output } = await run('login.ts', args);
+  expect([code, output]).toEqual([0, expect.stringContaining('Logged in charles (member')]);
+  const methods = await running.sql`
+    SELECT DISTINCT login_method FROM sessions WHERE user_id = ${String(demoTelegramId('charles'))}`;
+  expect(methods.map(({ login_method: method }) => method)).toContain(door);
 });
 
 it('an operator registers webhook and menu by one command', async () => {

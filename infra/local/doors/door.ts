@@ -3,7 +3,7 @@ import type { PlatformFile } from '../platform-file.ts';
 import type { TelegramUser } from '../telegram.ts';
 
 /** What a door needs to know about the platform. */
-export type Place = Pick<PlatformFile, 'url' | 'botToken'>;
+export type Place = Pick<PlatformFile, 'url' | 'botToken' | 'internalApiKey' | 'webhookSecret'>;
 
 /** A member who is in: how he shows it, until when, and as what. */
 export type Entered = {
