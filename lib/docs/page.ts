@@ -81,6 +81,8 @@ ${answerFields(media)}
 
 function whoMay({ security: [required] }: Route): string {
   if (!required) return 'For anyone';
+  if (required.backend) return 'For a backend that signs its requests';
+  if (required.telegram) return 'For Telegram';
   return required.session?.includes('admin') ? 'For administrators' : 'For members who are logged in';
 }
 
@@ -92,7 +94,10 @@ function confirmation({ 'x-step-up': stepUp }: Route): Html | undefined {
   return html`<p>After a <a href="#stepUp">step-up</a> for <code>${operation}</code>, with ${on}.</p>`;
 }
 
-function curlLine({ method, path, origin, security, parameters }: Route, body: Media | undefined): string {
+function curlLine(
+  { method, path, origin, security, parameters, responses }: Route,
+  body: Media | undefined,
+): string {
   const inPlace = parameters.reduce(
     (at, { name, example }) => at.replace(`{${name}}`, encodeURIComponent(String(example))),
     path,
@@ -104,9 +109,8 @@ function curlLine({ method, path, origin, security, parameters }: Route, body: M
   return [
     'curl',
     ...(method === 'GET' ? [] : [`-X ${method}`]),
-    ...(security.length > 0 ? ['-b cookies.txt'] : []),
-    // A change may change the cookie.
-    ...(security.length > 0 && method !== 'GET' ? ['-c cookies.txt'] : []),
+    ...(security.some(({ session }) => session) ? ['-b cookies.txt'] : []),
+    ...(Object.values(responses).some(({ headers }) => 'set-cookie' in headers) ? ['-c cookies.txt'] : []),
     ...(body ? ["-H 'Content-Type: application/json'", `-d '${JSON.stringify(body.example)}'`] : []),
     `'${url}'`,
   ].join(body ? ' \\\n  ' : ' ');

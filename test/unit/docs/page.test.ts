@@ -15,6 +15,20 @@ it.each(CONTRACTS)('shows $method $path', ({ operationId, method, path }) => {
   expect(body).toContain(`<a href="#${operationId}"><code>${method} ${path}</code></a>`);
 });
 
+it.each([
+  ['getSession', 'For members who are logged in', '-b cookies.txt'],
+  ['verifyAudit', 'For administrators', '-b cookies.txt'],
+  ['stepUp', 'For members who are logged in', '-c cookies.txt'],
+  ['loginWidget', 'For anyone', '-c cookies.txt'],
+  ['internalLogin', 'For a backend that signs its requests', '-X POST'],
+])('says of %s who may ask, and how with curl: %s', (operationId, who, curl) => {
+  const [, article] = body.split(`<article id="${operationId}">`);
+  const [shown = ''] = article?.split('</article>', 1) ?? [];
+  expect(shown).toContain(`<p class="who">${who}</p>`);
+  expect(shown).toContain(curl);
+  expect([operationId, shown.includes('cookies.txt')]).toEqual([operationId, curl.includes('cookies.txt')]);
+});
+
 it.each(CONTRACTS.filter(({ stepUp }) => stepUp))('says that $method $path needs a step-up', (contract) => {
   const [, article] = body.split(`<article id="${contract.operationId}">`);
   expect(article?.split('</article>', 1)[0]).toContain(
