@@ -4,35 +4,31 @@ import { telegramWebhook } from '../../lib/auth/api.ts';
 
 /**
  * What each kind of host turns away before it costs anything.
- * - `app`: AWS's common rules, addresses of bad repute, and more than 2,000 requests in 5 minutes from one address.
+ * - `app`: AWS's common rules, addresses of bad repute, and more than 2,000 requests in 5 minutes from one address. All of
+ *   that but for the bot's updates: they come in crowds from few addresses, may be longer than the common rules allow,
+ *   and hold whatever members write; one that is blocked, Telegram sends again and again. They have a bound of their own,
+ *   since they share the API's throttle with everybody else.
  * - `members`: the common rules would refuse clients without a User-Agent, which resolvers of DIDs may be; and one
  *   relay or AppView asks for all members from few addresses, so only floods are cut off.
  */
 const RULES = {
-  app: { common: true, requestsPer5Minutes: 2_000 },
-  members: { common: false, requestsPer5Minutes: 100_000 },
+  app: { common: true, requestsPer5Minutes: 2_000, updatesPer5Minutes: 15_000 },
+  members: { common: false, requestsPer5Minutes: 100_000, updatesPer5Minutes: undefined },
 };
 
-/**
- * All requests but the bot's updates. These come in crowds from few addresses, may be longer than the common rules
- * allow, and hold whatever members write: one that is blocked, Telegram sends again and again. The API throttles them,
- * and believes only those that show its secret.
- */
-const NOT_AN_UPDATE: CfnWebACL.StatementProperty = {
-  notStatement: {
-    statement: {
-      byteMatchStatement: {
-        fieldToMatch: { uriPath: {} },
-        positionalConstraint: 'EXACTLY',
-        searchString: telegramWebhook.path,
-        textTransformations: [{ priority: 0, type: 'NONE' }],
-      },
-    },
+const AN_UPDATE: CfnWebACL.StatementProperty = {
+  byteMatchStatement: {
+    fieldToMatch: { uriPath: {} },
+    positionalConstraint: 'EXACTLY',
+    searchString: telegramWebhook.path,
+    textTransformations: [{ priority: 0, type: 'NONE' }],
   },
 };
+const NO_UPDATE: CfnWebACL.StatementProperty = { notStatement: { statement: AN_UPDATE } };
 
 export function addWebAcl(scope: Construct, id: string, kind: keyof typeof RULES): CfnWebACL {
-  const { common, requestsPer5Minutes } = RULES[kind];
+  const { common, requestsPer5Minutes, updatesPer5Minutes } = RULES[kind];
+  const others = updatesPer5Minutes === undefined ? {} : { scopeDownStatement: NO_UPDATE };
   const managed = [
     ...(common ? ['AWSManagedRulesCommonRuleSet'] : []),
     'AWSManagedRulesAmazonIpReputationList',
@@ -41,22 +37,20 @@ export function addWebAcl(scope: Construct, id: string, kind: keyof typeof RULES
     name,
     priority,
     overrideAction: { none: {} },
-    statement: { managedRuleGroupStatement: { vendorName: 'AWS', name, scopeDownStatement: NOT_AN_UPDATE } },
+    statement: { managedRuleGroupStatement: { vendorName: 'AWS', name, ...others } },
     visibilityConfig: visibility(name),
   }));
-  rules.push({
-    name: 'requests-by-address',
-    priority: rules.length,
-    action: { block: { customResponse: { responseCode: 429 } } },
-    statement: {
-      rateBasedStatement: {
-        aggregateKeyType: 'IP',
-        limit: requestsPer5Minutes,
-        scopeDownStatement: NOT_AN_UPDATE,
-      },
-    },
-    visibilityConfig: visibility('requests-by-address'),
-  });
+  const bound = (name: string, limit: number, which: object) =>
+    rules.push({
+      name,
+      priority: rules.length,
+      action: { block: { customResponse: { responseCode: 429 } } },
+      statement: { rateBasedStatement: { aggregateKeyType: 'IP', limit, ...which } },
+      visibilityConfig: visibility(name),
+    });
+  bound('requests-by-address', requestsPer5Minutes, others);
+  if (updatesPer5Minutes !== undefined)
+    bound('updates-by-address', updatesPer5Minutes, { scopeDownStatement: AN_UPDATE });
   return new CfnWebACL(scope, id, {
     scope: 'CLOUDFRONT',
     defaultAction: { allow: {} },
