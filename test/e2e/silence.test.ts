@@ -20,6 +20,7 @@ import {
   WORKER,
 } from './running-platform.ts';
 import { setUpFactor } from './second-factor.ts';
+import { passThroughDoors } from './secrets-of-doors.ts';
 
 /** What strays into requests where it has no business. */
 const STRAY = 'a-token-of-something-else-that-strayed-here';
@@ -122,6 +123,8 @@ describe('what the platform says', () => {
     await tell('POST', '/api/pds/credentials/reveal', { cookie, body: { credential } });
     await tell('GET', '/api/auth/2fa', { cookie });
 
+    await passThroughDoors(running, keep);
+
     // Bad input, and a PDS that is down while somebody else comes: his bootstrap key is still there.
     const forged = signWidgetPayload(
       platform.botToken,
@@ -196,6 +199,12 @@ describe('what the platform says', () => {
       'pds_refresh_token',
       'session',
       'renewed session',
+      'bearer',
+      'hash of init data',
+      'authorization code',
+      'browser of a login',
+      'session by OpenID Connect',
+      'client secret',
       'TOTP secret',
       'recovery code',
       'revealed password',
