@@ -26,7 +26,7 @@ export function backupPlace(userId: string, backupId: number): SecretPlace {
  *
  * Before anything that replaces or destroys credentials, write a `recovery` backup in the same transaction: damaged
  * ones are no reason to refuse it, they are kept as they are. And after it an `auto` one of the new credentials: the
- * newest backup is the one that never expires (migrations/013_restore.sql), so it must not be one of the old ones.
+ * newest backup is the one that never expires (migrations/012_restore.sql), so it must not be one of the old ones.
  *
  * If the member's data key is not open, the vault reads it over a connection of its own: `tx` must come from a pool of
  * at least two, or both would wait for ever.

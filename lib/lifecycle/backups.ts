@@ -7,7 +7,7 @@ import type { Sealed } from '../vault/sealed.ts';
 import type { listBackups } from './api.ts';
 import type { BackupType } from './backup.ts';
 
-/** What a backup is good for. The function `backup_state` (migrations/013_restore.sql) decides it, for all who ask. */
+/** What a backup is good for. The function `backup_state` (migrations/012_restore.sql) decides it, for all who ask. */
 type BackupState = 'restorable' | 'used' | 'expired';
 
 export type ListedBackup = z.output<typeof listBackups.data>[number];
