@@ -8,7 +8,7 @@ const REMOVED = '[redacted]';
 const SECRET_NAME =
   /passw|secret|token|private|bootstrap|invite_?code|recovery_?code|cookie|authorization|init_?data|stack|jwt|mnemonic|sealed/i;
 /** Beside what redactText knows: a bot token inside Telegram's URLs, and our own sealed values. */
-const SECRET_VALUE = /(?<!\d)\d{6,12}:[\w-]{30,}|\bv1\.[0-9a-f-]{36}\.[\w.-]{40,}/g;
+const SECRET_VALUE = /(?<!\d)\d{6,12}:[\w-]{30,}|\bv\d\.[0-9a-f-]{36}\.[\w.-]{40,}/g;
 const MAX_TEXT = 2000;
 const MAX_DEPTH = 6;
 

@@ -1,6 +1,9 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cleanDetails, cleanText } from '../../../lib/audit/details.ts';
+import { sealEnvelope } from '../../../lib/vault/envelope.ts';
+import { formatSealed, joinSealed } from '../../../lib/vault/sealed.ts';
 
 const JWT = 'eyJhbGciOiJFUzI1NksifQ.eyJpc3MiOiJkaWQ6d2ViOmEifQ.c2lnbmF0dXJl';
 
@@ -84,6 +87,12 @@ describe('cleanText', () => {
     ['a stack trace', 'Error: no\n    at f (file.ts:1:1)\n    at g (file.ts:2:1)', 'Error: no'],
   ])('removes %s', (_, text, clean) => {
     expect(cleanText(text)).toBe(clean);
+  });
+
+  it('removes a sealed value, as the vault writes it now', () => {
+    const envelope = sealEnvelope(randomBytes(32), 'secret', new Uint8Array(), randomBytes(40));
+    const sealed = joinSealed(formatSealed(randomUUID(), envelope));
+    expect(cleanText(`cannot open ${sealed} here`)).toBe('cannot open [redacted] here');
   });
 
   it('keeps at most 2,000 characters', () => {
