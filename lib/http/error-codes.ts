@@ -71,6 +71,11 @@ export const ERROR_CODES = {
     status: 403,
     message: 'This code is wrong, too old or was used before: enter the next one that your app shows.',
   },
+  TOTP_LOCKED: {
+    status: 403,
+    message:
+      'After 100 wrong codes in a row those of your app are not taken any more: enter a recovery code.',
+  },
 
   NOT_FOUND: { status: 404, message: 'There is nothing at this address: check the host name and the path.' },
   HOST_UNKNOWN: { status: 404, message: 'No identity is served at this host name.' },

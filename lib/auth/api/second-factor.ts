@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { contract } from '../../http/contract.ts';
 
-/** Ten tries an hour: whoever guesses six digits, of which three are right at a time, needs about four years. */
+/** Ten tries an hour; and of wrong ones in a row, see MOST_WRONG_CODES (second-factor/spend-code.ts). */
 export const CODE_TRIES = {
   member: { max: 10, windowSeconds: 3600 },
   address: { max: 300, windowSeconds: 3600 },

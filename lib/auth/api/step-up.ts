@@ -35,5 +35,5 @@ export const stepUp = contract({
     token: z.nullable(z.string()),
   }),
   setsSession: true,
-  errors: ['TOTP_NOT_ENROLLED', 'CODE_INVALID'],
+  errors: ['TOTP_NOT_ENROLLED', 'CODE_INVALID', 'TOTP_LOCKED'],
 });

@@ -15,6 +15,8 @@ export type Factor = {
   /** The newest time step that was accepted. */
   last_time_step: number | null;
   recovery_code_hashes: Uint8Array[];
+  /** In a row, since the last one that was right. */
+  wrong_codes: number;
   /** Null until the first code has shown that his app has the secret: until then it opens nothing. */
   confirmed_at: Date | null;
   created_at: Date;

@@ -6,7 +6,7 @@ import type { Presented } from '../../http/request.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { type Member, renewToken } from '../session.ts';
 import { type Factor, readFactor } from './factor.ts';
-import { type FittingCode, recogniseCode, spendCode } from './spend-code.ts';
+import { countWrongCode, type FittingCode, recogniseCode, spendCode } from './spend-code.ts';
 
 /** How long a step-up is good for. */
 const LIFETIME = '5 minutes';
@@ -18,8 +18,8 @@ type Granted = { token: string; expiresAt: Date };
 /**
  * Lets a member do one operation on one target, once, in the next 5 minutes and from this session, for a code of his
  * second factor. In one transaction the code is used up, the session gets a new token and the step-up is stored; of any
- * number of requests with one code at the same time one succeeds. Throws `TOTP_NOT_ENROLLED` (409), `CODE_INVALID`
- * (403), and `SESSION_REQUIRED` (401), with the code still good, when the session got another token meanwhile.
+ * number of requests with one code at the same time one succeeds. Throws `TOTP_NOT_ENROLLED` (409), `CODE_INVALID` and
+ * `TOTP_LOCKED` (403), and `SESSION_REQUIRED` (401), with the code still good, when the session got another token meanwhile.
  */
 export async function grantStepUp({ sql, sessionSecrets, ...deps }: Deps, wish: Wish): Promise<Granted> {
   const { member, presented, operation, target } = wish;
@@ -28,6 +28,7 @@ export async function grantStepUp({ sql, sessionSecrets, ...deps }: Deps, wish: 
   const code = await recogniseCode(deps, factor, wish.code);
   const granted = await sql.begin(async (tx): Promise<Granted | undefined> => {
     if (code === undefined || !(await spendCode(tx, factor, code))) {
+      await countWrongCode(tx, factor);
       await noteRefusal(tx, factor, wish);
       return undefined;
     }

@@ -248,6 +248,29 @@ describe('a step-up', () => {
   });
 });
 
+describe('a hundred wrong codes in a row', () => {
+  const wrongOf = async (id: string) => (await factorOf(id))?.wrong_codes;
+
+  it('end what the app’s codes are good for, until a recovery code is shown', async () => {
+    const { cookie, secret, codes, id } = await memberWithFactor();
+    await db`UPDATE totp_factors SET wrong_codes = 99 WHERE user_id = ${id}`;
+    expect(await tell('stepUp', { cookie, body: { ...RENEWAL, code: codeOf(secret, -3) } })).toEqual(WRONG);
+    const right = { ...RENEWAL, code: codeOf(secret, 1) };
+    expect(await tell('stepUp', { cookie, body: right })).toEqual([403, 'TOTP_LOCKED']);
+    const next = await stepUp(cookie, { ...RENEWAL, code: codes[0] });
+    expect(await wrongOf(id)).toBe(0);
+    expect(await tell('stepUp', { cookie: next, body: right })).toEqual([200]);
+  });
+
+  it('are none any more after a right one', async () => {
+    const { cookie, secret, id } = await memberWithFactor();
+    expect(await tell('stepUp', { cookie, body: { ...RENEWAL, code: codeOf(secret, -3) } })).toEqual(WRONG);
+    expect(await wrongOf(id)).toBe(1);
+    await stepUp(cookie, { ...RENEWAL, code: codeOf(secret, 1) });
+    expect(await wrongOf(id)).toBe(0);
+  });
+});
+
 describe('the session of a step-up', () => {
   it('gets a new token in a new cookie for as long as it lives, and the old one ends', async () => {
     const { cookie, secret, id } = await memberWithFactor();
