@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import type { Queryable } from '../db/connect.ts';
+import type { Queryable, Sql } from '../db/connect.ts';
 import { merkleRoot } from './merkle.ts';
 import { expectSigned, invalidRoot, leafOf, messageOf } from './signature.ts';
 import { type Head, hash, type RootStatement, rootSignature, rootStatement } from './statement.ts';
@@ -15,17 +15,23 @@ export type SealedRoot = z.output<typeof sealedRoot>;
 /** Signs with a key that whoever owns the database does not hold. ECDSA over NIST P-256 with SHA-256. */
 export type Signer = (message: Uint8Array) => Promise<SealedRoot['signature']>;
 
+/** Below the 5 minutes of the function that seals (infra/subsystems/audit.ts). The log only grows. */
+const READING = '4min';
+
 /** The heads of all chains in one consistent read, sorted by pnptv_uuid. */
-async function readHeads(sql: Queryable): Promise<Head[]> {
-  const rows = await sql<{ pnptv_uuid: string; seq: number; row_hash: string }[]>`
-    SELECT DISTINCT ON (pnptv_uuid) pnptv_uuid, seq, encode(row_hash, 'hex') AS row_hash
-    FROM pds_provisioning_log ORDER BY pnptv_uuid, seq DESC`;
+async function readHeads(sql: Sql): Promise<Head[]> {
+  const rows = await sql.begin('read only', async (tx) => {
+    await tx`SELECT set_config('statement_timeout', ${READING}, true)`;
+    return tx<{ pnptv_uuid: string; seq: number; row_hash: string }[]>`
+      SELECT DISTINCT ON (pnptv_uuid) pnptv_uuid, seq, encode(row_hash, 'hex') AS row_hash
+      FROM pds_provisioning_log ORDER BY pnptv_uuid, seq DESC`;
+  });
   return rows.map(({ pnptv_uuid, seq, row_hash }) => [pnptv_uuid, seq, row_hash]);
 }
 
 /** Reads all heads and seals them under one signed root. */
 export async function sealRoot(
-  { sql, sign, now }: { sql: Queryable; sign: Signer; now: () => Date },
+  { sql, sign, now }: { sql: Sql; sign: Signer; now: () => Date },
   environment: string,
 ): Promise<SealedRoot> {
   const heads = await readHeads(sql);

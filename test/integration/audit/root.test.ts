@@ -9,7 +9,7 @@ import { startS3 } from '../../../infra/local/aws/s3.ts';
 import { appendAudit } from '../../../lib/audit/append.ts';
 import { canonicalJson } from '../../../lib/audit/canonical.ts';
 import { eraseMember } from '../../../lib/audit/erase.ts';
-import { openRoot, type SealedRoot } from '../../../lib/audit/root.ts';
+import { openRoot, type SealedRoot, type Signer, sealRoot } from '../../../lib/audit/root.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 import { auditVerify } from './audit-verify.ts';
@@ -84,6 +84,31 @@ describe('the daily root', () => {
     });
     expect([again.status, await again.text()]).toEqual([412, expect.stringContaining('PreconditionFailed')]);
     expect(openRoot(await read(file))).toEqual(root);
+  });
+
+  it('has minutes to read all heads, whatever other statements of its role may take', async () => {
+    const worker = connect(database.workerUrl);
+    await worker`SET statement_timeout = '50ms'`;
+    const sign: Signer = async () => ({
+      key: 'k',
+      public_key: 'cA==',
+      algorithm: 'ECDSA_SHA_256',
+      value: 'cA==',
+    });
+    // As long as somebody holds the log, reading it takes.
+    const { promise: held, resolve: isHeld } = Promise.withResolvers<void>();
+    const holding = superuser.begin(async (tx) => {
+      await tx`LOCK TABLE pds_provisioning_log IN ACCESS EXCLUSIVE MODE`;
+      isHeld();
+      await tx`SELECT pg_sleep(0.3)`;
+    });
+    await held;
+    const root = await sealRoot({ sql: worker, sign, now: () => new Date() }, 'test');
+    expect(root.members).toBe(2);
+    await holding;
+    const [{ statement_timeout: after } = {}] = await worker`SHOW statement_timeout`;
+    expect(after).toBe('50ms');
+    await worker.end();
   });
 
   it('is refused when anything in it was changed', async () => {
