@@ -36,6 +36,10 @@ const FAULTS: Readonly<Record<Fault, string>> = {
   head: 'it is another one than under the signed root: the chain was written anew',
 };
 
+/** Whoever hides the end of a chain hides the root with it. */
+const NO_ROOT = `No signed root is in it: nothing shows whether entries are missing at its end.
+  A log has one from the day after its first entry on. Download it again then, and ask why if there is still none.`;
+
 const { data, database, root, operands } = readCommandLine(USAGE, {
   options: { ...COMMON_OPTIONS, database: { type: 'string' }, root: { type: 'string' } },
   optional: ['FILE'],
@@ -102,6 +106,7 @@ function verifyFile(name: string): LogVerdict {
   if (success) {
     const verdict = verifyExport(data);
     if (data.root) show(data.root.statement, data.root.signature);
+    else console.log(NO_ROOT);
     return verdict;
   }
   const place = error.issues[0]?.path.join('.');

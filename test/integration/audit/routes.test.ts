@@ -141,7 +141,12 @@ describe('GET /api/pds/provisioning-log/export', () => {
       await writeFile(file, JSON.stringify(content, null, 2));
       return auditVerify(file);
     };
-    const intact = { code: 0, output: 'Intact: 3 entries of 1 member.\n' };
+    const intact = {
+      code: 0,
+      output: expect.stringMatching(
+        /^No signed root is in it: nothing shows whether entries are missing at its end.*\nIntact: 3 entries of 1 member\.\n$/s,
+      ),
+    };
     expect(await verdictOn({ success: true, data })).toEqual(intact);
     expect(await verdictOn(data)).toEqual(intact);
     expect(await verdictOn({ ...data, entries: data.entries.toSpliced(0, 1) })).toEqual({
