@@ -44,7 +44,7 @@ describe('what the platform says', () => {
     const { headers, ...answer } = await ask(running.platform, method, route, options);
     // A login hands its session to the browser; nothing else ever shows one.
     const { 'set-cookie': cookies, ...others } = headers;
-    answers.push(JSON.stringify({ method, route, headers: others }), answer.text);
+    answers.push(JSON.stringify(others), answer.text);
     return { ...answer, cookie: cookies?.[0]?.split(';', 1)[0] };
   };
   const logIn = async (user: TelegramUser) => {
@@ -123,7 +123,7 @@ describe('what the platform says', () => {
     await tell('POST', '/api/pds/credentials/reveal', { cookie, body: { credential } });
     await tell('GET', '/api/auth/2fa', { cookie });
 
-    await passThroughDoors(running, keep);
+    await passThroughDoors(running, { keep, tell });
 
     // Bad input, and a PDS that is down while somebody else comes: his bootstrap key is still there.
     const forged = signWidgetPayload(
@@ -203,8 +203,18 @@ describe('what the platform says', () => {
       'hash of init data',
       'authorization code',
       'browser of a login',
+      'state',
+      'nonce',
+      'verifier',
       'session by OpenID Connect',
       'client secret',
+      'webhook secret',
+      'login link',
+      'session by link',
+      'key of a backend',
+      'signature of a backend',
+      'exchange code',
+      'session by code',
       'TOTP secret',
       'recovery code',
       'revealed password',
