@@ -37,8 +37,9 @@ export function verifyInitData({ botToken, publicKey, now }: Trust, initData: st
   const genuine = fields.has('hash')
     ? holdsHmac(botToken, fields)
     : holdsEd25519(botToken, publicKey, fields);
-  // Of two fields with one name, it is anybody's guess which was signed.
-  if (fields.size !== pairs.length || !genuine) throw apiError('LOGIN_SIGNATURE_INVALID');
+  // Of two fields with one name, and of a value with a line break in it, it is anybody's guess what was signed.
+  const isAmbiguous = fields.size !== pairs.length || pairs.some((pair) => pair.join('=').includes('\n'));
+  if (isAmbiguous || !genuine) throw apiError('LOGIN_SIGNATURE_INVALID');
   const authDate = fields.get('auth_date') ?? '';
   const user = miniAppUser.safeParse(parseJson(fields.get('user') ?? ''));
   if (!/^\d{1,12}$/.test(authDate) || !user.success) throw apiError('LOGIN_SIGNATURE_INVALID');

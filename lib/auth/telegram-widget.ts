@@ -20,15 +20,16 @@ export function verifyWidgetPayload(
   payload: WidgetPayload,
 ): void {
   const { hash, ...fields } = payload;
-  const checkString = Object.entries(fields)
+  const lines = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${value}`)
-    .sort()
-    .join('\n');
+    .map(([name, value]) => `${name}=${value}`);
+  const checkString = lines.sort().join('\n');
   const key = createHash('sha256').update(botToken).digest();
   const expected = createHmac('sha256', key).update(checkString).digest();
   const given = Buffer.from(hash, 'hex');
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+  // A value with a line break in it could be another field, and another member's id.
+  const isAmbiguous = lines.some((line) => line.includes('\n'));
+  if (isAmbiguous || given.length !== expected.length || !timingSafeEqual(given, expected)) {
     throw apiError('LOGIN_SIGNATURE_INVALID');
   }
   const age = now.getTime() / 1000 - payload.auth_date;

@@ -162,13 +162,21 @@ describe('a login that is refused makes no account', () => {
     await refused(without, 'LOGIN_SIGNATURE_INVALID');
   });
 
-  it('when one field pretends to be two', async () => {
+  it('when one field pretends to be two, or two to be one', async () => {
     const { hash } = signedLogin({ id: 77_000_001, first_name: 'A', username: 'b' });
     const auth_date = Math.floor(Date.now() / 1000);
     await refused(
       { id: 77_000_001, first_name: 'A\nusername=b', auth_date, hash },
       'LOGIN_SIGNATURE_INVALID',
     );
+    // The lines that Telegram signs are the same ones: whoever could have such a name would be whom he likes.
+    const name = 'A\nid=77000003\nlast_name=B';
+    const own = signedLogin({ id: 77_000_002, first_name: name, username: 'b' });
+    const stolen = { id: 77_000_003, first_name: 'A', last_name: 'B\nid=77000002', username: 'b' };
+    await refused({ ...stolen, auth_date: own.auth_date, hash: own.hash }, 'LOGIN_SIGNATURE_INVALID');
+    const two = signedLogin({ id: 77_000_004, first_name: 'A', last_name: 'B', username: 'b' });
+    const { username: _, ...one } = { ...two, last_name: 'B\nusername=b' };
+    await refused(one, 'LOGIN_SIGNATURE_INVALID');
   });
 
   it('when it is older than five minutes', async () => {

@@ -56,6 +56,14 @@ it('refuses a field that is there twice', () => {
   }
 });
 
+it('refuses two fields that pretend to be one', () => {
+  const user = '{"id":8,"first_name":"Bob"}';
+  const own = withHash({ ...ana, start_param: `x\nuser=${user}` });
+  const { auth_date, query_id, hash = '' } = own;
+  const stolen = { auth_date, query_id, start_param: 'x', user: `${user}\nuser=${ana.user}`, hash } as Fields;
+  for (const fields of [own, stolen]) expect(() => check(fields)).toThrow(refused('LOGIN_SIGNATURE_INVALID'));
+});
+
 it.each([
   '',
   'x',
