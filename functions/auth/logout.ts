@@ -6,8 +6,8 @@ import { route } from '../../lib/http/route.ts';
 
 const { sql, ...api } = await openApi();
 
-export const handler = route(logout, api, async ({ member, setCookie }) => {
+export const handler = route(logout, api, async ({ member, presented, setCookie }) => {
   await endSession(sql, member.session_id);
-  setCookie(clearedSessionCookie());
+  if (presented.as === 'cookie') setCookie(clearedSessionCookie());
   return { logged_out: true };
 });

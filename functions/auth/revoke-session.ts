@@ -6,8 +6,8 @@ import { route } from '../../lib/http/route.ts';
 
 const { sql, ...api } = await openApi();
 
-export const handler = route(contract, api, async ({ member, params, setCookie }) => {
+export const handler = route(contract, api, async ({ member, presented, params, setCookie }) => {
   const { wasCurrent } = await revokeSession(sql, member, params.id);
-  if (wasCurrent) setCookie(clearedSessionCookie());
+  if (wasCurrent && presented.as === 'cookie') setCookie(clearedSessionCookie());
   return { revoked: 1 };
 });

@@ -136,6 +136,10 @@ describe('one session', () => {
     expect([status, cookies]).toEqual([200, [CLEARED]]);
     expect(await look(first)).toEqual(OVER);
     expect(await look(second)).toEqual([200]);
+    // Where it came as a bearer, the browser's cookie is another session's.
+    const headers = { authorization: `Bearer ${second.split('=')[1]}` };
+    const byBearer = await revoke({ cookie: third, headers, id: await currentOf(second) });
+    expect([byBearer.status, byBearer.cookies, await look(third)]).toEqual([200, [], [200]]);
   });
 
   it('of another member is not found, and lives on; nor is one that never was, or is over', async () => {
