@@ -1,7 +1,7 @@
 import type { Queryable, Transaction } from '../db/connect.ts';
 import type { Contract } from '../http/contract.ts';
 import { apiError } from '../http/error-codes.ts';
-import type { Member } from './session.ts';
+import { isLiving, type Member } from './session.ts';
 
 /** The second factor that a request needs: for this operation on this target, from this very session. */
 export type StepUpNeed = {
@@ -29,7 +29,8 @@ export function needStepUp(
 /**
  * Uses up the step-up that a request needs, as part of the caller's transaction: when that does not commit, the
  * step-up can be used again. Of any number of requests at the same time each takes one of its own.
- * Throws `STEP_UP_REQUIRED` (403) when there is none: never made, over 5 minutes old, used, or for something else.
+ * Throws `STEP_UP_REQUIRED` (403) when there is none: never made, over 5 minutes old, used, for something else, or of a
+ * session that was ended while the request was under way.
  */
 export async function useStepUp(tx: Transaction, need: StepUpNeed): Promise<void> {
   const used = await tx`
@@ -50,5 +51,6 @@ export async function expectStepUp(sql: Queryable, need: StepUpNeed): Promise<vo
 
 function isUsable(sql: Queryable, { userId, sessionId, operation, target }: StepUpNeed) {
   return sql`session_id = ${sessionId} AND user_id = ${userId} AND operation = ${operation}
-    AND target IS NOT DISTINCT FROM ${target} AND used_at IS NULL AND expires_at > now()`;
+    AND target IS NOT DISTINCT FROM ${target} AND used_at IS NULL AND expires_at > now()
+    AND EXISTS (SELECT FROM sessions s WHERE s.id = session_id AND ${isLiving(sql)})`;
 }

@@ -6,6 +6,7 @@ import { confirmTotp } from '../../../lib/auth/second-factor/confirm.ts';
 import { enrollTotp } from '../../../lib/auth/second-factor/enroll.ts';
 import { grantStepUp } from '../../../lib/auth/second-factor/grant-step-up.ts';
 import { asMember, type Member, startSession, whoIsThere } from '../../../lib/auth/session.ts';
+import { revokeOtherSessions } from '../../../lib/auth/sessions.ts';
 import type { StepUpNeed } from '../../../lib/auth/step-up.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
@@ -133,6 +134,15 @@ describe('of twenty at the same time', () => {
     expect(await stateOf(id)).toMatchObject({
       actions: ['second_factor_enrolled', 'recovery_codes_renewed'],
     });
+  });
+
+  it('none uses the step-up of a session that was ended while they were under way', async () => {
+    const { id, cookie } = await memberWithFactor();
+    const need = await confirmed(await sessionOf(tokenIn(cookie)), 'renewRecoveryCodes');
+    await revokeOtherSessions(sql, (await newSession(id)).member);
+    const counts = await outcomes(CROWD.map(() => renewRecoveryCodes({ sql }, { ...need })));
+    expect(counts).toEqual({ STEP_UP_REQUIRED: 20 });
+    expect(await stateOf(id)).toMatchObject({ codes: 10, step_ups: 1 });
   });
 
   it('each with a step-up of his own, one removes the factor, and nobody waits for another for ever', async () => {
