@@ -92,7 +92,10 @@ function textOf({ headers }: ApiEvent, name: string): string | undefined {
   return text !== undefined && isStorable(text) ? text : undefined;
 }
 
-/** Counts a request that is in order against the limits of its contract. Throws `RATE_LIMITED` (429). */
+/**
+ * Counts a request that is in order against the limits of its contract. Throws `RATE_LIMITED` (429). What is too much for
+ * one member does not count for his network: he would use up what others behind the same address may do.
+ */
 async function countUse(
   { operationId, limits }: Contract,
   { limit }: RouteDeps<Contract>,
@@ -101,8 +104,6 @@ async function countUse(
 ): Promise<void> {
   if (limits === undefined) return;
   if (limit === undefined) throw new Error('a limited route needs to know how to count');
-  await limit(operationId, [
-    ...(limits.member && member ? ([[member.id, limits.member]] as const) : []),
-    ...(limits.address ? ([[networkOf(address), limits.address]] as const) : []),
-  ]);
+  if (limits.member && member) await limit(operationId, [[member.id, limits.member]]);
+  if (limits.address) await limit(operationId, [[networkOf(address), limits.address]]);
 }

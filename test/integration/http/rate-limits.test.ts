@@ -8,6 +8,7 @@ import { connect } from '../../../lib/db/connect.ts';
 import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import type { Contract } from '../../../lib/http/contract.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
+import { createBackup } from '../../../lib/lifecycle/api.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 import { validInput } from '../bad-input/valid-input.ts';
 import {
@@ -173,6 +174,20 @@ describe.each(BOUNDS.filter(({ whose }) => whose === 'address'))('$operationId',
     await expectLetIn(handler, contract, await from('2001:db8:1:2::1'));
     await expectLimited(handler, contract, await from('2001:db8:1:2:ffff:ffff:0:9'), limit);
     await expectLetIn(handler, contract, await from('2001:db8:1:3::1'));
+  });
+});
+
+it('a member who does too much uses up nothing of what others of his network may do', async () => {
+  const handler = await loadHandler(operationOf(createBackup));
+  const user = newcomer();
+  const request = await rightRequest(createBackup, user);
+  const { member, address } = createBackup.limits;
+  await useUp(createBackup, String(request.sourceIp), address);
+  await useUp(createBackup, String(user.id), { ...member, max: member.max + 1 });
+  for (const _ of [1, 2, 3]) await expectLimited(handler, createBackup, request, member);
+  await expectLetIn(handler, createBackup, {
+    ...(await rightRequest(createBackup)),
+    sourceIp: request.sourceIp,
   });
 });
 
