@@ -24,7 +24,8 @@ export function renderPage(document: OpenApiDocument): { body: string; contentSe
 <h1>${info.title}: API</h1>
 <p>${inline(info.description)}</p>
 <p>A login sets the cookie <code>__Host-session</code>; <code>curl -c cookies.txt</code> keeps it and
-<code>-b cookies.txt</code> shows it. The same for programs: <a href="/api/openapi.json">OpenAPI ${document.openapi}</a>.</p>
+<code>-b cookies.txt</code> shows it. That of a Mini App answers with a <code>token</code> instead, for the header
+<code>Authorization: Bearer …</code>. The same for programs: <a href="/api/openapi.json">OpenAPI ${document.openapi}</a>.</p>
 <nav>${tags.map(
     ({ name, description }) => html`<h4>${description}</h4>
 <ul>${routes
@@ -66,6 +67,7 @@ function article(route: Route, document: OpenApiDocument): Html {
 <h3>${method} ${path}</h3>
 <p>${summary}</p>
 <p class="who">${whoMay(route)}</p>
+${proof(route, document)}
 ${confirmation(route)}
 ${parameters.length > 0 ? html`<h4>Parameters</h4>${table(parameters.map(parameterRow))}` : undefined}
 <h4>Request</h4>
@@ -84,6 +86,13 @@ function whoMay({ security: [required] }: Route): string {
   if (required.backend) return 'For a backend that signs its requests';
   if (required.telegram) return 'For Telegram';
   return required.session?.includes('admin') ? 'For administrators' : 'For members who are logged in';
+}
+
+/** What a request shows in place of a session, in which header. */
+function proof({ security }: Route, { components: { securitySchemes } }: OpenApiDocument): Html | undefined {
+  const { backend, telegram } = securitySchemes;
+  const scheme = security[0]?.backend ? backend : security[0]?.telegram && telegram;
+  return scheme && html`<p>With the header <code>${scheme.name}</code>: ${inline(scheme.description)}</p>`;
 }
 
 /** What the step-up before it has to be for. */

@@ -29,6 +29,16 @@ it.each([
   expect([operationId, shown.includes('cookies.txt')]).toEqual([operationId, curl.includes('cookies.txt')]);
 });
 
+it('says what a signed request has to show, and how a page without cookies is known', () => {
+  const articleOf = (operationId: string) =>
+    body.split(`<article id="${operationId}">`)[1]?.split('</article>')[0];
+  expect(articleOf('internalLogin')).toMatch(
+    /<code>x-pds-signature<\/code>: HMAC-SHA256 .*x-pds-timestamp.*x-pds-nonce/,
+  );
+  expect(articleOf('telegramWebhook')).toContain('<code>x-telegram-bot-api-secret-token</code>: ');
+  expect(body).toContain('<code>Authorization: Bearer');
+});
+
 it.each(CONTRACTS.filter(({ stepUp }) => stepUp))('says that $method $path needs a step-up', (contract) => {
   const [, article] = body.split(`<article id="${contract.operationId}">`);
   expect(article?.split('</article>', 1)[0]).toContain(
