@@ -116,7 +116,11 @@ export class EdgeStack extends Stack {
           { eventType: FunctionEventType.VIEWER_REQUEST, function: functions.describeViewer },
         ],
       },
-      errorResponses: [{ httpStatus: 404, ttl: Duration.seconds(0) }],
+      // CloudFront would keep an error for 10 s, and show one member's to all.
+      errorResponses: [404, 500, 502, 503, 504].map((httpStatus) => ({
+        httpStatus,
+        ttl: Duration.seconds(0),
+      })),
     });
     addRecords(this, 'app', zone, edge.appHost, app);
   }

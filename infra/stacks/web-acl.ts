@@ -60,5 +60,6 @@ export function addWebAcl(scope: Construct, id: string, kind: keyof typeof RULES
 }
 
 function visibility(metricName: string): CfnWebACL.VisibilityConfigProperty {
-  return { metricName, cloudWatchMetricsEnabled: true, sampledRequestsEnabled: true };
+  // No samples: they would keep cookies, bearers and login links of members for whoever may look at them.
+  return { metricName, cloudWatchMetricsEnabled: true, sampledRequestsEnabled: false };
 }

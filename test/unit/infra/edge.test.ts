@@ -93,9 +93,19 @@ describe('edge', () => {
     });
   });
 
-  it('never caches a 404', () => {
-    for (const { CustomErrorResponses } of distributions)
-      expect(CustomErrorResponses).toEqual([{ ErrorCode: 404, ErrorCachingMinTTL: 0 }]);
+  it('never caches a 404, nor anything that went wrong for one member of the app', () => {
+    const uncached = (codes: number[]) => codes.map((ErrorCode) => ({ ErrorCode, ErrorCachingMinTTL: 0 }));
+    for (const { Aliases, CustomErrorResponses } of distributions) {
+      const codes = Aliases[0] === 'app.example.org' ? [404, 500, 502, 503, 504] : [404];
+      expect(CustomErrorResponses).toEqual(uncached(codes));
+    }
+  });
+
+  it('keeps no samples of requests: cookies, bearers and login links would be in them', () => {
+    for (const [, { Properties }] of resourcesOf(edge, 'AWS::WAFv2::WebACL')) {
+      expect(JSON.stringify(Properties)).toContain('"SampledRequestsEnabled":false');
+      expect(JSON.stringify(Properties)).not.toContain('"SampledRequestsEnabled":true');
+    }
   });
 
   it('proves itself to the API with a secret that stands in no template', () => {
