@@ -87,7 +87,8 @@ export const ERROR_CODES = {
 
   IDENTITY_NOT_READY: {
     status: 409,
-    message: 'Your identity is not active yet: wait until its status is "active".',
+    message:
+      'This needs an active identity, and yours is not: GET /api/pds/info says what it is or waits for.',
   },
   TOTP_NOT_ENROLLED: {
     status: 409,
