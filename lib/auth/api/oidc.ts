@@ -22,7 +22,7 @@ export const startOidcLogin = contract({
 export const finishOidcLogin = contract({
   operationId: 'finishOidcLogin',
   summary:
-    'Where Telegram sends the browser back to: logs in, once, and leads to `return_to`; if that fails, with `login_error` in its query: LOGIN_STATE_INVALID, LOGIN_REFUSED, LOGIN_EXPIRED, LOGIN_FROM_THE_FUTURE, LOGIN_REPLAYED or UNAVAILABLE',
+    'Where Telegram sends the browser back to: logs in, once, and leads to `return_to`; if that fails, with `login_error` in its query: LOGIN_STATE_INVALID, LOGIN_REFUSED, LOGIN_EXPIRED, LOGIN_FROM_THE_FUTURE, LOGIN_REPLAYED, RATE_LIMITED or UNAVAILABLE',
   method: 'GET',
   path: '/api/auth/telegram/callback',
   access: 'public',

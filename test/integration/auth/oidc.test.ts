@@ -86,6 +86,13 @@ describe('a login with OpenID Connect', () => {
     expect((await call(look, getSession, { cookie: before })).status).toBe(401);
   });
 
+  it('is sent back with a reason when the member came too often', async () => {
+    const user = visitor();
+    await oidc.logInThere('/', user);
+    await oidc.db`UPDATE rate_limits SET hits = 300 WHERE bucket = ${`login:${demoTelegramId(user.username)}`}`;
+    expectRefused(await oidc.logInThere('/', user), '/?login_error=RATE_LIMITED');
+  });
+
   it('may come from the page of an allowed origin and end there', async () => {
     expect(locationOf(await oidc.logInThere(`${GUEST}/shop?x=1`))).toBe(`${GUEST}/shop?x=1`);
   });
