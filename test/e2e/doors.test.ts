@@ -34,6 +34,12 @@ describe('every door', () => {
     expect(work).toEqual([{ action: 'create' }]);
   });
 
+  it('lets one member in twice at the same time, though Telegram signs one login a second', async () => {
+    const twice = [DOORS.widget, DOORS.widget].map((enter) => enter(running.platform, ALICE));
+    const [first, second] = await Promise.all(twice);
+    expect(first?.proof).not.toEqual(second?.proof);
+  });
+
   it('of OpenID Connect sends back who says no', async () => {
     const begun = await ask(running.platform, 'GET', '/api/auth/telegram/start?return_to=/there');
     const dialog = await fetch(String(begun.headers.location));

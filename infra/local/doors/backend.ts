@@ -1,6 +1,6 @@
 import { exchangeCode, internalLogin } from '../../../lib/auth/api.ts';
 import { signBackendRequest } from '../backend.ts';
-import { ask, cookieOf, type Door, dataOf, entered, postJson } from './door.ts';
+import { ask, type Door, dataOf, enteredByCookie, postJson } from './door.ts';
 
 /** Brings the member as a backend of one's own does, and makes a session of the code. */
 export const backend: Door = async ({ url, internalApiKey }, { id: telegramId, ...known }) => {
@@ -9,6 +9,5 @@ export const backend: Door = async ({ url, internalApiKey }, { id: telegramId, .
   const signature = signBackendRequest(internalApiKey, { method, path, body });
   const headers = { 'content-type': 'application/json', ...signature };
   const { code } = await dataOf<{ code: string }>(await ask(`${url}${path}`, { method, headers, body }));
-  const response = await postJson(`${url}${exchangeCode.path}`, { code });
-  return entered({ cookie: cookieOf(response, '__Host-session') }, await dataOf(response));
+  return enteredByCookie(await postJson(`${url}${exchangeCode.path}`, { code }));
 };

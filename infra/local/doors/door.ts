@@ -45,6 +45,12 @@ export function cookieOf(response: Response, name: string): string {
   return cookie.split(';', 1)[0] ?? '';
 }
 
+/** Whoever a login has let in that answers with the session and sets its cookie. What it refuses fails by its own code. */
+export async function enteredByCookie(response: Response): Promise<Entered> {
+  const session = await dataOf<SessionInfo>(response);
+  return entered({ cookie: cookieOf(response, '__Host-session') }, session);
+}
+
 /** Whoever has this session. */
 export function entered(proof: Entered['proof'], { expires_at, member }: SessionInfo): Entered {
   return { proof, expiresAt: new Date(expires_at), role: member.role };
