@@ -4,7 +4,7 @@ import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { makeLoginToken } from '../login-token.ts';
 import { compose, hasLink } from './compose.ts';
-import { type Claimed, claimMessages, settle } from './outbox.ts';
+import { type Claimed, claimMessages, FLOODED_CHATS, settle } from './outbox.ts';
 import type { Outcome, Send } from './send.ts';
 
 export type DeliveryDeps = {
@@ -44,7 +44,7 @@ export async function deliverSoon(deps: DeliveryDeps, chatId: number): Promise<v
 
 /**
  * Sends every message that is due: what could not be sent at once, and what waits for another attempt. Stops when
- * Telegram says that it is too much; several runs at once share the work.
+ * Telegram says that it is too much for the bot; several runs at once share the work.
  */
 export async function deliverDue(
   deps: DeliveryDeps & { now: () => number; sleep: (ms: number) => Promise<unknown> },
@@ -58,18 +58,18 @@ export async function deliverDue(
       if (kind === 'flood') total.flood = true;
       else total[kind] += 1;
     }
-    if (claimed.length === 0 || total.flood || deps.now() - begun > RUN_MS) return total;
+    if (claimed.length === 0 || deps.now() - begun > RUN_MS) return total;
     if (claimed.length === ROUND) await deps.sleep(Math.max(0, ROUND_MS - (deps.now() - roundBegun)));
   }
 }
 
-/** A few at a time. When Telegram says that it is too much, the rest waits as long without being tried. */
+/** A few at a time. When Telegram says that it is too much for the bot, the rest waits as long without being tried. */
 async function deliverAll(deps: DeliveryDeps, claimed: readonly Claimed[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   const left = claimed.values();
   const deliverSome = async () => {
     for (const message of left) {
-      const flood = outcomes.find(({ kind }) => kind === 'flood');
+      const flood = outcomes.filter(({ kind }) => kind === 'flood')[FLOODED_CHATS - 1];
       if (flood) await settle(deps.sql, message, flood);
       outcomes.push(flood ?? (await deliver(deps, message)));
     }

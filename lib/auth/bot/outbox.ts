@@ -24,6 +24,12 @@ const LEASE = '1 minute';
 /** After that long, what could not be sent is no news any more. */
 const GIVE_UP_AFTER = '1 day';
 
+/**
+ * What is too much for one chat is its own matter, or one person who writes without end would silence the bot for all.
+ * Telegram says the same where the bot as a whole is too fast, and then it says so in every chat.
+ */
+export const FLOODED_CHATS = 2;
+
 /** Writes down what the bot has to say, in the caller's transaction: from its commit on it is not lost. */
 export async function say(
   tx: Queryable,
@@ -38,7 +44,8 @@ export async function say(
 
 /**
  * Takes messages that are due, at most `limit`, the oldest first: of each chat the first one that is not sent yet, so
- * that they arrive in order. None while Telegram has told the bot to wait. Whoever claims at the same time gets others.
+ * that they arrive in order. None while Telegram has told the bot to wait in {@link FLOODED_CHATS} of them. Whoever claims
+ * at the same time gets others.
  */
 export async function claimMessages(
   sql: Queryable,
@@ -53,7 +60,7 @@ export async function claimMessages(
           SELECT FROM telegram_messages before
           WHERE before.chat_id = m.chat_id AND before.id < m.id
             AND before.sent_at IS NULL AND before.gave_up_at IS NULL)
-        AND NOT EXISTS (SELECT FROM telegram_messages WHERE flood_until > now())
+        AND (SELECT count(DISTINCT chat_id) FROM telegram_messages WHERE flood_until > now()) < ${FLOODED_CHATS}
       ORDER BY next_attempt_at, id LIMIT ${limit} FOR UPDATE SKIP LOCKED
     )
     UPDATE telegram_messages m SET attempts = attempts + 1, next_attempt_at = now() + ${LEASE}::interval

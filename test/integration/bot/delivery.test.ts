@@ -161,22 +161,44 @@ describe('what could not be said at once', () => {
 });
 
 describe('when Telegram says that it is too much', () => {
-  it('the bot is silent for as long as it says, to everybody, and loses nothing', async () => {
-    const [first, second] = [writer(), writer()];
-    bot.telegram.goWrong(() => error(429, 'Too Many Requests: retry after 30', { retry_after: 30 }));
+  const inChats = (...users: { id: number }[]) =>
+    bot.telegram.goWrong(({ payload }) =>
+      users.some(({ id }) => id === payload.chat_id)
+        ? error(429, 'Too Many Requests: retry after 30', { retry_after: 30 })
+        : undefined,
+    );
+
+  it('in one chat, this one waits, and nobody else', async () => {
+    const [flooder, other] = [writer(), writer()];
+    inChats(flooder);
+    await bot.write(flooder, '/start');
+    await bot.write(flooder, '/help');
+    await bot.write(other, '/help');
+    expect([texts(flooder).length, texts(other).length]).toEqual([1, 1]);
+    await bot.pass('20 seconds');
+    expect(await bot.deliver()).toMatchObject({ sent: 0, flood: false });
+    bot.telegram.goWrong(() => undefined);
+    await bot.pass('11 seconds');
+    expect((await bot.deliver()).sent).toBe(2);
+  });
+
+  it('in two chats, the bot is silent for as long as it says, to everybody, and loses nothing', async () => {
+    const [first, second, third] = [writer(), writer(), writer()];
+    inChats(first, second);
     await bot.write(first, '/start');
     const [message] = await bot.waiting(first);
     expect(message).toMatchObject({ flood: true, gave_up_reason: null });
     expect(message?.wait).toBeGreaterThan(28);
     expect(message?.wait).toBeLessThanOrEqual(30);
-    bot.telegram.goWrong(() => undefined);
     await bot.write(second, '/start');
+    bot.telegram.goWrong(() => undefined);
+    await bot.write(third, '/start');
     await bot.pass('20 seconds');
     expect((await bot.deliver()).sent).toBe(0);
-    expect(texts(second)).toEqual([]);
+    expect(texts(third)).toEqual([]);
     await bot.pass('11 seconds');
-    expect((await bot.deliver()).sent).toBe(2);
-    expect([texts(first).length, texts(second).length]).toEqual([2, 1]);
+    expect((await bot.deliver()).sent).toBe(3);
+    expect([texts(first).length, texts(second).length, texts(third).length]).toEqual([2, 2, 1]);
   });
 
   it('a run stops at once: the rest of it waits without being tried', async () => {
@@ -187,7 +209,7 @@ describe('when Telegram says that it is too much', () => {
     const before = bot.telegram.calls.length;
     bot.telegram.goWrong(() => error(429, 'Too Many Requests: retry after 3', { retry_after: 3 }));
     expect((await bot.deliver()).flood).toBe(true);
-    expect(bot.telegram.calls.length - before).toBeLessThanOrEqual(5);
+    expect(bot.telegram.calls.length - before).toBeLessThanOrEqual(6);
     bot.telegram.goWrong(() => undefined);
     await bot.pass('4 seconds');
     expect((await bot.deliver()).sent).toBe(40);
