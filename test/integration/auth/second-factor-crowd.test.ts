@@ -9,10 +9,11 @@ import { asMember, type Member, startSession, whoIsThere } from '../../../lib/au
 import { revokeOtherSessions } from '../../../lib/auth/sessions.ts';
 import type { StepUpNeed } from '../../../lib/auth/step-up.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
+import { documentedCode } from '../../../lib/http/answer.ts';
 import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
 import { createVault, type Vault } from '../../../lib/vault/vault.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
-import { ENCRYPTION_KEY, SESSION_SECRET, setEnvironment } from '../http/app.ts';
+import { ENCRYPTION_KEY, logIn, newcomer, SESSION_SECRET, setEnvironment } from '../http/app.ts';
 import { codeOf, memberWithFactor } from './second-factor.ts';
 
 /** Twenty requests at the same time, each with a connection of its own: what one of them does, the others meet. */
@@ -45,10 +46,10 @@ async function newSession(userId: string): Promise<Session> {
   return sessionOf((await startSession({ tx: sql, sessionSecrets }, session)).token);
 }
 const tokenIn = (cookie: string) => cookie.slice(cookie.indexOf('=') + 1);
-const stepUp = ({ member, token }: Session, code: string) => {
+const stepUp = ({ member, token }: Session, code: string, by: Vault = vault) => {
   const presented = { token, as: 'cookie' } as const;
   return grantStepUp(
-    { sql, vault, sessionSecrets, now: new Date() },
+    { sql, vault: by, sessionSecrets, now: new Date() },
     { member, presented, code, ...OPERATION },
   );
 };
@@ -156,5 +157,34 @@ describe('of twenty at the same time', () => {
       step_ups: 0,
       actions: ['second_factor_enrolled', 'second_factor_removed'],
     });
+  });
+});
+
+describe('without KMS', () => {
+  const down = async () => Promise.reject(new AppError('KMS_UNAVAILABLE', 'no answer', { retryable: true }));
+  const blind = () =>
+    createVault({
+      sql,
+      environment: 'test',
+      wrapper: { ...createLocalWrapper(ENCRYPTION_KEY), generateDataKey: down, unwrap: down },
+    });
+
+  it('nothing is set up, no code of an app is used up or counted as wrong, and a recovery code goes on', async () => {
+    const { id, secret, codes } = await memberWithFactor();
+    const fresh = newcomer();
+    await logIn(fresh);
+    const other = await newSession(String(fresh.id));
+    const now = new Date();
+    const enrolling = enrollTotp({ sql, vault: blind(), issuer: 'pnptv.test', now }, other.member);
+    expect(documentedCode(await enrolling.catch((error) => error))).toBe('UNAVAILABLE');
+    expect(await sql`SELECT FROM totp_factors WHERE user_id = ${other.member.id}`).toHaveLength(0);
+
+    const session = await newSession(id);
+    const failed = await stepUp(session, codeOf(secret, 1), blind()).catch((error) => error);
+    expect(documentedCode(failed)).toBe('UNAVAILABLE');
+    expect(await outcomes([stepUp(session, codes[0], blind())])).toEqual({ done: 1 });
+    expect(await outcomes([stepUp(await newSession(id), codeOf(secret, 1))])).toEqual({ done: 1 });
+    const actions = ['second_factor_enrolled', 'recovery_code_used'];
+    expect(await stateOf(id)).toMatchObject({ codes: 9, step_ups: 2, actions });
   });
 });
