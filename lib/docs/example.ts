@@ -44,6 +44,7 @@ function exampleObject({ properties = {} }: JsonSchema, name: string): object {
 
 /** One word may name fields of several types: an example counts only where it fits. */
 function allows(schema: JsonSchema, value: unknown): boolean {
+  if (schema.const !== undefined) return schema.const === value;
   if (schema.enum) return (schema.enum as unknown[]).includes(value);
   if (schema.anyOf) return schema.anyOf.some((inner) => allows(inner as JsonSchema, value));
   const types = typesOf(schema);

@@ -77,6 +77,6 @@ export const disableTotp = contract({
   host: 'app',
   limits: CODE_TRIES,
   stepUp: {},
-  data: status,
+  data: z.object({ enrolled: z.literal(false), recovery_codes_left: z.literal(0) }),
   errors: ['TOTP_NOT_ENROLLED'],
 });

@@ -1,8 +1,9 @@
+import type * as z from 'zod/mini';
 import { appendAudit } from '../../audit/append.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
+import type { disableTotp as contract } from '../api/second-factor.ts';
 import { type StepUpNeed, useStepUp } from '../step-up.ts';
-import type { FactorStatus } from './factor.ts';
 import { newRecoveryCodes } from './recovery-codes.ts';
 import { removeFactor } from './remove.ts';
 
@@ -34,7 +35,10 @@ export function renewRecoveryCodes({ sql }: { sql: Sql }, need: StepUpNeed): Pro
 }
 
 /** Removes a member's second factor, as he wishes. Throws `STEP_UP_REQUIRED` (403), then `TOTP_NOT_ENROLLED` (409). */
-export async function disableTotp({ sql }: { sql: Sql }, need: StepUpNeed): Promise<FactorStatus> {
+export async function disableTotp(
+  { sql }: { sql: Sql },
+  need: StepUpNeed,
+): Promise<z.output<typeof contract.data>> {
   const { userId, sessionId } = need;
   await sql.begin(async (tx) => {
     await lockFactor(tx, userId);
