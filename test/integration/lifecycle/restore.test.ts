@@ -311,6 +311,31 @@ describe('a restore and a worker', () => {
   });
 });
 
+it('a backup that is asked for during a restore is one of what it puts in place', async () => {
+  const { db, deps } = custody;
+  const userId = await custody.member();
+  await custody.backUp(userId);
+  const { resolve: isReplaced, promise: replaced } = Promise.withResolvers<void>();
+  const { resolve: commit, promise: committing } = Promise.withResolvers<void>();
+  const restoring = db.begin(async (tx) => {
+    await tx`
+      UPDATE user_pds_mapping SET account_password_sealed = 'just restored' WHERE user_id = ${userId}`;
+    isReplaced();
+    await committing;
+  });
+  await replaced;
+  const backup = custody.backUp(userId).then(
+    () => 'of what was there before',
+    (error) => error.code,
+  );
+  const waiting = () => db`SELECT FROM pg_locks WHERE NOT granted`;
+  for (let n = 0; n < 40 && (await waiting()).length === 0; n += 1) await deps.sql`SELECT pg_sleep(0.01)`;
+  commit();
+  await restoring;
+  // It does not open: so it is what was read.
+  expect(await backup).toBe('SEALED_VALUE_INVALID');
+});
+
 describe('a restore that dies', () => {
   /** Tries again and again, dying a moment later each time, until it gets through alive. */
   async function dieEverywhere(
