@@ -26,7 +26,7 @@ const ACCEPTED = {
   edge: {
     'AwsSolutions-CFR1': 'Members and the network that resolves them are everywhere.',
     'AwsSolutions-CFR3':
-      'Access logs of the edge would hold the address of everyone who looks at a member; the WAF samples what it ' +
+      'Access logs of the edge would hold the address of everyone who looks at a member; the WAF counts what it ' +
       'blocks, and the API logs every request without an address.',
   },
 } as const;

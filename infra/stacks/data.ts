@@ -47,7 +47,8 @@ export class DataStack extends Stack {
 
   /**
    * A secret per setting, named `<stage>/<setting>`. All begin with a random value: for SESSION_SECRET,
-   * TELEGRAM_WEBHOOK_SECRET, INTERNAL_API_KEYS and PDS_ORIGIN_SECRET that is the value; the others are somebody else's to choose, and an operator enters them once.
+   * TELEGRAM_WEBHOOK_SECRET, INTERNAL_API_KEYS and PDS_ORIGIN_SECRET that is the value; the others are somebody else's to
+   * choose, and an operator enters them once.
    */
   #createSecrets(stage: Stage): Partial<Record<SettingName, ISecret>> {
     const enter = 'Enter it by `aws secretsmanager put-secret-value`';

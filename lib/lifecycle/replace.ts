@@ -58,6 +58,10 @@ export async function sealForNextVersion(
  * Replaces a member's credentials by those of a backup, and all that belongs to it, in the caller's transaction. Throws
  * `RESTORE_IN_PROGRESS` when another restore was faster, `Busy` while a worker has the member; what else may have changed
  * since the proof is looked at again.
+ *
+ * `restore_credentials` (migrations/012_restore.sql) takes care that nothing is lost, whoever calls it. That the member
+ * wants it and that the PDS accepts it, only the code here knows: a stranger in the API's place could put in what does not
+ * work, and in the backups, which he cannot change, would be what did.
  */
 export async function replaceCredentials(
   { tx, vault, now }: { tx: Transaction; vault: Vault; now: () => Date },
