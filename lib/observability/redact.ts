@@ -10,7 +10,11 @@ const SECRET_SHAPES: readonly [RegExp, string][] = [
   [/(?<!\d)\d{6,}:[\w-]{20,}/g, REDACTED], // Telegram bot token, also behind "bot" as in its API
   [/:\/\/[^\s/@]+@/g, `://${REDACTED}@`], // credentials in a URL
   [/\b(Bearer|Basic)\s+[\w+/=.~-]+/gi, `$1 ${REDACTED}`],
-  [/\b(__Host-\w+|hash|token|secret|password)=[^\s&;,"']+/gi, `$1=${REDACTED}`],
+  [
+    /\b(__Host-\w+|[\w-]{0,40}(?:hash|token|secret|password|verifier|init_?data))=[^\s&;,"']+/gi,
+    `$1=${REDACTED}`,
+  ],
+  [/([?&](?:code|state)=|\/auth\/link\/)[^\s&;,"'#?]+/g, `$1${REDACTED}`], // what logs in by being in a URL
 ];
 
 /**

@@ -71,6 +71,12 @@ describe('the log', () => {
     ['a login', { payload: { hash: 'S3CRET' }, initData: 'S3CRET' }],
     ['a sealed value', { pds_private_key_encrypted: 'S3CRET', account_password_sealed: 'S3CRET' }],
     ['a text in which it stands', { text: 'GET /?token=S3CRET and Bearer S3CRET and __Host-session=S3CRET' }],
+    [
+      'a form of OAuth',
+      { text: 'client_secret=S3CRET&code_verifier=S3CRET&id_token=S3CRET init_data=S3CRET' },
+    ],
+    ['where a login comes back', { text: 'GET /api/auth/telegram/callback?code=S3CRET&state=S3CRET' }],
+    ['a login link', { error: new Error('no answer to http://x/api/auth/link/S3CRET') }],
     ['a database URL', { text: 'connect postgres://pds_api:S3CRET@db/x' }],
     ['a message of an error', { error: new Error('bad hash=S3CRET') }],
     ['a cause', { error: new Error('x', { cause: new Error('postgres://u:S3CRET@h') }) }],
