@@ -8,7 +8,7 @@ const STYLE = `:root{color-scheme:light dark;font:1.0625rem/1.5 system-ui,sans-s
 body{margin:0;display:grid;min-height:100vh;place-items:center}
 main{max-width:26rem;padding:2rem;text-align:center}
 h1{font-size:1.4rem}
-b{overflow-wrap:anywhere}
+b,bdi{overflow-wrap:anywhere}
 button,a.button{display:inline-block;font:inherit;padding:.7rem 1.6rem;border:0;border-radius:.5rem;background:#1a6dcc;color:#fff;text-decoration:none;cursor:pointer}
 button:focus-visible,a.button:focus-visible{outline:3px solid #e8a33d;outline-offset:2px}`;
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64');
@@ -42,7 +42,7 @@ export function linkPage(account: LinkedAccount | undefined, language: Language)
   const texts = TEXTS[language];
   const content = account
     ? html`<h1>${texts.title}</h1>
-<p>${texts.whose}<br><b>${nameOf(account)}</b></p>
+<p>${texts.whose}<br>${whoIs(account)}</p>
 <form method="post"><button type="submit">${texts.button}</button></form>
 <p><small>${texts.warning}</small></p>`
     : html`<h1>${texts.overTitle}</h1>
@@ -72,9 +72,12 @@ ${content}
   };
 }
 
-/** `Alice Liddell (@alice)`, or as much of it as there is; at least the Telegram id. */
-function nameOf({ id, username, first_name, last_name }: LinkedAccount): string {
+/**
+ * The handle, which nobody else has, or else the Telegram id; below it the name, which anybody may take, whatever it
+ * pretends to be and in whichever direction it is written.
+ */
+function whoIs({ id, username, first_name, last_name }: LinkedAccount): Html {
   const name = [first_name, last_name].filter(Boolean).join(' ');
-  const handle = username ? `@${username}` : `Telegram ${id}`;
-  return name === '' ? handle : `${name} (${handle})`;
+  const handle = html`<b>${username ? `@${username}` : `Telegram ${id}`}</b>`;
+  return name === '' ? handle : html`${handle}<br><bdi>${name}</bdi>`;
 }

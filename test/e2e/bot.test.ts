@@ -38,7 +38,7 @@ it('somebody who writes /start to the bot owns an identity, and his link logs hi
 
   const { pathname } = new URL(link);
   const page = await ask(running.platform, 'GET', pathname);
-  expect([page.status, page.text.includes('bea (@bea)')]).toEqual([200, true]);
+  expect([page.status, page.text.includes('<b>@bea</b>')]).toEqual([200, true]);
   const used = await ask(running.platform, 'POST', pathname);
   expect([used.status, used.headers.location]).toEqual([303, '/']);
   const cookie = used.headers['set-cookie']?.[0]?.split(';', 1)[0];

@@ -51,7 +51,7 @@ describe('the page behind a login link', () => {
     for (let fetched = 0; fetched < 5; fetched += 1) {
       const { status, data, cookies, headers } = await show(token);
       expect([status, cookies]).toEqual([200, []]);
-      expect(data).toContain('Alice Liddell (@alice)');
+      expect(data).toContain('<b>@alice</b><br><bdi>Alice Liddell</bdi>');
       expect(data).toContain('<form method="post">');
       expect(headers).toMatchObject({
         'content-type': 'text/html; charset=utf-8',
@@ -67,6 +67,16 @@ describe('the page behind a login link', () => {
   it('names at least the Telegram id', async () => {
     const { id, token } = await linkOf();
     expect((await show(token)).data).toContain(`<b>Telegram ${id}</b>`);
+  });
+
+  it('tells whose it is by what nobody else can have: a name, that anybody takes, stands apart', async () => {
+    const mallory = { username: 'mallory', first_name: 'Alice (@alice)', last_name: '\u202eyrollam@\u202c' };
+    const { token } = await linkOf(mallory);
+    expect((await show(token)).data).toContain(
+      `<b>@mallory</b><br><bdi>Alice (@alice) ${mallory.last_name}</bdi>`,
+    );
+    const { id, token: nameless } = await linkOf({ first_name: 'Alice (@alice)' });
+    expect((await show(nameless)).data).toContain(`<b>Telegram ${id}</b><br><bdi>Alice (@alice)</bdi>`);
   });
 
   it.each([
@@ -92,7 +102,7 @@ describe('the page behind a login link', () => {
     const { data } = await show(token);
     expect(data).not.toMatch(/<(script|img)/);
     expect(data).toContain('&#60;script&#62;alert(1)&#60;/script&#62;');
-    expect(data).toContain('(@a&#39;&#38;b)');
+    expect(data).toContain('<b>@a&#39;&#38;b</b>');
   });
 });
 
