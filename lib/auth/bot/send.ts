@@ -16,7 +16,7 @@ export type Outcome =
 
 export type Send = (chatId: number, message: Outgoing) => Promise<Outcome>;
 
-/** How long to wait where Telegram says that it was too much, but not for how long. */
+/** How long to wait where Telegram says that it was too much, but not for how long, or for no time. */
 const FLOOD_SECONDS = 5;
 const LONGEST_REASON = 200;
 /** Not ours to mend: https://core.telegram.org/bots/api#making-requests has no list, these are its descriptions. */
@@ -50,7 +50,7 @@ function outcomeOf(error: unknown): Outcome {
     return { kind: 'failed', reason: 'no answer from Telegram', token: false };
   const { error_code: code, parameters } = error;
   const reason = redactText(`${code}: ${error.description}`).slice(0, LONGEST_REASON);
-  if (code === 429) return { kind: 'flood', waitSeconds: parameters.retry_after ?? FLOOD_SECONDS, reason };
+  if (code === 429) return { kind: 'flood', waitSeconds: parameters.retry_after || FLOOD_SECONDS, reason };
   if (code === 403) return { kind: 'refused', reason, ours: false };
   if (code === 400) return { kind: 'refused', reason, ours: !NOBODY_THERE.test(reason) };
   return { kind: 'failed', reason, token: code === 401 || code === 404 };

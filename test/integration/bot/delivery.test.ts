@@ -215,6 +215,16 @@ describe('when Telegram says that it is too much', () => {
     expect((await bot.deliver()).sent).toBe(40);
   });
 
+  it.each([undefined, 0])('for %s seconds, it is left alone for a few all the same', async (seconds) => {
+    const user = writer();
+    const parameters = seconds === undefined ? undefined : { retry_after: seconds };
+    bot.telegram.goWrong(() => error(429, 'Too Many Requests', parameters));
+    const before = bot.telegram.calls.length;
+    await bot.write(user, '/help');
+    await bot.deliver();
+    expect(bot.telegram.calls.length - before).toBe(1);
+  });
+
   it('for longer than a day, even that loses nothing', async () => {
     const user = writer();
     bot.telegram.goWrong(() => error(429, 'Too Many Requests: retry after 100000', { retry_after: 100_000 }));
