@@ -50,9 +50,15 @@ export async function revokeSession(
   return { wasCurrent: revoked.was_current };
 }
 
-/** Ends every living session of this member but the one that asks; returns how many there were. */
+/**
+ * Ends every living session of this member but the one that asks; returns how many there were. Login links and codes
+ * that were handed out and not used open none any more, either.
+ */
 export async function revokeOtherSessions(sql: Queryable, member: Member): Promise<number> {
   const revoked = await sql`
+    WITH void AS (
+      UPDATE login_tokens SET used_at = now() WHERE user_id = ${member.id} AND used_at IS NULL
+    )
     UPDATE sessions s SET revoked_at = now()
     WHERE s.user_id = ${member.id} AND s.id <> ${member.session_id} AND ${isLiving(sql)}`;
   return revoked.count;

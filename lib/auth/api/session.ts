@@ -72,7 +72,7 @@ export const revokeSession = contract({
 
 export const revokeOtherSessions = contract({
   operationId: 'revokeOtherSessions',
-  summary: 'End all of your sessions but this one',
+  summary: 'End all of your sessions but this one, and whatever login link or code was not used yet',
   method: 'DELETE',
   path: '/api/auth/sessions',
   access: 'member',

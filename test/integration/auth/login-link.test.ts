@@ -1,6 +1,12 @@
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { exchangeCode, getSession, showLoginLink, useLoginLink } from '../../../lib/auth/api.ts';
+import {
+  exchangeCode,
+  getSession,
+  revokeOtherSessions,
+  showLoginLink,
+  useLoginLink,
+} from '../../../lib/auth/api.ts';
 import { type LoginTokenKind, logInWithToken, makeLoginToken } from '../../../lib/auth/login-token.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
@@ -44,6 +50,18 @@ async function tokenFor(userId: string, kind: LoginTokenKind): Promise<string> {
   const deps = { sql: db as never, sessionSecrets: [SESSION_SECRET] as const };
   return (await makeLoginToken(deps, { kind, userId })).token;
 }
+
+it('opens nothing any more once its member has ended all other sessions; nobody else’s is touched', async () => {
+  const [mine, theirs] = [await linkOf(), await linkOf()];
+  const [link, code] = [await tokenFor(mine.id, 'link'), await tokenFor(mine.id, 'exchange')];
+  const cookie = (await use(mine.token)).cookies[0]?.split(';', 1)[0] ?? '';
+  const { handler } = await import('../../../functions/auth/revoke-other-sessions.ts');
+  expect((await call(handler, revokeOtherSessions, { cookie })).data).toEqual({ revoked: 0 });
+  expect((await use(link)).cookies).toEqual([]);
+  const { error } = await call(exchanging, exchangeCode, { body: { code } });
+  expect(error?.code).toBe('LOGIN_TOKEN_INVALID');
+  expect((await use(theirs.token)).cookies).toHaveLength(1);
+});
 
 describe('the page behind a login link', () => {
   it('names the account and offers a button; fetching it, as previews do, uses nothing up', async () => {
