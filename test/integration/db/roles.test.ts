@@ -242,6 +242,14 @@ describe('pds_api', () => {
         code: DENIED,
       });
     });
+
+    it('but not with the recovery backup of another time', async () => {
+      await attempt('owner', recover('manual'));
+      const [{ id }] = await owner<[{ id: number }]>`SELECT max(id) AS id FROM pds_credential_backups`;
+      const again = restore(`'50', ${id}, 4, 2`);
+      await expect(attempt('pds_api', again)).rejects.toMatchObject({ code: '23000' });
+      await attempt('pds_api', `${recover()}; ${again}`);
+    });
   });
 
   it('may let a new member in and ask for his identity', async () => {
