@@ -67,7 +67,7 @@ describe('an audit path', () => {
           if (other !== index) expect(hex(rootByPath(leaf, { index: other, size, path }))).not.toBe(root);
         for (const wrong of [path.slice(1), path.slice(0, -1), [...path, hashLeaf(leaf)]])
           if (wrong.length !== path.length)
-            expect(hex(rootByPath(leaf, { index, size, path: wrong }))).not.toBe(root);
+            expect(rootByPath(leaf, { index, size, path: wrong })).toBeUndefined();
       });
     }
   });
