@@ -1,12 +1,12 @@
-import { answerLogin } from '../../lib/auth/answer-login.ts';
 import { finishOidcLogin } from '../../lib/auth/api.ts';
-import { logIn } from '../../lib/auth/log-in.ts';
+import { answerLogin } from '../../lib/auth/login/answer-login.ts';
+import { logIn } from '../../lib/auth/login/log-in.ts';
+import { openDoor } from '../../lib/auth/login/open-door.ts';
 import { identify } from '../../lib/auth/oidc/identify.ts';
 import { useLoginState } from '../../lib/auth/oidc/login-state.ts';
 import { OIDC_SETTINGS, openTelegramIssuer } from '../../lib/auth/oidc/open-issuer.ts';
 import { orSendBack } from '../../lib/auth/oidc/send-back.ts';
-import { openDoor } from '../../lib/auth/open-door.ts';
-import { readLoginCookie, readSessionToken } from '../../lib/auth/session-cookie.ts';
+import { readLoginCookie, readSessionToken } from '../../lib/auth/session/session-cookie.ts';
 import { apiError } from '../../lib/http/error-codes.ts';
 import { route } from '../../lib/http/route.ts';
 

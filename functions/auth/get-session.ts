@@ -1,5 +1,5 @@
 import { getSession } from '../../lib/auth/api.ts';
-import { readSession } from '../../lib/auth/show-session.ts';
+import { readSession } from '../../lib/auth/session/show-session.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 

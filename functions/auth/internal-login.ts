@@ -1,8 +1,8 @@
-import { followArrival } from '../../lib/auth/answer-login.ts';
 import { internalLogin } from '../../lib/auth/api.ts';
-import { admitBackend } from '../../lib/auth/backend-signature.ts';
-import { bringMember } from '../../lib/auth/bring-member.ts';
-import { openDoor } from '../../lib/auth/open-door.ts';
+import { followArrival } from '../../lib/auth/login/answer-login.ts';
+import { admitBackend } from '../../lib/auth/login/backend-signature.ts';
+import { bringMember } from '../../lib/auth/login/bring-member.ts';
+import { openDoor } from '../../lib/auth/login/open-door.ts';
 import { route } from '../../lib/http/route.ts';
 
 const { settings, members, arrivals, ...api } = await openDoor(['INTERNAL_API_KEYS']);

@@ -1,5 +1,5 @@
 import { listSessions } from '../../lib/auth/api.ts';
-import { readSessions } from '../../lib/auth/sessions.ts';
+import { readSessions } from '../../lib/auth/session/sessions.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 

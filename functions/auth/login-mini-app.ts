@@ -1,9 +1,9 @@
-import { answerWithBearer } from '../../lib/auth/answer-login.ts';
 import { loginMiniApp } from '../../lib/auth/api.ts';
-import { logIn } from '../../lib/auth/log-in.ts';
-import { openDoor } from '../../lib/auth/open-door.ts';
-import { BEARER_SECONDS } from '../../lib/auth/session-cookie.ts';
-import { verifyInitData } from '../../lib/auth/telegram-mini-app.ts';
+import { answerWithBearer } from '../../lib/auth/login/answer-login.ts';
+import { logIn } from '../../lib/auth/login/log-in.ts';
+import { openDoor } from '../../lib/auth/login/open-door.ts';
+import { verifyInitData } from '../../lib/auth/login/telegram-mini-app.ts';
+import { BEARER_SECONDS } from '../../lib/auth/session/session-cookie.ts';
 import { route } from '../../lib/http/route.ts';
 
 const { settings, members, arrivals, ...api } = await openDoor([

@@ -1,9 +1,9 @@
-import { answerLogin } from '../../lib/auth/answer-login.ts';
 import { loginWidget } from '../../lib/auth/api.ts';
-import { logIn } from '../../lib/auth/log-in.ts';
-import { openDoor } from '../../lib/auth/open-door.ts';
-import { readSessionToken } from '../../lib/auth/session-cookie.ts';
-import { verifyWidgetPayload } from '../../lib/auth/telegram-widget.ts';
+import { answerLogin } from '../../lib/auth/login/answer-login.ts';
+import { logIn } from '../../lib/auth/login/log-in.ts';
+import { openDoor } from '../../lib/auth/login/open-door.ts';
+import { verifyWidgetPayload } from '../../lib/auth/login/telegram-widget.ts';
+import { readSessionToken } from '../../lib/auth/session/session-cookie.ts';
 import { route } from '../../lib/http/route.ts';
 
 const { settings, members, arrivals, ...api } = await openDoor(['TELEGRAM_BOT_TOKEN']);

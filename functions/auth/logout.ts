@@ -1,6 +1,6 @@
 import { logout } from '../../lib/auth/api.ts';
-import { endSession } from '../../lib/auth/session.ts';
-import { clearedSessionCookie } from '../../lib/auth/session-cookie.ts';
+import { endSession } from '../../lib/auth/session/session.ts';
+import { clearedSessionCookie } from '../../lib/auth/session/session-cookie.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 

@@ -1,5 +1,5 @@
 import { revokeOtherSessions as contract } from '../../lib/auth/api.ts';
-import { revokeOtherSessions } from '../../lib/auth/sessions.ts';
+import { revokeOtherSessions } from '../../lib/auth/session/sessions.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 

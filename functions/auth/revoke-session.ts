@@ -1,6 +1,6 @@
 import { revokeSession as contract } from '../../lib/auth/api.ts';
-import { clearedSessionCookie } from '../../lib/auth/session-cookie.ts';
-import { revokeSession } from '../../lib/auth/sessions.ts';
+import { clearedSessionCookie } from '../../lib/auth/session/session-cookie.ts';
+import { revokeSession } from '../../lib/auth/session/sessions.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 

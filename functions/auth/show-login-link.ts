@@ -1,7 +1,7 @@
 import { showLoginLink } from '../../lib/auth/api.ts';
 import { preferredLanguage } from '../../lib/auth/language.ts';
-import { linkPage } from '../../lib/auth/link-page.ts';
-import { whoseLink } from '../../lib/auth/login-token.ts';
+import { linkPage } from '../../lib/auth/login/link-page.ts';
+import { whoseLink } from '../../lib/auth/login/login-token.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 

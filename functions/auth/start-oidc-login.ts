@@ -4,7 +4,7 @@ import { newLoginState, storeLoginState } from '../../lib/auth/oidc/login-state.
 import { OIDC_SETTINGS, openTelegramIssuer } from '../../lib/auth/oidc/open-issuer.ts';
 import { readReturnTo } from '../../lib/auth/oidc/return-to.ts';
 import { orSendBack } from '../../lib/auth/oidc/send-back.ts';
-import { loginCookie, readLoginCookie } from '../../lib/auth/session-cookie.ts';
+import { loginCookie, readLoginCookie } from '../../lib/auth/session/session-cookie.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { apiError } from '../../lib/http/error-codes.ts';
 import { route } from '../../lib/http/route.ts';

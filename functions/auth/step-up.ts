@@ -1,7 +1,7 @@
 import { stepUp as contract } from '../../lib/auth/api.ts';
 import { grantStepUp } from '../../lib/auth/second-factor/grant-step-up.ts';
 import { readTarget } from '../../lib/auth/second-factor/target.ts';
-import { sessionCookie } from '../../lib/auth/session-cookie.ts';
+import { sessionCookie } from '../../lib/auth/session/session-cookie.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';

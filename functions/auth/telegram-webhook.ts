@@ -3,7 +3,7 @@ import { admitTelegram } from '../../lib/auth/bot/admit-telegram.ts';
 import { answerUpdate } from '../../lib/auth/bot/answer-update.ts';
 import { deliverSoon } from '../../lib/auth/bot/deliver.ts';
 import { BOT_SETTINGS, openDelivery } from '../../lib/auth/bot/open-delivery.ts';
-import { openDoor } from '../../lib/auth/open-door.ts';
+import { openDoor } from '../../lib/auth/login/open-door.ts';
 import { route } from '../../lib/http/route.ts';
 import { openMetrics } from '../../lib/observability/metrics.ts';
 import { wakeWorker } from '../../lib/pds/wake-worker.ts';

@@ -1,9 +1,9 @@
 import { AppError } from '../../lib/app-error.ts';
-import { answerLogin } from '../../lib/auth/answer-login.ts';
 import { useLoginLink } from '../../lib/auth/api.ts';
-import { logInWithToken } from '../../lib/auth/login-token.ts';
-import { openDoor } from '../../lib/auth/open-door.ts';
-import { readSessionToken } from '../../lib/auth/session-cookie.ts';
+import { answerLogin } from '../../lib/auth/login/answer-login.ts';
+import { logInWithToken } from '../../lib/auth/login/login-token.ts';
+import { openDoor } from '../../lib/auth/login/open-door.ts';
+import { readSessionToken } from '../../lib/auth/session/session-cookie.ts';
 import { route } from '../../lib/http/route.ts';
 
 const { members, arrivals, ...api } = await openDoor();

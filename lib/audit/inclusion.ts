@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import type { Me } from '../auth/session.ts';
+import type { Me } from '../auth/session/session.ts';
 import type { Transaction } from '../db/connect.ts';
 import type { rootProof } from './api.ts';
 import { auditPath, hashLeaf, rootByPath, treeHash } from './merkle.ts';

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import { type Me, whoIsThere } from '../auth/session.ts';
+import { type Me, whoIsThere } from '../auth/session/session.ts';
 import type { Sql } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import type { verifyAudit } from './api.ts';

@@ -1,7 +1,7 @@
 import type { Queryable, Transaction } from '../db/connect.ts';
 import type { Contract } from '../http/contract.ts';
 import { apiError } from '../http/error-codes.ts';
-import { isLiving, type Member } from './session.ts';
+import { isLiving, type Member } from './session/session.ts';
 
 /** The second factor that a request needs: for this operation on this target, from this very session. */
 export type StepUpNeed = {

@@ -1,5 +1,5 @@
 import { type Limiter, limitUse } from '../auth/rate-limit.ts';
-import type { Sessions } from '../auth/session.ts';
+import type { Sessions } from '../auth/session/session.ts';
 import { readSettings, type SettingName, type Settings } from '../config.ts';
 import { connect } from '../db/connect.ts';
 import { wakeAfterFreeze } from '../db/wake.ts';

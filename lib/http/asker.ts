@@ -1,5 +1,12 @@
-import { asMember, type Me, type Member, type MeValue, type Sessions, whoIsThere } from '../auth/session.ts';
-import { readBearerToken, readSessionToken } from '../auth/session-cookie.ts';
+import {
+  asMember,
+  type Me,
+  type Member,
+  type MeValue,
+  type Sessions,
+  whoIsThere,
+} from '../auth/session/session.ts';
+import { readBearerToken, readSessionToken } from '../auth/session/session-cookie.ts';
 import type { Contract } from './contract.ts';
 import { apiError } from './error-codes.ts';
 import type { ApiEvent } from './event.ts';

@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import type { Limiter } from '../auth/rate-limit.ts';
-import type { Me, Member, Sessions } from '../auth/session.ts';
+import type { Me, Member, Sessions } from '../auth/session/session.ts';
 import type { StepUpNeed } from '../auth/step-up.ts';
 import type { Log } from '../observability/log.ts';
 import type { Contract } from './contract.ts';

@@ -1,7 +1,7 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { networkOf } from '../auth/rate-limit.ts';
-import type { Member } from '../auth/session.ts';
+import type { Member } from '../auth/session/session.ts';
 import { needStepUp } from '../auth/step-up.ts';
 import { envelope, errorAnswer, withCommonHeaders } from './answer.ts';
 import { askerOf } from './asker.ts';

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import type { Me } from '../auth/session.ts';
+import type { Me } from '../auth/session/session.ts';
 import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import type { Pagination } from '../http/request.ts';

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import type { Me } from '../auth/session.ts';
+import type { Me } from '../auth/session/session.ts';
 import type { JsonValue, Queryable } from '../db/connect.ts';
 import type { healthChecks } from './api.ts';
 import type { IdentityInfo } from './info.ts';

@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import { limitUse } from '../auth/rate-limit.ts';
-import type { Me } from '../auth/session.ts';
+import type { Me } from '../auth/session/session.ts';
 import type { health } from './api.ts';
 import { type HealthCheck, storeHealth } from './health-checks.ts';
 import { type IdentityRow, identityColumns, showIdentity } from './info.ts';

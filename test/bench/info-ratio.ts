@@ -1,6 +1,6 @@
 import type { Context } from 'aws-lambda';
 import postgres from 'postgres';
-import { startSession } from '../../lib/auth/session.ts';
+import { startSession } from '../../lib/auth/session/session.ts';
 import { connect } from '../../lib/db/connect.ts';
 import type { ApiEvent } from '../../lib/http/event.ts';
 import type { Ground } from './ground.ts';
@@ -59,7 +59,7 @@ export async function measureInfo(ground: Ground, rounds: number) {
 
 /** What the handler's own query module sends, text and parameters, caught on its way to the server. */
 async function statementOf(ground: Ground, token: string): Promise<{ text: string; parameters: unknown[] }> {
-  const { asMember } = await import('../../lib/auth/session.ts');
+  const { asMember } = await import('../../lib/auth/session/session.ts');
   const { readInfo } = await import('../../lib/pds/info.ts');
   const sent: { text: string; parameters: unknown[] }[] = [];
   const spy = postgres(ground.apiUrl, {

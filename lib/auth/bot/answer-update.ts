@@ -6,7 +6,7 @@ import { findIdentity, type IdentityInfo } from '../../pds/info.ts';
 import { requestProvisioningIn } from '../../pds/request-provisioning.ts';
 import type { QueueId } from '../../provisioning/queue.ts';
 import { COMMANDS, type telegramUpdate } from '../api/bot.ts';
-import { type LoginDeps, welcome } from '../log-in.ts';
+import { type LoginDeps, welcome } from '../login/log-in.ts';
 import { type Limiter, limitUse } from '../rate-limit.ts';
 import { type Facts, type Saying, say } from './outbox.ts';
 import { type Command, TEXTS } from './texts.ts';

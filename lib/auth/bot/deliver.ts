@@ -2,7 +2,7 @@ import type { Secrets } from '../../config.ts';
 import type { Queryable } from '../../db/connect.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import { makeLoginToken } from '../login-token.ts';
+import { makeLoginToken } from '../login/login-token.ts';
 import { compose, hasLink } from './compose.ts';
 import { type Claimed, claimMessages, FLOODED_CHATS, settle } from './outbox.ts';
 import type { Outcome, Send } from './send.ts';

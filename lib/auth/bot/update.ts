@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { type Language, languageOf } from '../language.ts';
-import type { LoginProfile } from '../log-in.ts';
-import { storableText } from '../storable-text.ts';
+import type { LoginProfile } from '../login/log-in.ts';
+import { storableText } from '../login/storable-text.ts';
 
 /** A message that somebody wrote to the bot, as far as we read it. */
 export type Incoming = {

@@ -2,8 +2,8 @@ import { errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import * as z from 'zod/mini';
 import { AppError } from '../../app-error.ts';
 import { apiError, type ErrorCode } from '../../http/error-codes.ts';
-import { type LoginProfile, PROFILE_FIELDS, type ProfileField } from '../log-in.ts';
-import { storableText } from '../storable-text.ts';
+import { type LoginProfile, PROFILE_FIELDS, type ProfileField } from '../login/log-in.ts';
+import { storableText } from '../login/storable-text.ts';
 
 export type OidcIdentity = {
   profile: LoginProfile;

@@ -1,7 +1,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { Secrets } from '../../config.ts';
 import type { Queryable } from '../../db/connect.ts';
-import { hashToken, LOGIN_SECONDS, newSessionToken, tokenHashes } from '../session-cookie.ts';
+import { hashToken, LOGIN_SECONDS, newSessionToken, tokenHashes } from '../session/session-cookie.ts';
 
 /**
  * What binds a login that begins here to the one that comes back. The browser's cookie is the only secret; all else but

@@ -2,7 +2,7 @@ import { appendAudit } from '../../audit/append.ts';
 import type { Sql } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import type { Vault } from '../../vault/vault.ts';
-import type { Member } from '../session.ts';
+import type { Member } from '../session/session.ts';
 import { openTotpSecret, readFactor } from './factor.ts';
 import { insistOnFreshLogin } from './fresh-login.ts';
 import { newRecoveryCodes } from './recovery-codes.ts';

@@ -4,7 +4,7 @@ import { chooseDataKey } from '../../vault/choose-data-key.ts';
 import { joinSealed } from '../../vault/sealed.ts';
 import { sealSecret } from '../../vault/secrets.ts';
 import type { Vault } from '../../vault/vault.ts';
-import type { Member } from '../session.ts';
+import type { Member } from '../session/session.ts';
 import { factorPlace } from './factor.ts';
 import { insistOnFreshLogin } from './fresh-login.ts';
 import { invitation, newTotpSecret } from './totp.ts';

@@ -3,7 +3,7 @@ import { apiError } from '../../http/error-codes.ts';
 import { splitSealed } from '../../vault/sealed.ts';
 import { openSecret, type SecretPlace } from '../../vault/secrets.ts';
 import type { Vault } from '../../vault/vault.ts';
-import type { Me } from '../session.ts';
+import type { Me } from '../session/session.ts';
 
 /** A member's TOTP as it is stored. */
 export type Factor = {

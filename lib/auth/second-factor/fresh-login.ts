@@ -1,6 +1,6 @@
 import type { Queryable } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
-import type { Member } from '../session.ts';
+import type { Member } from '../session/session.ts';
 
 /**
  * Throws `LOGIN_NOT_FRESH` (403) unless this session began in the last 10 minutes. Whoever finds an open browser, or

@@ -4,7 +4,7 @@ import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import type { Presented } from '../../http/request.ts';
 import type { Vault } from '../../vault/vault.ts';
-import { type Member, renewToken } from '../session.ts';
+import { type Member, renewToken } from '../session/session.ts';
 import { type Factor, readFactor } from './factor.ts';
 import { countWrongCode, type FittingCode, recogniseCode, spendCode } from './spend-code.ts';
 

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { exchangeCode, getSession, internalLogin } from '../../../lib/auth/api.ts';
-import { bringMember } from '../../../lib/auth/bring-member.ts';
-import { logInWithToken } from '../../../lib/auth/login-token.ts';
+import { bringMember } from '../../../lib/auth/login/bring-member.ts';
+import { logInWithToken } from '../../../lib/auth/login/login-token.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 import {

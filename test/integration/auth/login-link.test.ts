@@ -7,7 +7,7 @@ import {
   showLoginLink,
   useLoginLink,
 } from '../../../lib/auth/api.ts';
-import { type LoginTokenKind, logInWithToken, makeLoginToken } from '../../../lib/auth/login-token.ts';
+import { type LoginTokenKind, logInWithToken, makeLoginToken } from '../../../lib/auth/login/login-token.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 import { APP_HOST, type Call, call, newcomer, SESSION_SECRET, setEnvironment } from '../http/app.ts';

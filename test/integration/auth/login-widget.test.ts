@@ -201,7 +201,7 @@ describe('a login that is refused makes no account', () => {
     const user = newcomer();
     const body = signedLogin(user);
     const others = postgres(database.apiUrl, { max: 20 });
-    const { logIn } = await import('../../../lib/auth/log-in.ts');
+    const { logIn } = await import('../../../lib/auth/login/log-in.ts');
     const deps = {
       sql: others as never,
       sessionSecrets: ['x'.repeat(32)],

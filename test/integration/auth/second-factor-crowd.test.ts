@@ -5,8 +5,8 @@ import { disableTotp, renewRecoveryCodes } from '../../../lib/auth/second-factor
 import { confirmTotp } from '../../../lib/auth/second-factor/confirm.ts';
 import { enrollTotp } from '../../../lib/auth/second-factor/enroll.ts';
 import { grantStepUp } from '../../../lib/auth/second-factor/grant-step-up.ts';
-import { asMember, type Member, startSession, whoIsThere } from '../../../lib/auth/session.ts';
-import { revokeOtherSessions } from '../../../lib/auth/sessions.ts';
+import { asMember, type Member, startSession, whoIsThere } from '../../../lib/auth/session/session.ts';
+import { revokeOtherSessions } from '../../../lib/auth/session/sessions.ts';
 import type { StepUpNeed } from '../../../lib/auth/step-up.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { documentedCode } from '../../../lib/http/answer.ts';

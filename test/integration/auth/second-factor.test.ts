@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../lib/audit/verify.ts';
-import { startSession } from '../../../lib/auth/session.ts';
+import { startSession } from '../../../lib/auth/session/session.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 import { type Call, logIn, newcomer, SESSION_SECRET, setEnvironment, signedLogin } from '../http/app.ts';

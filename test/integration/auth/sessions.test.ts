@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import * as auth from '../../../lib/auth/api.ts';
-import type { ListedSession } from '../../../lib/auth/sessions.ts';
+import type { ListedSession } from '../../../lib/auth/session/sessions.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 import { type Call, call, newcomer, setEnvironment, signedLogin } from '../http/app.ts';

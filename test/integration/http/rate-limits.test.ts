@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signBackendRequest } from '../../../infra/local/backend.ts';
 import type { TelegramUser } from '../../../infra/local/telegram.ts';
 import { exchangeCode, loginWidget } from '../../../lib/auth/api.ts';
-import { makeLoginToken } from '../../../lib/auth/login-token.ts';
+import { makeLoginToken } from '../../../lib/auth/login/login-token.ts';
 import { connect } from '../../../lib/db/connect.ts';
 import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import type { Contract } from '../../../lib/http/contract.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../lib/audit/verify.ts';
-import { startSession } from '../../../lib/auth/session.ts';
-import { tokenHashes } from '../../../lib/auth/session-cookie.ts';
+import { startSession } from '../../../lib/auth/session/session.ts';
+import { tokenHashes } from '../../../lib/auth/session/session-cookie.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import { newMemberKey } from '../../../lib/identity/keys.ts';

@@ -1,6 +1,6 @@
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { verifyInitData } from '../../../lib/auth/telegram-mini-app.ts';
+import { verifyInitData } from '../../../lib/auth/login/telegram-mini-app.ts';
 
 const botToken = '123456:AAAAAAAAAAAAAAAAAAAAAAAA';
 const keys = generateKeyPairSync('ed25519');

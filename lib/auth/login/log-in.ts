@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { Transaction } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import { findIdentity, type IdentityInfo } from '../pds/info.ts';
-import { enqueue, type QueueId } from '../provisioning/queue.ts';
-import { limitUse } from './rate-limit.ts';
-import { type Member, type NewSession, type Sessions, startSession } from './session.ts';
+import type { Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import { findIdentity, type IdentityInfo } from '../../pds/info.ts';
+import { enqueue, type QueueId } from '../../provisioning/queue.ts';
+import { limitUse } from '../rate-limit.ts';
+import { type Member, type NewSession, type Sessions, startSession } from '../session/session.ts';
 
 /** A member as his login shows him. What is absent, he does not have any more. */
 export type LoginProfile = {

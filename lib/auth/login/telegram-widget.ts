@@ -1,7 +1,7 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type * as z from 'zod/mini';
-import { apiError } from '../http/error-codes.ts';
-import type { widgetPayload } from './api.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { widgetPayload } from '../api.ts';
 
 export type WidgetPayload = z.output<typeof widgetPayload>;
 

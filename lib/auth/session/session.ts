@@ -1,7 +1,7 @@
 import type { Fragment } from 'postgres';
-import type { Secrets } from '../config.ts';
-import type { Queryable, Sql } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
+import type { Secrets } from '../../config.ts';
+import type { Queryable, Sql } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
 import { hashToken, newSessionToken, SESSION_SECONDS, tokenHashes } from './session-cookie.ts';
 
 /** By what members are known. */

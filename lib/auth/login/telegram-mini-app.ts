@@ -1,6 +1,6 @@
 import { createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypto';
 import * as z from 'zod/mini';
-import { apiError } from '../http/error-codes.ts';
+import { apiError } from '../../http/error-codes.ts';
 import type { LoginProfile } from './log-in.ts';
 import { storableText } from './storable-text.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { Html, html } from '../docs/html.ts';
-import type { RawAnswer } from '../http/request.ts';
-import type { Language } from './language.ts';
+import { Html, html } from '../../docs/html.ts';
+import type { RawAnswer } from '../../http/request.ts';
+import type { Language } from '../language.ts';
 import type { LinkedAccount } from './login-token.ts';
 
 const STYLE = `:root{color-scheme:light dark;font:1.0625rem/1.5 system-ui,sans-serif}

@@ -1,10 +1,10 @@
 import { createHash, createHmac } from 'node:crypto';
-import type { Secrets } from '../config.ts';
-import { bodyBytes } from '../http/body.ts';
-import { apiError } from '../http/error-codes.ts';
-import type { ApiEvent } from '../http/event.ts';
-import { equalInConstantTime } from '../http/host.ts';
-import type { Admit } from '../http/request.ts';
+import type { Secrets } from '../../config.ts';
+import { bodyBytes } from '../../http/body.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { ApiEvent } from '../../http/event.ts';
+import { equalInConstantTime } from '../../http/host.ts';
+import type { Admit } from '../../http/request.ts';
 
 /** How long after it was signed a request is good, and how far the backend's clock may be ahead; seconds. */
 const FRESH = 5 * 60;

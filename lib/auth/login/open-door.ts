@@ -1,6 +1,6 @@
-import type { SettingName } from '../config.ts';
-import { openApi } from '../http/api-runtime.ts';
-import { openQueue } from '../pds/wake-worker.ts';
+import type { SettingName } from '../../config.ts';
+import { openApi } from '../../http/api-runtime.ts';
+import { openQueue } from '../../pds/wake-worker.ts';
 
 /**
  * What the Lambda of a door works with, beside what every route with sessions does: `members` to log somebody in

@@ -1,9 +1,9 @@
-import type { Secrets } from '../config.ts';
-import type { Queryable, Transaction } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
+import type { Secrets } from '../../config.ts';
+import type { Queryable, Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { NewSession } from '../session/session.ts';
+import { hashToken, newSessionToken, tokenHashes } from '../session/session-cookie.ts';
 import { type Login, type LoginDeps, letIn, PROFILE_FIELDS, welcome } from './log-in.ts';
-import type { NewSession } from './session.ts';
-import { hashToken, newSessionToken, tokenHashes } from './session-cookie.ts';
 
 /** How a login token comes to its member: as a link from the bot, or as a code from a backend that signs. */
 export type LoginTokenKind = 'link' | 'exchange';

@@ -1,8 +1,8 @@
 import type * as z from 'zod/mini';
-import type { Queryable } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import { type IdentityInfo, type IdentityRow, identityColumns, showIdentity } from '../pds/info.ts';
-import type { getSession } from './api.ts';
+import type { Queryable } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import { type IdentityInfo, type IdentityRow, identityColumns, showIdentity } from '../../pds/info.ts';
+import type { getSession } from '../api.ts';
 import type { Me, Member } from './session.ts';
 
 export type SessionInfo = z.output<typeof getSession.data>;

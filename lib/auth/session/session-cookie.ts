@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Secrets } from '../config.ts';
+import type { Secrets } from '../../config.ts';
 
 /** `__Host-`: set over TLS, by this very host, for all its paths; no sibling host can plant one (RFC 6265bis). */
 const NAME = '__Host-session';

@@ -1,9 +1,9 @@
-import type { Log } from '../observability/log.ts';
-import { wakeWorker } from '../pds/wake-worker.ts';
-import type { SendDeps } from '../provisioning/queue.ts';
+import type { Log } from '../../observability/log.ts';
+import { wakeWorker } from '../../pds/wake-worker.ts';
+import type { SendDeps } from '../../provisioning/queue.ts';
+import { SESSION_SECONDS, sessionCookie } from '../session/session-cookie.ts';
+import { type SessionInfo, showSession } from '../session/show-session.ts';
 import type { Arrival, Login } from './log-in.ts';
-import { SESSION_SECONDS, sessionCookie } from './session-cookie.ts';
-import { type SessionInfo, showSession } from './show-session.ts';
 
 type ArrivalDeps = SendDeps & { provisioningEnabled: boolean };
 

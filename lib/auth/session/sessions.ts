@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
-import type { Queryable } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import type { listSessions } from './api.ts';
+import type { Queryable } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { listSessions } from '../api.ts';
 import { deviceOf } from './device.ts';
 import { isLiving, type Me, type Member } from './session.ts';
 
