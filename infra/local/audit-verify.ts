@@ -38,7 +38,8 @@ const FAULTS: Readonly<Record<Fault, string>> = {
 
 /** Whoever hides the end of a chain hides the root with it. */
 const NO_ROOT = `No signed root is in it: nothing shows whether entries are missing at its end.
-  A log has one from the day after its first entry on. Download it again then, and ask why if there is still none.`;
+  A log is under one from the next daily root on. Download it again then, and ask why if there is still none.`;
+const NO_ROOT_GIVEN = `Without --root nothing shows whether entries are missing at the end of a chain.`;
 
 const { data, database, root, operands } = readCommandLine(USAGE, {
   options: { ...COMMON_OPTIONS, database: { type: 'string' }, root: { type: 'string' } },
@@ -54,6 +55,7 @@ try {
   const verdict =
     file === undefined ? await verifyDatabase(database ?? (await ownDatabase()), signed) : verifyFile(file);
   print(verdict);
+  if (!verdict.broken && file === undefined && !signed) console.log(NO_ROOT_GIVEN);
   if (verdict.broken) process.exitCode = BROKEN;
 } catch (error) {
   fail(error, NOT_VERIFIED);
@@ -126,12 +128,16 @@ function isAnswer(content: unknown): content is { data: unknown } {
 }
 
 function print({ members, entries, broken }: LogVerdict): void {
-  const counts = `${entries} ${entries === 1 ? 'entry' : 'entries'} of ${members} ${members === 1 ? 'member' : 'members'}`;
+  const counts = `${entriesIn(entries)} of ${members} ${members === 1 ? 'member' : 'members'}`;
   if (!broken) {
     console.log(`Intact: ${counts}.`);
     return;
   }
   const { pnptvUuid, seq, id, fault } = broken;
   console.log(`BROKEN at entry ${seq}${id === null ? '' : ` (id ${id})`} of ${pnptvUuid}: ${FAULTS[fault]}.`);
-  console.log(`Before it: ${counts} hold.`);
+  console.log(`Before it: ${members === 0 ? entriesIn(entries) : counts} hold.`);
+}
+
+function entriesIn(count: number): string {
+  return `${count} ${count === 1 ? 'entry' : 'entries'}`;
 }

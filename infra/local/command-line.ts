@@ -41,6 +41,8 @@ export function readCommandLine<const O extends Options>(
   }
   const [missing] = operands.slice(positionals.length);
   if (missing) refuse(usage, `${missing} is missing.`);
+  const empty = positionals.indexOf('');
+  if (empty >= 0) refuse(usage, `${[...operands, ...optional][empty]} is empty.`);
   const [surplus] = positionals.slice(operands.length + optional.length);
   if (surplus) refuse(usage, `Unexpected argument '${surplus}'.`);
   return { ...values, operands: positionals };

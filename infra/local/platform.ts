@@ -18,6 +18,7 @@ import {
 import { lockDataDirectory } from './process/instance-lock.ts';
 import { checkPort } from './process/ports.ts';
 import { createStopper, type Stopper } from './process/stopper.ts';
+import { scheduleRoute } from './schedule-route.ts';
 import { pdsDirectory, plcUrlOf, startServers } from './servers.ts';
 import { ADMIN_TELEGRAM_ID, telegramDialog } from './telegram.ts';
 import { loadAssembly } from './template/assembly.ts';
@@ -161,6 +162,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const results = await Promise.allSettled([assembling, postgresStarting, pdsStarting, deploying]);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
   const [cloud, pds, postgresUrl] = await Promise.all([deploying, pdsStarting, postgresStarting]);
+  localRoutes.push(scheduleRoute(cloud));
   gateway.serve(cloud.api());
 
   const { functions, fire, schedules, queueUrl } = cloud;

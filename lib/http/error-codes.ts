@@ -103,7 +103,7 @@ export const ERROR_CODES = {
   BACKUP_REJECTED: {
     status: 409,
     message:
-      'Your PDS does not accept (any more) what this backup holds, and nothing was changed: take a newer one.',
+      'Your PDS does not accept (any more) what this backup holds, and nothing was changed: take another one. If it accepts none, your password was changed there: ask the administrators.',
   },
   RESTORE_IN_PROGRESS: {
     status: 409,

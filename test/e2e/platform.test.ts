@@ -88,7 +88,9 @@ describe('the platform', { timeout: START_LIMIT_MS }, () => {
   });
 
   it('lets nobody else start on its data', async () => {
-    await expect(start()).rejects.toThrow(/^The platform already runs on .+ \(process \d+\)\.$/);
+    await expect(start()).rejects.toThrow(
+      /^The platform already runs on .+ \(process \d+\): stop it first\.$/,
+    );
     expect((await run('reset.ts', '--data', dataDir)).output).toMatch(/already runs/);
     expect(existsSync(path.join(dataDir, 'platform.json'))).toBe(true);
   });

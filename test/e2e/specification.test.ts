@@ -234,9 +234,12 @@ describe('the audit log of a running platform', () => {
     const admin = { cookie: cookieIn(jars.admin) };
     const { json } = await asMember('GET', '/api/admin/audit/verify', admin);
     expect(json.data).toMatchObject({ intact: true, members: 2, broken: null });
-    expect((await command('audit-verify.ts', [])).stdout).toMatch(/^Intact: \d+ entries of 2 members\.\n$/);
+    expect((await command('audit-verify.ts', [])).stdout).toMatch(
+      /^Intact: \d+ entries of 2 members\.\nWithout --root .+\.\n$/,
+    );
 
-    await running.platform.fire('seal-root-daily');
+    expect((await command('fire.ts', ['seal-root-daily'])).stdout).toBe('seal-root-daily is done.\n');
+    await expect(command('fire.ts', ['seal-root'])).rejects.toThrow(/is none of: .*seal-root-daily/);
     const roots = path.join(running.dataDir, 'buckets');
     const [sealed = ''] = readdirSync(roots, { recursive: true }).filter((name) => name.includes('.json'));
     expect((await command('audit-verify.ts', ['--root', path.join(roots, String(sealed))])).stdout).toMatch(

@@ -54,7 +54,10 @@ function makeUsable(dataDir: string): void {
 }
 
 function alreadyRunning(dataDir: string, pid: number): AppError {
-  return new AppError('ALREADY_RUNNING', `The platform already runs on ${dataDir} (process ${pid}).`);
+  return new AppError(
+    'ALREADY_RUNNING',
+    `The platform already runs on ${dataDir} (process ${pid}): stop it first.`,
+  );
 }
 
 async function askHolder(address: string): Promise<number | undefined> {
