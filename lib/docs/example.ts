@@ -38,7 +38,9 @@ export function exampleOf(schema: JsonSchema, parent: string, name: string): unk
 
 function exampleObject({ properties = {} }: JsonSchema, name: string): object {
   return Object.fromEntries(
-    Object.entries(properties).map(([key, inner]) => [key, exampleOf(inner as JsonSchema, name, key)]),
+    Object.entries(properties)
+      .filter(([key]) => !wordFor(name, key)?.failure)
+      .map(([key, inner]) => [key, exampleOf(inner as JsonSchema, name, key)]),
   );
 }
 

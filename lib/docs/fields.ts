@@ -1,4 +1,4 @@
-import { type Html, html } from './html.ts';
+import { type Html, html, prose } from './html.ts';
 import { isSchema, type JsonSchema } from './json-schema.ts';
 
 /** A row for each field of a schema: its name with the objects that hold it, its type, and what it means. */
@@ -9,7 +9,7 @@ export function fieldRows(schema: JsonSchema, prefix = ''): Html[][] {
       const field = inner as JsonSchema;
       const type = required.includes(name) ? typeName(field) : `${typeName(field)}, optional`;
       return [
-        [html`<code>${prefix}${name}</code>`, html`${type}`, html`${field.description}`],
+        [html`<code>${prefix}${name}</code>`, html`${type}`, html`${prose(field.description)}`],
         ...fieldRows(field, `${prefix}${name}.`),
       ];
     }),

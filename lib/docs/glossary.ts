@@ -1,12 +1,18 @@
-/** What a field means and, where its type does not say it, what stands in it. */
-export type Word = { readonly means: string; readonly example?: unknown };
+/**
+ * What a field means and, where its type does not say it, what stands in it. A field of a `failure` only is in no
+ * example: those show what goes well.
+ */
+export type Word = { readonly means: string; readonly example?: unknown; readonly failure?: true };
+
+/** Stands for PDS_DOMAIN in every example, those of the contracts too: openapi.ts puts the real one in its place. */
+export const EXAMPLE_DOMAIN = 'pnptv.example';
 
 const HASH = '5f'.repeat(32);
 /** 256 bits, base64url. */
 const TOKEN = 'p0uV3uZQ'.repeat(5).concat('abc');
 const TOTP_SECRET = 'JBSWY3DPEHPK3PXP'.repeat(2);
+const ALICE_DID = `did:web:alice-nf5wn3.${EXAMPLE_DOMAIN}`;
 const INIT_DATA = `user=%7B%22id%22%3A123456789%7D&auth_date=1795512600&hash=${HASH}`;
-const ALICE_DID = 'did:web:alice-nf5wn3.pnptv.example';
 
 /**
  * The names of fields, in requests and answers. What is special to a field of one object stands under `object.field`,
@@ -16,6 +22,7 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   // Logins and members
   id: { means: 'The number of this entry', example: 4711 },
   'member.id': { means: 'Telegram id, as text', example: '123456789' },
+  'loginWidget.id': { means: 'Telegram id', example: 123456789 },
   first_name: { means: 'First name at Telegram', example: 'Alice' },
   last_name: { means: 'Last name at Telegram', example: 'Liddell' },
   username: { means: 'Name at Telegram, without @', example: 'alice' },
@@ -34,7 +41,7 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
     means: 'Stands for the login at Telegram, once',
     example: 'SplxlOBeZQQYbYS6WxSbIA',
   },
-  'finishOidcLogin.error': { means: 'Why there is no code', example: 'access_denied' },
+  'finishOidcLogin.error': { means: 'Why there is no code', failure: true },
   'exchangeCode.code': { means: 'What the backend was answered with', example: TOKEN },
   telegramId: { means: 'Telegram id of the member', example: 123456789 },
   'internalLogin.code': { means: 'Logs the member in, once: see POST /api/auth/exchange', example: TOKEN },
@@ -72,7 +79,7 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   secret: { means: 'For an app that reads no QR code, in base32', example: TOTP_SECRET },
   otpauth_uri: {
     means: 'The same as a link for apps',
-    example: `otpauth://totp/pnptv.example:alice?secret=${TOTP_SECRET}&issuer=pnptv.example`,
+    example: `otpauth://totp/${EXAMPLE_DOMAIN}:alice?secret=${TOTP_SECRET}&issuer=${EXAMPLE_DOMAIN}`,
   },
   qr_svg: {
     means: 'The link as a QR code, a whole SVG image',
@@ -101,13 +108,24 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
 
   // Identities
   pnptv_uuid: { means: 'Our own id of the identity; never changes' },
-  pds_handle: { means: 'Handle; null until it is reserved', example: '@alice.pnptv.example' },
+  pds_handle: { means: 'Handle; null until it is reserved', example: `@alice.${EXAMPLE_DOMAIN}` },
+  'revealCredentials.pds_handle': {
+    means: 'Handle; a PDS and its apps take it without the `@`',
+    example: `@alice.${EXAMPLE_DOMAIN}`,
+  },
   pds_did: { means: 'DID; null until it is reserved', example: ALICE_DID },
+  'revealCredentials.pds_did': { means: 'DID', example: ALICE_DID },
   pds_endpoint: {
     means: 'URL of the PDS that holds the account; null until it is chosen',
-    example: 'https://pds.pnptv.example',
+    example: `https://pds.${EXAMPLE_DOMAIN}`,
+  },
+  'revealCredentials.pds_endpoint': {
+    means: 'URL of the PDS that holds the account',
+    example: `https://pds.${EXAMPLE_DOMAIN}`,
   },
   status: { means: 'What became of it, or how it is now', example: 'active' },
+  'retryProvision.status': { means: 'How it is now', example: 'pending' },
+  'entries.status': { means: 'What became of it: `success`, `failed` or `pending`', example: 'success' },
   verification_status: { means: 'Whether the last check reached the account' },
   provisioning_step: { means: 'The last step of provisioning that is done and stored', example: 'secured' },
   error: {
@@ -153,7 +171,11 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   action: { means: 'What was done', example: 'created' },
   check_type: { means: 'What was checked' },
   response_time_ms: { means: 'How long the answer took, in milliseconds; null without one', example: 12 },
-  details: { means: 'More about it, by action or kind of check', example: { pds_did: ALICE_DID } },
+  details: {
+    means: 'More about it, by action or kind of check',
+    example: { pds_did: ALICE_DID, pds_handle: `alice.${EXAMPLE_DOMAIN}`, took_ms: 1005 },
+  },
+  'healthChecks.details': { means: 'More about it, by kind of check', example: { version: '0.4.204' } },
   error_message: { means: 'What went wrong; null if nothing', example: null },
 
   // The audit log
@@ -167,7 +189,10 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   erasure_key: { means: 'The key of the commitments; null when it was destroyed', example: HASH },
   user_id: { means: 'Telegram id of the member; null when it was erased', example: '123456789' },
   error_code: { means: 'What went wrong, for programs; null if nothing', example: null },
-  created_by: { means: 'Who did it', example: 'worker' },
+  created_by: {
+    means: 'Who did it: a Telegram id, or `system`; null: the member, when he was erased',
+    example: 'system',
+  },
   user_id_commitment: { means: 'HMAC of `user_id` under the erasure key, in hex', example: HASH },
   details_commitment: { means: 'HMAC of `details` under the erasure key, in hex', example: HASH },
   error_message_commitment: { means: 'HMAC of `error_message` under the erasure key, in hex', example: HASH },
@@ -195,6 +220,10 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   // Times
   last_seen_at: { means: 'When it was last used' },
   created_at: { means: 'When it was made' },
+  'entries.created_at': {
+    means: 'When it was written, with the microseconds that are hashed',
+    example: '2026-11-24T09:30:00.000000Z',
+  },
   expires_at: { means: 'When it ends', example: '2026-12-24T09:30:00.000Z' },
 };
 

@@ -14,6 +14,16 @@ export function html(strings: TemplateStringsArray, ...parts: readonly Part[]): 
   return new Html(String.raw({ raw: strings }, ...parts.map(markupOf)));
 }
 
+/** Text in which what stands between backticks is code. */
+export function prose(text = ''): Html[] {
+  return text.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
+}
+
+/** Rows of cells. */
+export function table(rows: readonly (readonly Html[])[]): Html {
+  return html`<table>${rows.map((cells) => html`<tr>${cells.map((cell) => html`<td>${cell}</td>`)}</tr>\n`)}</table>`;
+}
+
 function markupOf(part: Part): string {
   if (part === undefined) return '';
   if (part instanceof Html) return part.markup;

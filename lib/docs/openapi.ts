@@ -1,11 +1,12 @@
 import { ERROR_CODES } from '../http/error-codes.ts';
 import { CONTRACTS, SUBSYSTEMS } from './contracts.ts';
+import { EXAMPLE_DOMAIN } from './glossary.ts';
 import type { JsonSchema } from './json-schema.ts';
-import { type Operation, operationOf } from './operation.ts';
+import { type Header, type Operation, operationOf } from './operation.ts';
 import { GATEWAY_STATUSES } from './refusals.ts';
 
-type Server = { url: string; variables?: { name: { default: string } } };
-export type OpenApiDocument = ReturnType<typeof openApiDocument>;
+type Server = { url: string; variables?: { name: { default: string; description: string } } };
+export type OpenApiDocument = ReturnType<typeof documentOf>;
 
 const REQUEST_ID = 'a1b2c3d4-0000-4000-8000-1234567890ab';
 const text = (description: string): JsonSchema => ({ type: 'string', description });
@@ -36,18 +37,28 @@ const SCHEMAS = {
   GatewayRefusal: record({ message: text('Why API Gateway itself did not hand the request on') }),
 };
 
-const HEADERS: Record<string, { description: string; schema: JsonSchema; example?: string }> = {
+const HEADERS: Record<string, Header> = {
   'x-request-id': {
     description: 'The id of this request; give it to us when something is wrong.',
     schema: { type: 'string' },
   },
   'retry-after': { description: 'Seconds to wait.', schema: { type: 'integer' } },
-  location: { description: 'Where to go on.', schema: { type: 'string' }, example: '/' },
   'set-cookie': {
     description: 'The session, unless it goes by bearer or a redirect tells of a failure.',
     schema: { type: 'string' },
     example: '__Host-session=…; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=2592000',
   },
+  'login-cookie': {
+    description: 'By which the browser is known when its login comes back, within 10 minutes.',
+    schema: { type: 'string' },
+    example: '__Host-login=…; Path=/; HttpOnly; Secure; SameSite=Lax; Max-Age=600',
+  },
+};
+
+/** A member has two hosts: an example of the name of that which the route is asked at. */
+const NAMES: Readonly<Record<string, { default: string; description: string }>> = {
+  didJson: { default: 'alice-nf5wn3', description: "The first part of the host in the member's DID" },
+  atprotoDid: { default: 'alice', description: "The first part of the member's handle" },
 };
 
 const DESCRIPTION = `Every answer of a route under /api is \`{"success": true, "data": …}\` (lists also have \
@@ -57,7 +68,11 @@ pages and those of allowed origins only. Fields and parameters that a route does
 \`x-step-up\` needs the second factor: a step-up for its operation, on the target that is named there, comes first.`;
 
 /** The API as OpenAPI 3.1: https://spec.openapis.org/oas/v3.1.1. Made from the contracts alone. */
-export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: string }) {
+export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: string }): OpenApiDocument {
+  return JSON.parse(JSON.stringify(documentOf(hosts)).replaceAll(EXAMPLE_DOMAIN, hosts.PDS_DOMAIN));
+}
+
+function documentOf(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: string }) {
   return {
     openapi: '3.1.1',
     info: { title: 'PDS Provisioning', version: '1', description: DESCRIPTION },
@@ -85,6 +100,7 @@ export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: str
           type: 'apiKey',
           in: 'header',
           name: 'x-pds-signature',
+          'x-placeholder': '<HMAC in hex>',
           description:
             'HMAC-SHA256 under one of INTERNAL_API_KEYS, in hex, over the lines `v1`, method, path, x-pds-timestamp ' +
             '(seconds since 1970), x-pds-nonce (16 to 64 characters of A-Z, a-z, 0-9, - and _; used once) and the SHA-256 of the body in hex, joined by line feeds.',
@@ -93,6 +109,7 @@ export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: str
           type: 'apiKey',
           in: 'header',
           name: 'x-telegram-bot-api-secret-token',
+          'x-placeholder': '<TELEGRAM_WEBHOOK_SECRET>',
           description: 'TELEGRAM_WEBHOOK_SECRET, which Telegram sends with every update.',
         },
       },
@@ -101,7 +118,6 @@ export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: str
 }
 
 function pathsOf(domain: string): Record<string, Record<string, Operation & { servers?: Server[] }>> {
-  const memberHosts = [{ url: `https://{name}.${domain}`, variables: { name: { default: 'alice' } } }];
   const byPath = Map.groupBy(CONTRACTS, ({ path }) => path);
   return Object.fromEntries(
     [...byPath].map(([path, contracts]) => [
@@ -111,12 +127,17 @@ function pathsOf(domain: string): Record<string, Record<string, Operation & { se
           contract.method.toLowerCase(),
           {
             ...operationOf(contract, contract.subsystem),
-            ...(contract.host === 'member' && { servers: memberHosts }),
+            ...serversOf(contract.operationId, domain),
           },
         ]),
       ),
     ]),
   );
+}
+
+function serversOf(operationId: string, domain: string): { servers?: Server[] } {
+  const name = NAMES[operationId];
+  return name ? { servers: [{ url: `https://{name}.${domain}`, variables: { name } }] } : {};
 }
 
 /** What each refusal looks like, by its code. */
@@ -127,8 +148,7 @@ function examples(): Record<string, { summary: string; value: unknown }> {
     return [code, { summary: message, value: { success: false, error } }] as const;
   });
   const gateways = Object.entries(GATEWAY_STATUSES).map(
-    ([status, message]) =>
-      [`GATEWAY_${status}`, { summary: 'API Gateway did not hand it on.', value: { message } }] as const,
+    ([status, { message, summary }]) => [`GATEWAY_${status}`, { summary, value: { message } }] as const,
   );
   return Object.fromEntries([...ours, ...gateways]);
 }

@@ -3,20 +3,14 @@ import type { Access, Contract } from '../http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../http/error-codes.ts';
 import { exampleOf } from './example.ts';
 import { type JsonSchema, jsonSchemaOf } from './json-schema.ts';
+import { type Parameter, parametersOf } from './parameters.ts';
 import { GATEWAY_STATUSES, refusalsOf } from './refusals.ts';
 
-export type Parameter = {
-  name: string;
-  in: 'path' | 'query';
-  required: boolean;
-  description?: string;
-  schema: JsonSchema;
-  example: unknown;
-};
+export type Header = { description: string; schema: JsonSchema; example?: string };
 export type Media = { schema: JsonSchema; example?: unknown; examples?: Record<string, { $ref: string }> };
 export type Response = {
   description: string;
-  headers: Record<string, { $ref: string }>;
+  headers: Record<string, Header | { $ref: string }>;
   content: Record<string, Media>;
 };
 export type Operation = {
@@ -40,17 +34,16 @@ const SECURITY: Readonly<Record<Access, Operation['security']>> = {
   telegram: [{ telegram: [] }],
 };
 const HEADERS = { 'x-request-id': { $ref: '#/components/headers/x-request-id' } };
-const SESSION_HEADERS = { ...HEADERS, 'set-cookie': { $ref: '#/components/headers/set-cookie' } };
 
 /** A contract as an operation of OpenAPI 3.1; what several share lies in the components (openapi.ts). */
 export function operationOf(contract: Contract, tag: string): Operation {
-  const { operationId, summary, access, params, query, body, stepUp } = contract;
+  const { operationId, summary, access, body, stepUp } = contract;
   return {
     operationId,
     summary,
     tags: [tag],
     security: SECURITY[access],
-    parameters: [...parametersOf('path', params, operationId), ...parametersOf('query', query, operationId)],
+    parameters: parametersOf(contract),
     ...(body && { requestBody: { required: true, content: jsonMedia(body, operationId) } }),
     ...(stepUp && { 'x-step-up': { operation: operationId, target: stepUp.target ?? null } }),
     responses: {
@@ -60,26 +53,6 @@ export function operationOf(contract: Contract, tag: string): Operation {
   };
 }
 
-function parametersOf(
-  place: Parameter['in'],
-  schema: z.ZodMiniType | undefined,
-  operationId: string,
-): Parameter[] {
-  if (!schema) return [];
-  const { properties = {}, required = [] } = jsonSchemaOf(schema, 'input', operationId);
-  return Object.entries(properties).map(([name, property]) => {
-    const { description, ...inner } = property as JsonSchema;
-    return {
-      name,
-      in: place,
-      required: required.includes(name),
-      ...(description !== undefined && { description }),
-      schema: inner,
-      example: exampleOf(inner, operationId, name),
-    };
-  });
-}
-
 function jsonMedia(body: z.ZodMiniType, operationId: string): Record<string, Media> {
   const schema = jsonSchemaOf(body, 'input', operationId);
   return { 'application/json': { schema, example: exampleOf(schema, '', operationId) } };
@@ -87,10 +60,18 @@ function jsonMedia(body: z.ZodMiniType, operationId: string): Record<string, Med
 
 /** What a success is, under its status. */
 function successOf(contract: Contract): Record<string, Response> {
-  const { summary: description, redirect, setsSession } = contract;
-  const headers = setsSession ? SESSION_HEADERS : HEADERS;
+  const { summary: description, redirect, leadsTo = '/', setsSession, loginCookie } = contract;
+  const cookie = setsSession ? 'set-cookie' : loginCookie === 'set' && 'login-cookie';
+  const headers = {
+    ...HEADERS,
+    ...(cookie && { 'set-cookie': { $ref: `#/components/headers/${cookie}` } }),
+  };
   if (redirect) {
-    const location = { $ref: '#/components/headers/location' };
+    const location = {
+      description: 'Where to go on.',
+      schema: { type: 'string' },
+      example: leadsTo,
+    } as const;
     return { [redirect]: { description, headers: { ...headers, location }, content: {} } };
   }
   return { 200: { description, headers, content: contentOf(contract) } };

@@ -20,7 +20,7 @@ article p { margin: 0.4rem 0; }
 code, pre { font: 0.85rem / 1.5 ui-monospace, monospace; }
 pre { background: var(--soft); border-radius: 0.4rem; padding: 0.7rem; margin: 0; overflow-x: auto; overflow-wrap: normal; }
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
-td, th { text-align: left; vertical-align: top; padding: 0.35rem 0.6rem 0.35rem 0; border-top: 1px solid var(--line); }
+td, th { text-align: left; vertical-align: top; padding: 0.35rem 0.8rem 0.35rem 0; border-top: 1px solid var(--line); overflow-wrap: break-word; }
 summary { cursor: pointer; margin-top: 1rem; color: var(--accent); }
 @media (max-width: 30rem) {
   td, th { display: block; border: 0; padding: 0; }

@@ -1,52 +1,98 @@
-import type { Access, Contract } from '../http/contract.ts';
+import type { Contract } from '../http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../http/error-codes.ts';
 
-/** What API Gateway answers by itself, `{"message": …}`: to a broken address, over its limits, or without an answer. */
-export const GATEWAY_STATUSES: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  413: 'Request Entity Too Large',
-  429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large',
-  500: 'Internal Server Error',
-  503: 'Service Unavailable',
+/**
+ * What API Gateway answers by itself, `{"message": …}`, with what a reader can do about it. Sizes and times:
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+ */
+export const GATEWAY_STATUSES: Readonly<Record<number, { message: string; summary: string }>> = {
+  400: { message: 'Bad Request', summary: 'The address or a header is malformed: correct it.' },
+  413: { message: 'Request Entity Too Large', summary: 'The body is over 10 MB: send less.' },
+  429: {
+    message: 'Too Many Requests',
+    summary: 'The whole service is asked too often at the moment: try again in a few seconds.',
+  },
+  431: {
+    message: 'Request Header Fields Too Large',
+    summary: 'Address and headers are over 10 KB together: send fewer, or fewer cookies.',
+  },
+  500: {
+    message: 'Internal Server Error',
+    summary: 'The route ended without an answer: look at the current state before you try again.',
+  },
+  503: {
+    message: 'Service Unavailable',
+    summary: 'There was no answer in time: look at the current state before you try again.',
+  },
 };
 
-const OF_ACCESS: Readonly<Record<Access, readonly ErrorCode[]>> = {
-  public: [],
-  member: ['SESSION_REQUIRED'],
-  admin: ['SESSION_REQUIRED', 'ADMIN_REQUIRED'],
-  backend: ['SIGNATURE_INVALID', 'SIGNATURE_EXPIRED', 'SIGNATURE_REPLAYED'],
-  telegram: ['WEBHOOK_SECRET_INVALID'],
+type Kind = {
+  /** Which routes these are, in words. */
+  readonly routes: string;
+  readonly are: (contract: Contract) => boolean;
+  readonly refuseWith: readonly ErrorCode[];
 };
+
+/** What `route()` (lib/http/route.ts) answers for all routes of a kind that a reader can tell from what he sees. */
+export const KINDS: readonly Kind[] = [
+  {
+    routes: 'All routes',
+    are: () => true,
+    refuseWith: [
+      'EDGE_REQUIRED',
+      'CONTENT_TYPE_UNSUPPORTED',
+      'BODY_INVALID',
+      'INTERNAL',
+      'UNAVAILABLE',
+      'TIMEOUT',
+    ],
+  },
+  { routes: 'Routes without a body', are: ({ body }) => !body, refuseWith: ['BODY_UNEXPECTED'] },
+  {
+    routes: 'Routes that read or answer fields',
+    are: ({ data, body, params, query }) => Boolean(data || body || params || query),
+    refuseWith: ['INPUT_INVALID'],
+  },
+  {
+    routes: 'Routes other than GET',
+    are: ({ method }) => method !== 'GET',
+    refuseWith: ['ORIGIN_FORBIDDEN'],
+  },
+  {
+    routes: 'Routes for members or administrators',
+    are: ({ access }) => access === 'member' || access === 'admin',
+    refuseWith: ['SESSION_REQUIRED'],
+  },
+  {
+    routes: 'Routes for administrators',
+    are: ({ access }) => access === 'admin',
+    refuseWith: ['ADMIN_REQUIRED'],
+  },
+  { routes: "Routes at the app's own host", are: ({ host }) => host === 'app', refuseWith: ['NOT_FOUND'] },
+  {
+    routes: "Routes at a member's host",
+    are: ({ host }) => host === 'member',
+    refuseWith: ['HOST_UNKNOWN'],
+  },
+];
 
 /**
- * Every code with which a route may refuse, in the order of their statuses: those that `route()` answers for any route
- * of this kind, and the contract's own.
+ * Every code with which a route may refuse, in the order of their statuses: those of its kinds, and its own.
  */
-export function refusalsOf({
-  access,
-  host,
-  method,
-  params,
-  query,
-  body,
-  data,
-  limits,
-  stepUp,
-  errors = [],
-}: Contract): ErrorCode[] {
-  const codes: ErrorCode[] = [
-    // Each step of lib/http/route.ts, in its order.
-    ...(['EDGE_REQUIRED', host === 'app' ? 'NOT_FOUND' : 'HOST_UNKNOWN'] as const),
-    ...(method === 'GET' ? [] : (['ORIGIN_FORBIDDEN'] as const)),
-    ...OF_ACCESS[access],
-    ...(['CONTENT_TYPE_UNSUPPORTED', 'BODY_INVALID'] as const),
-    ...(body ? [] : (['BODY_UNEXPECTED'] as const)),
-    ...(data || body || params || query ? (['INPUT_INVALID'] as const) : []),
+export function refusalsOf(contract: Contract): ErrorCode[] {
+  const kinds = KINDS.filter(({ are }) => are(contract));
+  const codes = [...kinds.flatMap(({ refuseWith }) => refuseWith), ...ownRefusalsOf(contract)];
+  return [...new Set(codes)].sort((a, b) => ERROR_CODES[a].status - ERROR_CODES[b].status);
+}
+
+function ownRefusalsOf({ access, limits, stepUp, errors = [] }: Contract): readonly ErrorCode[] {
+  return [
+    ...(access === 'backend'
+      ? (['SIGNATURE_INVALID', 'SIGNATURE_EXPIRED', 'SIGNATURE_REPLAYED'] as const)
+      : []),
+    ...(access === 'telegram' ? (['WEBHOOK_SECRET_INVALID'] as const) : []),
     ...(limits ? (['RATE_LIMITED'] as const) : []),
     ...(stepUp ? (['STEP_UP_REQUIRED'] as const) : []),
     ...errors,
-    ...(['INTERNAL', 'UNAVAILABLE', 'TIMEOUT'] as const),
   ];
-  return [...new Set(codes)].sort((a, b) => ERROR_CODES[a].status - ERROR_CODES[b].status);
 }

@@ -46,8 +46,12 @@ export type Contract<
   readonly bare?: { readonly contentType: string; readonly example: unknown };
   /** Of a route that answers with nothing but the way to another page: its status. */
   readonly redirect?: 302 | 303;
+  /** Of a redirect: an example of where it leads; `/` unless said. */
+  readonly leadsTo?: string;
   /** A success sets the cookie `__Host-session`, to a session or to its new token. */
   readonly setsSession?: true;
+  /** A success sets the cookie `__Host-login`, or the route knows the browser by it. */
+  readonly loginCookie?: 'set' | 'read';
   /** The answer also holds `pagination {limit, offset, total}`. */
   readonly paginated?: boolean;
   /** The name under which a browser keeps the answer as a file, instead of showing it. */

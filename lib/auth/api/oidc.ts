@@ -16,6 +16,9 @@ export const startOidcLogin = contract({
   limits: LOGINS,
   query: z.strictObject({ return_to: z._default(z.string().check(z.maxLength(LONGEST_RETURN)), '/') }),
   redirect: 302,
+  leadsTo:
+    'https://oauth.telegram.org/auth?response_type=code&client_id=…&redirect_uri=…&scope=openid+profile&state=…&nonce=…&code_challenge=…&code_challenge_method=S256',
+  loginCookie: 'set',
   errors: ['LOGIN_METHOD_OFF'],
 });
 
@@ -35,6 +38,8 @@ export const finishOidcLogin = contract({
     error: z.optional(z.string().check(z.maxLength(200))),
   }),
   redirect: 302,
+  leadsTo: '/welcome',
   setsSession: true,
+  loginCookie: 'read',
   errors: ['LOGIN_METHOD_OFF'],
 });

@@ -20,6 +20,8 @@ const operations = Object.entries(document.paths).flatMap(([at, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ at, method, ...operation })),
 );
 
+const byId = Object.fromEntries(operations.map((operation) => [operation.operationId, operation]));
+
 describe('the OpenAPI document', () => {
   it('is valid OpenAPI 3.1', async () => {
     const validator = new Validator();
@@ -54,7 +56,9 @@ describe('the OpenAPI document', () => {
       const inPath = operation.parameters.filter(({ in: place }) => place === 'path').map(({ name }) => name);
       expect(inPath).toEqual(wanted);
       const { at, method } = operation;
-      for (const [index, { example }] of operation.parameters.entries()) {
+      for (const [index, { example, required }] of operation.parameters.entries()) {
+        expect([at, required && example === undefined]).toEqual([at, false]);
+        if (example === undefined) continue;
         expect([
           example,
           problems(['paths', at, method, 'parameters', String(index), 'schema'], example),
@@ -86,7 +90,7 @@ describe('the OpenAPI document', () => {
 
   it('tells which routes set the session’s cookie, and where redirects lead', () => {
     const setting = operations.filter(({ responses }) =>
-      Object.values(responses).some(({ headers }) => 'set-cookie' in headers),
+      Object.values(responses).some(({ headers }) => refOf(headers['set-cookie'])?.endsWith('/set-cookie')),
     );
     expect(setting.map(({ operationId }) => operationId).sort()).toEqual([
       'exchangeCode',
@@ -104,6 +108,53 @@ describe('the OpenAPI document', () => {
         undefined,
       ]);
     }
+  });
+
+  it('tells that a login at Telegram begins with a cookie, and comes back with it', () => {
+    const { startOidcLogin: start, finishOidcLogin: finish } = byId;
+    const { location, 'set-cookie': cookie } = start?.responses[302]?.headers ?? {};
+    expect(location).toMatchObject({ example: expect.stringMatching(/^https:\/\/oauth\.telegram\.org\//) });
+    expect(document.components.headers[refOf(cookie)?.split('/').at(-1) ?? '']?.example).toMatch(
+      /^__Host-login=/,
+    );
+    expect(finish?.parameters).toContainEqual(
+      expect.objectContaining({ in: 'cookie', name: '__Host-login', required: true }),
+    );
+  });
+
+  it('asks for a DID document and for a DID each at the host that has it', () => {
+    const hostOf = (operationId: string) => {
+      const { url = '', variables } = byId[operationId]?.servers?.[0] ?? {};
+      return new URL(url.replace('{name}', variables?.name.default ?? '')).host;
+    };
+    const did = `did:web:${hostOf('didJson')}`;
+    expect(byId.didJson?.responses[200]?.content).toMatchObject({
+      'application/json': { example: { id: did } },
+    });
+    expect(byId.atprotoDid?.responses[200]?.content).toMatchObject({ 'text/plain': { example: did } });
+    expect(byId.info?.responses[200]?.content['application/json']?.example).toMatchObject({
+      data: { pds_did: did, pds_handle: `@${hostOf('atprotoDid')}` },
+    });
+  });
+
+  it('gives examples of its own domain only', () => {
+    const elsewhere = openApiDocument({ PDS_APP_ORIGIN: 'https://app.test', PDS_DOMAIN: 'members.test' });
+    expect(JSON.stringify(elsewhere)).not.toContain('pnptv.example');
+    expect(JSON.stringify(elsewhere)).toContain('did:web:alice-nf5wn3.members.test');
+  });
+
+  it('shows each state by a word that is used for it', () => {
+    const answered = (operationId: string) =>
+      byId[operationId]?.responses[200]?.content['application/json']?.example;
+    const entry = { action: 'created', status: 'success' };
+    expect(answered('exportLog')).toMatchObject({ data: { entries: [{ ...entry, created_by: 'system' }] } });
+    expect(answered('provisioningLog')).toMatchObject({ data: [entry] });
+    expect(answered('healthChecks')).toMatchObject({ data: [{ status: 'success' }] });
+    expect(answered('retryProvision')).toMatchObject({ data: { status: 'pending' } });
+    expect(byId.loginWidget?.requestBody?.content['application/json']).toMatchObject({
+      schema: { properties: { id: { description: 'Telegram id' } } },
+      example: { id: 123456789 },
+    });
   });
 
   const fields = operations.flatMap((operation) => [
@@ -144,6 +195,10 @@ const schemaAt = schemasOf(document);
 function problems(at: readonly string[], value: unknown) {
   const validate = schemaAt(at);
   return validate(value) ? [] : validate.errors;
+}
+
+function refOf(header: object | undefined): string | undefined {
+  return header && '$ref' in header ? String(header.$ref) : undefined;
 }
 
 function exampleAt(ref: string): unknown {

@@ -3,12 +3,16 @@ import { expect, it } from 'vitest';
 import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import { openApiDocument } from '../../../lib/docs/openapi.ts';
 import { renderPage } from '../../../lib/docs/page.ts';
+import { refusalsOf } from '../../../lib/docs/refusals.ts';
 
 const document = openApiDocument({
   PDS_APP_ORIGIN: 'https://app.pnptv.example',
   PDS_DOMAIN: 'pnptv.example',
 });
 const { body, contentSecurityPolicy } = renderPage(document);
+
+const articleOf = (operationId: string) =>
+  body.split(`<article id="${operationId}">`)[1]?.split('</article>', 1)[0] ?? '';
 
 it.each(CONTRACTS)('shows $method $path', ({ operationId, method, path }) => {
   expect(body).toContain(`<article id="${operationId}">`);
@@ -22,16 +26,13 @@ it.each([
   ['loginWidget', 'For anyone', '-c cookies.txt'],
   ['internalLogin', 'For a backend that signs its requests', '-X POST'],
 ])('says of %s who may ask, and how with curl: %s', (operationId, who, curl) => {
-  const [, article] = body.split(`<article id="${operationId}">`);
-  const [shown = ''] = article?.split('</article>', 1) ?? [];
+  const shown = articleOf(operationId);
   expect(shown).toContain(`<p class="who">${who}</p>`);
   expect(shown).toContain(curl);
   expect([operationId, shown.includes('cookies.txt')]).toEqual([operationId, curl.includes('cookies.txt')]);
 });
 
 it('says what a signed request has to show, and how a page without cookies is known', () => {
-  const articleOf = (operationId: string) =>
-    body.split(`<article id="${operationId}">`)[1]?.split('</article>')[0];
   expect(articleOf('internalLogin')).toMatch(
     /<code>x-pds-signature<\/code>: HMAC-SHA256 .*x-pds-timestamp.*x-pds-nonce/,
   );
@@ -40,8 +41,7 @@ it('says what a signed request has to show, and how a page without cookies is kn
 });
 
 it.each(CONTRACTS.filter(({ stepUp }) => stepUp))('says that $method $path needs a step-up', (contract) => {
-  const [, article] = body.split(`<article id="${contract.operationId}">`);
-  expect(article?.split('</article>', 1)[0]).toContain(
+  expect(articleOf(contract.operationId)).toContain(
     `<a href="#stepUp">step-up</a> for <code>${contract.operationId}</code>`,
   );
 });
@@ -63,9 +63,44 @@ it('writes what it is told as text, never as markup', () => {
 });
 
 it('shows where a redirect leads and what a login sets', () => {
-  const callback = body.split('<article id="finishOidcLogin">')[1]?.split('</article>')[0];
+  const callback = articleOf('finishOidcLogin');
   expect(callback).toContain('HTTP 302\nset-cookie: __Host-session=…; Path=/; HttpOnly;');
-  expect(callback).toContain('\nlocation: /\n');
-  const widget = body.split('<article id="loginWidget">')[1]?.split('</article>')[0];
-  expect(widget).toContain('HTTP 200\nset-cookie: __Host-session=…;');
+  expect(callback).toContain('\nlocation: /welcome</pre>');
+  expect(callback).toMatch(/curl -i -b cookies.txt -c cookies.txt .*callback\?state=\w+&#38;code=\w+&#39;/);
+  const start = articleOf('startOidcLogin');
+  expect(start).toContain('HTTP 302\nset-cookie: __Host-login=…; Path=/; HttpOnly;');
+  expect(start).toContain('\nlocation: https://oauth.telegram.org/');
+  expect(start).toContain('curl -i -c cookies.txt');
+  expect(articleOf('loginWidget')).toContain('HTTP 200\nset-cookie: __Host-session=…;');
+});
+
+it.each([
+  ['internalLogin', ['x-pds-timestamp', 'x-pds-nonce', 'x-pds-signature']],
+  ['telegramWebhook', ['x-telegram-bot-api-secret-token']],
+])('shows in the request of %s each header by which it is admitted', (operationId, names) => {
+  for (const name of names) expect(articleOf(operationId)).toContain(`-H &#39;${name}: `);
+});
+
+it('tells once how every route may refuse, and under a route how this one may', () => {
+  const section = body.match(/<section id="refusals">.*?<\/section>/s)?.[0] ?? '';
+  const codesIn = (markup: string) =>
+    [...markup.matchAll(/<td><code>([A-Z_]{7,})<\/code>/g)].map(([, code]) => code);
+  const general = codesIn(section);
+  expect(general).toEqual(expect.arrayContaining(['TIMEOUT', 'SESSION_REQUIRED', 'ORIGIN_FORBIDDEN']));
+  for (const contract of CONTRACTS) {
+    const own = codesIn(articleOf(contract.operationId));
+    const expected = refusalsOf(contract).filter((code) => !general.includes(code));
+    expect([contract.path, own]).toEqual([contract.path, expected]);
+  }
+});
+
+it('follows the order of a reader, not that of the letters', () => {
+  const places = ['loginWidget', 'getSecondFactor', 'enrollTotp', 'confirmTotp', 'stepUp', 'disableTotp'].map(
+    (id) => body.indexOf(`<article id="${id}">`),
+  );
+  expect(places).toEqual(places.toSorted((a, b) => a - b));
+});
+
+it('leaves no backtick in its prose', () => {
+  expect(body).not.toContain('`');
 });
