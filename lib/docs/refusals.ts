@@ -2,12 +2,12 @@ import type { Contract } from '../http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../http/error-codes.ts';
 
 /**
- * What API Gateway answers by itself, `{"message": …}`, with what a reader can do about it. Sizes and times:
+ * What API Gateway answers by itself, `{"message": …}`, with what a reader can do about it. It takes 10 MB, but a Lambda 6:
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
  */
 export const GATEWAY_STATUSES: Readonly<Record<number, { message: string; summary: string }>> = {
   400: { message: 'Bad Request', summary: 'The address or a header is malformed: correct it.' },
-  413: { message: 'Request Entity Too Large', summary: 'The body is over 10 MB: send less.' },
+  413: { message: 'Request Entity Too Large', summary: 'The body is over 6 MB: send less.' },
   429: {
     message: 'Too Many Requests',
     summary: 'The whole service is asked too often at the moment: try again in a few seconds.',
