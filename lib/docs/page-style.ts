@@ -22,7 +22,7 @@ pre { background: var(--soft); border-radius: 0.4rem; padding: 0.7rem; margin: 0
 table { border-collapse: collapse; width: 100%; font-size: 0.9rem; }
 td, th { text-align: left; vertical-align: top; padding: 0.35rem 0.8rem 0.35rem 0; border-top: 1px solid var(--line); overflow-wrap: break-word; }
 summary { cursor: pointer; margin-top: 1rem; color: var(--accent); }
-@media (max-width: 30rem) {
+@media (max-width: 44rem) {
   td, th { display: block; border: 0; padding: 0; }
   tr { display: block; border-top: 1px solid var(--line); padding: 0.4rem 0; }
 }
