@@ -56,7 +56,7 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
 type Texts = (typeof TEXTS)['en'];
 
 function state(texts: Texts, { status, provisioning_step: step, error }: Facts): Html | string {
-  if (status === 'error') return texts.failed(error?.message ?? '');
+  if (status === 'error') return texts.failed(error ?? { code: '', message: '' });
   if (status !== 'pending') return texts.state[status];
   // The last step that is done, of those after the request.
   return texts.pending(STEPS.indexOf(step), STEPS.length - 1, texts.steps[step]);

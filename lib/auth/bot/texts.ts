@@ -7,6 +7,9 @@ export type Command = 'start' | 'identity' | 'status' | 'retry' | 'login' | 'hel
 /** The steps of provisioning, by what is done already. */
 type Step = Facts['provisioning_step'];
 
+/** What stopped provisioning. */
+type Why = NonNullable<Facts['error']>;
+
 type Texts = {
   commands: Readonly<Record<Command, string>>;
   help: string;
@@ -18,7 +21,7 @@ type Texts = {
   unnamed: string;
   state: Readonly<Record<Exclude<Facts['status'], 'pending' | 'error'>, string>>;
   pending: (step: number, of: number, done: string) => string;
-  failed: (why: string) => Html;
+  failed: (why: Why) => Html;
   steps: Readonly<Record<Step, string>>;
   checked: Readonly<Record<Facts['verification_status'], string>>;
   retried: string;
@@ -49,7 +52,7 @@ const EN: Texts = {
   },
   pending: (step, of, done) =>
     `Your identity is being made (${step}/${of}): ${done}. Ask /status again in a moment.`,
-  failed: (why) => html`Your identity could not be made. ${why}\nWrite /retry to try again.`,
+  failed: ({ message }) => html`Your identity could not be made. ${message}\nWrite /retry to try again.`,
   steps: {
     requested: 'it waits for its turn',
     reserved: 'its name and keys are chosen',
@@ -92,7 +95,9 @@ const ES: Texts = {
   },
   pending: (step, of, done) =>
     `Tu identidad se está creando (${step}/${of}): ${done}. Pregunta /status dentro de un momento.`,
-  failed: (why) => html`Tu identidad no se pudo crear. ${why}\nEscribe /retry para volver a intentarlo.`,
+  // The reason is stored in English: its code is what an administrator needs.
+  failed: ({ code }) =>
+    html`Tu identidad no se pudo crear (<code>${code}</code>).\nEscribe /retry para volver a intentarlo. Si no sirve, avisa a los administradores y dales este código.`,
   steps: {
     requested: 'espera su turno',
     reserved: 'ya tiene nombre y claves',

@@ -131,6 +131,8 @@ describe('the other commands', () => {
     });
     await bot.write(user, '/status');
     expect(lastSaid(user)).toContain('could not be made. The PDS said &#60;no&#62; &#38; left.');
+    await bot.write({ ...user, language_code: 'es' }, '/status');
+    expect(lastSaid(user)).toContain('no se pudo crear (<code>PDS_REJECTED</code>)');
     await bot.write(user, '/retry');
     expect(lastSaid(user)).toContain('It is being tried again.');
     expect(await workOf(user)).toEqual([{ action: 'create', status: 'pending' }]);
