@@ -4,8 +4,8 @@ import { telegramWebhook } from '../../lib/auth/api.ts';
 
 /**
  * What each kind of host turns away before it costs anything.
- * - `app`: AWS's common rules, addresses of bad repute, and more than 10,000 requests in 5 minutes from one address: far above
- *   what a crowd behind one address does that logs in (600 a minute) and watches its identities being made. All of
+ * - `app`: AWS's common rules, addresses of bad repute, and more than 10,000 requests in 5 minutes from one address: far
+ *   above what a crowd behind one address does that logs in (600 a minute) and watches its identities being made. All of
  *   that but for the bot's updates: they come in crowds from few addresses, may be longer than the common rules allow,
  *   and hold whatever members write; one that is blocked, Telegram sends again and again. They have a bound of their own,
  *   since they share the API's throttle with everybody else.

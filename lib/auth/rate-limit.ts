@@ -5,30 +5,24 @@ import { apiError } from '../http/error-codes.ts';
 export type Limit = { max: number; windowSeconds: number };
 
 /** {@link limitUse} of one database. */
-export type Limiter = (operation: string, uses: readonly Use[]) => Promise<void>;
-/** Who uses it (a member's id, a network), and how often he may. */
-type Use = readonly [subject: string, limit: Limit];
+export type Limiter = (operation: string, subject: string, limit: Limit) => Promise<void>;
 
 /**
- * Counts one use of an operation by each of these subjects in the current fixed window. One statement, exact however
- * many processes count. Throws `RATE_LIMITED` (429) with the seconds until the next window of who did too much.
+ * Counts one use of an operation by this subject (a member's id, a network) in the current fixed window. One statement,
+ * exact however many processes count. Throws `RATE_LIMITED` (429) with the seconds until the next window.
  */
-export async function limitUse(sql: Queryable, operation: string, uses: readonly Use[]): Promise<void> {
-  const limits = new Map(uses);
-  const windows = await sql<{ subject: string; hits: number; age: number }[]>`
+export async function limitUse(
+  sql: Queryable,
+  operation: string,
+  subject: string,
+  { max, windowSeconds }: Limit,
+): Promise<void> {
+  const [window] = await sql<[{ hits: number; seconds_left: number }]>`
     INSERT INTO rate_limits AS r (bucket, window_start)
-    SELECT ${`${operation}:`} || subject, date_bin(make_interval(secs => seconds), now(), 'epoch')
-    FROM unnest(${uses.map(([subject]) => subject)}::text[], ${uses.map(([, limit]) => String(limit.windowSeconds))}::int[])
-      AS use (subject, seconds)
+    VALUES (${`${operation}:${subject}`}, date_bin(make_interval(secs => ${windowSeconds}), now(), 'epoch'))
     ON CONFLICT (bucket, window_start) DO UPDATE SET hits = r.hits + 1
-    RETURNING substr(bucket, ${operation.length + 2}) AS subject, hits,
-      extract(epoch FROM now() - window_start)::float8 AS age`;
-  const waits = windows.map(({ subject, hits, age }) => {
-    const { max, windowSeconds } = limits.get(subject) as Limit;
-    return hits > max ? Math.max(1, Math.ceil(windowSeconds - age)) : 0;
-  });
-  const retryAfter = Math.max(0, ...waits);
-  if (retryAfter > 0) throw apiError('RATE_LIMITED', { retryAfter });
+    RETURNING hits, ceil(extract(epoch FROM window_start - now()) + ${windowSeconds})::int AS seconds_left`;
+  if (window.hits > max) throw apiError('RATE_LIMITED', { retryAfter: Math.max(1, window.seconds_left) });
 }
 
 /**

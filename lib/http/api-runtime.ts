@@ -24,7 +24,7 @@ export async function openPublicApi<Name extends SettingName = never>(
     applicationName: process.env.AWS_LAMBDA_FUNCTION_NAME ?? 'api',
     max: connections,
   });
-  const limit: Limiter = (operation, uses) => limitUse(sql, operation, uses);
+  const limit: Limiter = (...use) => limitUse(sql, ...use);
   return {
     settings,
     sql,

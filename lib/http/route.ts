@@ -104,6 +104,6 @@ async function countUse(
 ): Promise<void> {
   if (limits === undefined) return;
   if (limit === undefined) throw new Error('a limited route needs to know how to count');
-  if (limits.member && member) await limit(operationId, [[member.id, limits.member]]);
-  if (limits.address) await limit(operationId, [[networkOf(address), limits.address]]);
+  if (limits.member && member) await limit(operationId, member.id, limits.member);
+  if (limits.address) await limit(operationId, networkOf(address), limits.address);
 }

@@ -30,7 +30,7 @@ export async function checkHealth(deps: Deps, me: Me): Promise<Health> {
     const last = row.last_verified_at?.toISOString() ?? null;
     return { has_pds: false, ...known, accessible: false, last_verified_at: last };
   }
-  await limitUse(sql, 'health', [[row.user_id, LIMIT]]);
+  await limitUse(sql, 'health', row.user_id, LIMIT);
   const checks = await probeIdentity(deps, row);
   const verdict = verdictOf(checks) ?? verification_status;
   const member = { userId: row.user_id, pnptvUuid: row.pnptv_uuid };

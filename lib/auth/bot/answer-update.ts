@@ -31,7 +31,7 @@ export async function answerUpdate(
 ): Promise<Answered | undefined> {
   if (message === undefined || isForAnother(message, deps.botUsername)) return undefined;
   const userId = String(message.sender.id);
-  const tooOften = await secondsToWait(() => deps.limit('bot', [[userId, COMMANDS]]));
+  const tooOften = await secondsToWait(() => deps.limit('bot', userId, COMMANDS));
   if (tooOften !== undefined) return undefined;
   return deps.sql.begin(async (tx) => {
     const news = await tx`
@@ -72,7 +72,7 @@ const ANSWERS: Readonly<
     if (identity === undefined) return STRANGER;
     // Counted with the route of the same name.
     const { operationId, limits } = retryProvision;
-    const seconds = await secondsToWait(() => limitUse(tx, operationId, [[userId, limits.member]]));
+    const seconds = await secondsToWait(() => limitUse(tx, operationId, userId, limits.member));
     if (seconds !== undefined) return { saying: { kind: 'too_often', details: { seconds } }, identity };
     const retried = await requestProvisioningIn(tx, deps, { userId, requestedBy: userId });
     return { ...retried, saying: { kind: 'retried', details: factsOf(retried.identity) } };

@@ -93,7 +93,7 @@ export async function letIn(
   session: Omit<NewSession, 'userId'>,
 ): Promise<Login> {
   const userId = arrival.member.id;
-  await limitUse(tx, 'login', [[userId, LOGINS_OF_MEMBER]]);
+  await limitUse(tx, 'login', userId, LOGINS_OF_MEMBER);
   return { ...arrival, ...(await startSession({ ...deps, tx }, { userId, ...session })) };
 }
 
