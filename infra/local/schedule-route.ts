@@ -1,4 +1,5 @@
 import type { RunningCloud } from './cloud.ts';
+import { answerJson } from './http-api/answer-json.ts';
 import type { LocalRoute } from './http-api/gateway.ts';
 
 export const SCHEDULES_PATH = '/_local/schedules';
@@ -14,8 +15,7 @@ export function scheduleRoute({ fire, schedules }: Pick<RunningCloud, 'fire' | '
     if (!path.startsWith(`${SCHEDULES_PATH}/`) || request.method !== 'POST') return false;
     const id = path.slice(SCHEDULES_PATH.length + 1);
     const answer = (status: number, content: ScheduleAnswer) => {
-      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-      response.end(JSON.stringify(content));
+      answerJson(response, status, content);
       return true;
     };
     const ids = schedules().map((schedule) => schedule.id);

@@ -1,6 +1,7 @@
 import { createHash, createHmac, type KeyObject, sign } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { readBody } from './aws/http-server.ts';
+import { answerJson } from './http-api/answer-json.ts';
 import type { LocalRoute } from './http-api/gateway.ts';
 
 /** Who logs in at the stand-in for Telegram. `id` is a Telegram user id. */
@@ -105,8 +106,7 @@ export function telegramDialog({ botToken }: { botToken: string }): LocalRoute {
       return true;
     }
     const payload = signWidgetPayload(botToken, demoUser(form));
-    response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-    response.end(JSON.stringify(payload));
+    answerJson(response, 200, payload);
     return true;
   };
 }

@@ -2,6 +2,7 @@ import type * as z from 'zod/mini';
 import type { Me } from '../auth/session/session.ts';
 import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
+import { type Counted, pageOf } from '../http/paging.ts';
 import type { Pagination } from '../http/request.ts';
 import type { Sealed } from '../vault/sealed.ts';
 import type { listBackups } from './api.ts';
@@ -11,9 +12,7 @@ import type { BackupType } from './backup.ts';
 type BackupState = 'restorable' | 'used' | 'expired';
 
 export type ListedBackup = z.output<typeof listBackups.data>[number];
-type Row = {
-  total: number;
-  id: number | null;
+type Row = Counted & {
   backup_type: BackupType;
   created_at: Date;
   expires_at: Date;
@@ -25,30 +24,24 @@ type Row = {
 /** A page of the backups of whoever is logged in, newest first, and how many there are in all. */
 export async function readBackups(
   me: Me,
-  { limit, offset }: { limit: number; offset: number },
+  page: { limit: number; offset: number },
 ): Promise<{ data: ListedBackup[]; pagination: Pagination }> {
-  // Beyond the last page there is one row that has nothing but the total.
   const rows = await me<Row>`
     SELECT counted.total, listed.* FROM (
       SELECT count(*) AS total FROM pds_credential_backups WHERE user_id = me.id
     ) counted LEFT JOIN LATERAL (
       SELECT id, backup_type, created_at, expires_at, is_used, used_at, backup_state(backup) AS state
-      FROM pds_credential_backups AS backup WHERE user_id = me.id ORDER BY id DESC LIMIT ${limit} OFFSET ${offset}
+      FROM pds_credential_backups AS backup WHERE user_id = me.id ORDER BY id DESC LIMIT ${page.limit} OFFSET ${page.offset}
     ) listed ON true
     ORDER BY listed.id DESC`;
-  const data = rows.flatMap(({ total: _, id, created_at, expires_at, used_at, state, ...backup }) => {
-    if (id === null) return [];
-    return {
-      id,
-      ...backup,
-      created_at: created_at.toISOString(),
-      expires_at: expires_at.toISOString(),
-      used_at: used_at?.toISOString() ?? null,
-      restorable: state === 'restorable',
-      reason: state === 'restorable' ? null : state,
-    };
-  });
-  return { data, pagination: { limit, offset, total: rows[0]?.total ?? 0 } };
+  return pageOf(rows, page, ({ created_at, expires_at, used_at, state, ...backup }) => ({
+    ...backup,
+    created_at: created_at.toISOString(),
+    expires_at: expires_at.toISOString(),
+    used_at: used_at?.toISOString() ?? null,
+    restorable: state === 'restorable',
+    reason: state === 'restorable' ? null : state,
+  }));
 }
 
 export type SealedBackup = { id: number; type: BackupType } & Sealed;

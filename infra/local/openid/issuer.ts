@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
+import { answerJson } from '../http-api/answer-json.ts';
 import type { LocalRoute } from '../http-api/gateway.ts';
 import { demoUser, readForm, type TelegramUser } from '../telegram.ts';
 import { type Asked, openCodes } from './codes.ts';
@@ -40,15 +41,15 @@ export async function openIssuer({ now = () => new Date(), ...options }: IssuerO
     new SignJWT(claims).setProtectedHeader({ alg: 'RS256', kid: KEY_ID }).sign(privateKey);
 
   async function token(form: URLSearchParams, authorization: string | undefined, response: ServerResponse) {
-    if (!isClient(options, authorization)) return json(response, 401, { error: 'invalid_client' });
+    if (!isClient(options, authorization)) return answerJson(response, 401, { error: 'invalid_client' });
     const granted = codes.redeem(form);
     if (form.get('grant_type') !== 'authorization_code' || !granted)
-      return json(response, 400, { error: 'invalid_grant' });
+      return answerJson(response, 400, { error: 'invalid_grant' });
     const iat = Math.floor(now().getTime() / 1000);
     const { nonce, client_id: aud } = granted;
     const claims = { iss: url, aud, iat, exp: iat + TOKEN_SECONDS, nonce, ...claimsOf(granted.user) };
     const idToken = await (options.sign ?? ((said) => sign(said)))(claims, issuer);
-    return json(response, 200, { token_type: 'Bearer', expires_in: TOKEN_SECONDS, id_token: idToken });
+    return answerJson(response, 200, { token_type: 'Bearer', expires_in: TOKEN_SECONDS, id_token: idToken });
   }
 
   const issuer: Issuer = {
@@ -59,18 +60,18 @@ export async function openIssuer({ now = () => new Date(), ...options }: IssuerO
       const query = new URL(request.url ?? '', url).searchParams;
       switch (`${request.method} ${path.slice(PATH.length)}`) {
         case 'GET /.well-known/openid-configuration':
-          json(response, 200, aboutOf(url));
+          answerJson(response, 200, aboutOf(url));
           break;
         case 'GET /jwks':
-          json(response, 200, { keys });
+          answerJson(response, 200, { keys });
           break;
         case 'GET /authorize':
           if (readAsked(query, options)) redirect(response, `/telegram.html?${query}`);
-          else json(response, 400, { error: 'invalid_request' });
+          else answerJson(response, 400, { error: 'invalid_request' });
           break;
         case 'POST /authorize': {
           const [asked, form] = [readAsked(query, options), await readForm(request)];
-          if (!asked || !form) json(response, 400, { error: 'invalid_request' });
+          if (!asked || !form) answerJson(response, 400, { error: 'invalid_request' });
           else if (form.has('cancel')) redirect(response, backTo(asked, { error: 'access_denied' }));
           else redirect(response, backTo(asked, { code: codes.issue({ ...asked, user: demoUser(form) }) }));
           break;
@@ -83,7 +84,7 @@ export async function openIssuer({ now = () => new Date(), ...options }: IssuerO
           );
           break;
         default:
-          json(response, 404, { error: 'not_found' });
+          answerJson(response, 404, { error: 'not_found' });
       }
       return true;
     },
@@ -133,11 +134,6 @@ function claimsOf({ id, first_name, last_name, username, photo_url }: TelegramUs
     preferred_username: username,
     picture: photo_url,
   };
-}
-
-function json(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
-  response.end(JSON.stringify(body));
 }
 
 function redirect(response: ServerResponse, location: string): void {
