@@ -1,4 +1,5 @@
 import { SETTINGS, type SettingName } from '../lib/config.ts';
+import { providerProblems } from '../lib/pds/provider-settings.ts';
 import type { TIMES } from '../lib/provisioning/times.ts';
 
 /** The settings that an operator writes in the clear; secrets live in Secrets Manager (stacks/data.ts). */
@@ -9,8 +10,13 @@ const PLAIN = [
   'PDS_EMAIL_DOMAIN',
   'PDS_MODE',
   'PDS_LOCAL_ENDPOINT',
+  'PDS_LOCAL_WEIGHT',
+  'PDS_REMOTE_PROVIDER',
+  'PDS_REMOTE_WEIGHT',
   'PDS_ADMIN_DID',
   'PDS_DID_METHOD',
+  'PDS_PLC_URL',
+  'PDS_CREDENTIAL_CHECK_HOURS',
   'PDS_HANDLE_STRATEGY',
   'PDS_PROVISIONING_ENABLED',
   'TELEGRAM_BOT_USERNAME',
@@ -18,6 +24,7 @@ const PLAIN = [
   'TELEGRAM_WEBAPP_PUBLIC_KEY',
   'TELEGRAM_OIDC_ISSUER',
   'TELEGRAM_OIDC_CLIENT_ID',
+  'TELEGRAM_ADMIN_CHAT_ID',
   'ADMIN_TELEGRAM_IDS',
 ] as const satisfies readonly SettingName[];
 type PlainName = (typeof PLAIN)[number];
@@ -109,6 +116,7 @@ function readSettings(env: Environment, defaults: Stage['settings'], problems: s
     if (success) settings[name] = value;
     else problems.push(`${name}: ${value === undefined ? 'is missing' : error?.issues[0]?.message}`);
   }
+  problems.push(...providerProblems(settings));
   return settings;
 }
 type Parsed = { success: boolean; error?: { issues: { message: string }[] } };
@@ -117,6 +125,8 @@ const OVER_TLS = [
   'PDS_APP_ORIGIN',
   'PDS_ALLOWED_ORIGINS',
   'PDS_LOCAL_ENDPOINT',
+  'PDS_REMOTE_PROVIDER',
+  'PDS_PLC_URL',
   'TELEGRAM_API_ROOT',
   'TELEGRAM_OIDC_ISSUER',
 ] as const;

@@ -36,6 +36,31 @@ const flag = z.pipe(
   z.enum(['true', 'false'], 'must be true or false'),
   z.transform((value) => value === 'true'),
 );
+/** What a secret holds that nobody has entered yet, and that may stay so. */
+export const NOT_ENTERED = 'none';
+function ifEntered(schema: z.ZodMiniType<string, string>) {
+  return z.pipe(
+    z.transform((value: string | undefined) => (value === NOT_ENTERED ? undefined : value)),
+    z.optional(schema),
+  );
+}
+/** A whole number in decimal, both limits included. */
+function wholeNumber(least: number, most: number) {
+  const isInside = (value: number) => value >= least && value <= most;
+  return z.pipe(
+    z
+      .string()
+      .check(
+        z.refine(
+          (value) => /^\d{1,9}$/.test(value) && isInside(Number(value)),
+          `must be a whole number from ${least} to ${most}`,
+        ),
+      ),
+    z.transform(Number),
+  );
+}
+/** How large a share of new members a provider gets, against the others'. */
+const weight = wholeNumber(1, 1000);
 const telegramIds = z.pipe(
   z.string().check(z.regex(/^\d{1,20}(,\d{1,20})*$/, 'must be Telegram ids separated by commas')),
   z.transform((value): readonly string[] => value.split(',')),
@@ -78,13 +103,11 @@ export const SETTINGS = {
   },
   PDS_PROVISIONING_ENABLED: { schema: flag, default: 'true' },
   PDS_MODE: {
-    schema: z.literal('local', 'must be local: remote and hybrid are not available in this version'),
+    schema: z.enum(['local', 'remote', 'hybrid'], 'must be local, remote or hybrid'),
     default: 'local',
   },
-  PDS_DID_METHOD: {
-    schema: z.literal('web', 'must be web: plc is not available in this version'),
-    default: 'web',
-  },
+  PDS_DID_METHOD: { schema: z.enum(['web', 'plc'], 'must be web or plc'), default: 'web' },
+  PDS_PLC_URL: { schema: origin, default: 'https://plc.directory' },
   PDS_HANDLE_STRATEGY: {
     schema: z.enum(['username', 'generated'], 'must be username or generated'),
     default: 'username',
@@ -97,7 +120,13 @@ export const SETTINGS = {
   PDS_EMAIL_DOMAIN: { schema: hostname },
   PDS_APP_ORIGIN: { schema: origin },
   PDS_ALLOWED_ORIGINS: { schema: z.optional(origins) },
-  PDS_LOCAL_ENDPOINT: { schema: origin },
+  PDS_LOCAL_ENDPOINT: { schema: z.optional(origin) },
+  PDS_LOCAL_WEIGHT: { schema: weight, default: '1' },
+  PDS_REMOTE_PROVIDER: { schema: z.optional(origin) },
+  PDS_REMOTE_WEIGHT: { schema: weight, default: '1' },
+  PDS_REMOTE_INVITE_CODE: { schema: ifEntered(z.string()), secret: true },
+  PDS_REMOTE_ADMIN_PASSWORD: { schema: ifEntered(z.string().check(z.minLength(8))), secret: true },
+  PDS_CREDENTIAL_CHECK_HOURS: { schema: wholeNumber(1, 1440), default: '1' },
   PDS_ADMIN_DID: { schema: z.optional(z.string().check(z.regex(/^did:[a-z]+:.+$/, 'must be a DID'))) },
   PDS_ADMIN_PASSWORD: { schema: z.optional(z.string().check(z.minLength(8))), secret: true },
   PDS_RATE_LIMIT_BYPASS_KEY: { schema: z.optional(z.string()), secret: true },
@@ -136,8 +165,13 @@ export const SETTINGS = {
   TELEGRAM_OIDC_ISSUER: { schema: url, default: 'https://oauth.telegram.org' },
   TELEGRAM_OIDC_CLIENT_ID: { schema: z.optional(z.string()) },
   TELEGRAM_OIDC_CLIENT_SECRET: { schema: z.optional(z.string()), secret: true },
+  TELEGRAM_ADMIN_CHAT_ID: {
+    schema: z.optional(z.string().check(z.regex(/^-?\d{1,20}$/, 'must be the id of a Telegram chat'))),
+  },
   ADMIN_TELEGRAM_IDS: { schema: z.optional(telegramIds) },
+  OPERATORS_TOPIC_ARN: { schema: z.string() },
   PROVISIONING_QUEUE_URL: { schema: url },
+  HEALTH_QUEUE_URL: { schema: url },
   AUDIT_SIGNING_KEY_ID: { schema: z.string() },
   AUDIT_ROOTS_BUCKET: { schema: z.string() },
 } as const satisfies Record<string, { schema: z.ZodMiniType; default?: string; secret?: boolean }>;

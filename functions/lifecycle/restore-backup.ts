@@ -3,6 +3,7 @@ import { route } from '../../lib/http/route.ts';
 import { restoreBackup as contract } from '../../lib/lifecycle/api.ts';
 import { restoreBackup } from '../../lib/lifecycle/restore.ts';
 import { providersFrom } from '../../lib/pds/provider.ts';
+import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 
@@ -11,8 +12,7 @@ const { settings, sql, ...api } = await openApi(
     'PDS_ENVIRONMENT',
     'PDS_KMS_KEY_ID',
     'PDS_ENCRYPTION_KEY',
-    'PDS_LOCAL_ENDPOINT',
-    'PDS_RATE_LIMIT_BYPASS_KEY',
+    ...PROVIDER_SETTINGS,
     'PDS_PROVISIONING_ENABLED',
     'PROVISIONING_QUEUE_URL',
   ],

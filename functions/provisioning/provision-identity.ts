@@ -3,30 +3,28 @@ import { readSettings } from '../../lib/config.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
 import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
 import { once } from '../../lib/once.ts';
+import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import { storeProviders } from '../../lib/pds/providers.ts';
 import { performMessages } from '../../lib/provisioning/messages.ts';
 import { openWorker } from '../../lib/provisioning/open-worker.ts';
 
 const settings = await readSettings([
+  ...PROVIDER_SETTINGS,
+  ...PROVIDER_RIGHTS,
   'PDS_ENVIRONMENT',
   'PDS_TIMES',
   'PDS_DOMAIN',
   'PDS_EMAIL_DOMAIN',
-  'PDS_MODE',
   'PDS_DID_METHOD',
   'PDS_HANDLE_STRATEGY',
-  'PDS_LOCAL_ENDPOINT',
   'PDS_PROVISIONING_ENABLED',
   'PDS_APP_ORIGIN',
   'PDS_ADMIN_DID',
-  'PDS_ADMIN_PASSWORD',
-  'PDS_RATE_LIMIT_BYPASS_KEY',
   'PDS_KMS_KEY_ID',
   'PDS_ENCRYPTION_KEY',
   'DATABASE_URL',
   'PROVISIONING_QUEUE_URL',
 ]);
-// PDS_MODE and PDS_DID_METHOD are read to refuse what this version cannot do: lib/config.ts.
 const worker = await openWorker(settings, backUpCredentials);
 const awake = wakeAfterFreeze(worker.sql);
 const providersStored = once(() => storeProviders(worker.sql, worker.providers));

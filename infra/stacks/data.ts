@@ -1,14 +1,17 @@
-import { type App, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { type App, Duration, RemovalPolicy, SecretValue, Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Topic } from 'aws-cdk-lib/aws-sns';
-import type { SettingName } from '../../lib/config.ts';
+import { NOT_ENTERED, type SettingName } from '../../lib/config.ts';
 import { accept } from '../accepted-findings.ts';
 import { addOperatorsTopic } from '../operators.ts';
 import type { Stage } from '../stage.ts';
 import { AuditRoots } from './audit-roots.ts';
 import { Database } from './database.ts';
 import { Network } from './network.ts';
+
+/** Secrets that an operator may well not have. */
+const NOT_ALWAYS_GIVEN = new Set(['PDS_REMOTE_INVITE_CODE', 'PDS_REMOTE_ADMIN_PASSWORD']);
 
 /**
  * Everything that cannot be made again: the members' data, the key that opens it, and what operators have entered or
@@ -46,11 +49,12 @@ export class DataStack extends Stack {
   }
 
   /**
-   * A secret per setting, named `<stage>/<setting>`. All begin with a random value: for SESSION_SECRET,
-   * TELEGRAM_WEBHOOK_SECRET, INTERNAL_API_KEYS and PDS_ORIGIN_SECRET that is the value; the others are somebody else's to
-   * choose, and an operator enters them once.
+   * A secret per setting, named `<stage>/<setting>`. All that are needed begin with a random value: for
+   * SESSION_SECRET, TELEGRAM_WEBHOOK_SECRET, INTERNAL_API_KEYS and PDS_ORIGIN_SECRET that is the value; the others are
+   * somebody else's to choose, and an operator enters them once.
    */
   #createSecrets(stage: Stage): Partial<Record<SettingName, ISecret>> {
+    const { PDS_MODE: mode = 'local' } = stage.settings;
     const enter = 'Enter it by `aws secretsmanager put-secret-value`';
     const descriptions: Partial<Record<SettingName, string>> = {
       SESSION_SECRET:
@@ -60,8 +64,14 @@ export class DataStack extends Stack {
         'What Telegram sends with every update: give it to setWebhook as secret_token.',
       INTERNAL_API_KEYS:
         'Signs the requests of a backend that logs members in. README says how to rotate it; that backend has a copy.',
-      PDS_ADMIN_PASSWORD: `The admin password of the PDS at PDS_LOCAL_ENDPOINT. ${enter}.`,
-      PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS. ${enter}, or give the PDS this value.`,
+      ...(mode !== 'remote' && {
+        PDS_ADMIN_PASSWORD: `The admin password of the PDS at PDS_LOCAL_ENDPOINT. ${enter}.`,
+        PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS. ${enter}, or give the PDS this value.`,
+      }),
+      ...(mode !== 'local' && {
+        PDS_REMOTE_INVITE_CODE: `An invite code of the PDS at PDS_REMOTE_PROVIDER, if it gave you one. ${enter}.`,
+        PDS_REMOTE_ADMIN_PASSWORD: `The admin password of the PDS at PDS_REMOTE_PROVIDER, if it is yours. ${enter}.`,
+      }),
       ...(stage.settings.TELEGRAM_OIDC_CLIENT_ID && {
         TELEGRAM_OIDC_CLIENT_SECRET: `The client secret that belongs to TELEGRAM_OIDC_CLIENT_ID. ${enter}.`,
       }),
@@ -78,7 +88,9 @@ export class DataStack extends Stack {
         new Secret(this, name, {
           secretName: `${stage.name}/${name}`,
           description,
-          generateSecretString: { passwordLength: 48, excludePunctuation: true },
+          ...(NOT_ALWAYS_GIVEN.has(name)
+            ? { secretStringValue: SecretValue.unsafePlainText(NOT_ENTERED) }
+            : { generateSecretString: { passwordLength: 48, excludePunctuation: true } }),
           removalPolicy: RemovalPolicy.RETAIN,
           ...(name === 'PDS_ORIGIN_SECRET' && { replicaRegions: replicas }),
         }),

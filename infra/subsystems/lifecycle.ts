@@ -2,6 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/lifecycle/api.ts';
+import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import type { Ground } from '../function.ts';
 import { addRoutes, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { watchRoutes } from '../watch.ts';
@@ -19,8 +20,7 @@ export class Lifecycle extends Construct {
       restoreBackup: {
         settings: [
           ...VAULT_SETTINGS,
-          'PDS_LOCAL_ENDPOINT',
-          'PDS_RATE_LIMIT_BYPASS_KEY',
+          ...PROVIDER_SETTINGS,
           'PDS_PROVISIONING_ENABLED',
           'PROVISIONING_QUEUE_URL',
         ],

@@ -4,6 +4,7 @@ import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
 import { runEveryMinute } from '../every-minute.ts';
 import { addFunction, type Ground } from '../function.ts';
@@ -67,19 +68,17 @@ export class Provisioning extends Construct {
       role: 'worker',
       timeout,
       settings: [
+        ...PROVIDER_SETTINGS,
+        ...PROVIDER_RIGHTS,
         'PDS_ENVIRONMENT',
         'PDS_TIMES',
         'PDS_DOMAIN',
         'PDS_EMAIL_DOMAIN',
-        'PDS_MODE',
         'PDS_DID_METHOD',
         'PDS_HANDLE_STRATEGY',
-        'PDS_LOCAL_ENDPOINT',
         'PDS_PROVISIONING_ENABLED',
         'PDS_APP_ORIGIN',
         'PDS_ADMIN_DID',
-        'PDS_ADMIN_PASSWORD',
-        'PDS_RATE_LIMIT_BYPASS_KEY',
         'PDS_KMS_KEY_ID',
         'PDS_ENCRYPTION_KEY',
         'DATABASE_URL',

@@ -60,7 +60,7 @@ export function isReserved(label: string, extra: Iterable<string> = []): boolean
 /**
  * The labels directly under our domain that the operator uses himself: what `isReserved` takes as `extra`.
  * `names` are did:web DIDs, URLs and host names from the settings (PDS_ADMIN_DID, PDS_APP_ORIGIN,
- * PDS_LOCAL_ENDPOINT …); absent ones and those that lie elsewhere reserve nothing.
+ * PDS_REMOTE_PROVIDER …); absent ones and those that lie elsewhere reserve nothing.
  */
 export function operatorLabels(domain: string, names: Iterable<string | undefined>): string[] {
   const suffix = `.${domain.toLowerCase()}`;

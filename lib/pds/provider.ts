@@ -1,3 +1,5 @@
+import { AppError } from '../app-error.ts';
+import { type ProviderSettings, providerProblems } from './provider-settings.ts';
 import type { PdsConnection } from './xrpc.ts';
 
 /** What a provider lets us do beyond what everybody may; follows from what its operator gave us. */
@@ -14,22 +16,36 @@ export type Provider = {
   readonly rateLimitBypassKey?: string | undefined;
 };
 
-export type ProviderSettings = {
-  PDS_LOCAL_ENDPOINT: string;
-  PDS_ADMIN_PASSWORD?: string | undefined;
-  PDS_RATE_LIMIT_BYPASS_KEY?: string | undefined;
-};
-
-/** The providers that the settings name. */
+/**
+ * The providers on which PDS_MODE places new members. A remote one is known by its host: should the setting name another
+ * one day, the members of the first still know where they live. Throws `SETTINGS_INVALID`, with all that is wrong.
+ */
 export function providersFrom(settings: ProviderSettings): readonly Provider[] {
-  const local = {
-    id: 'local',
-    endpoint: settings.PDS_LOCAL_ENDPOINT,
-    weight: 1,
-    adminPassword: settings.PDS_ADMIN_PASSWORD,
-    rateLimitBypassKey: settings.PDS_RATE_LIMIT_BYPASS_KEY,
-  };
-  return [local];
+  const problems = providerProblems(settings);
+  if (problems.length > 0) {
+    throw new AppError('SETTINGS_INVALID', `Settings are missing or wrong. ${problems.join('; ')}`);
+  }
+  const { PDS_MODE: mode, PDS_LOCAL_ENDPOINT: local, PDS_REMOTE_PROVIDER: remote } = settings;
+  const providers: Provider[] = [];
+  if (mode !== 'remote' && local) {
+    providers.push({
+      id: 'local',
+      endpoint: local,
+      weight: settings.PDS_LOCAL_WEIGHT,
+      adminPassword: settings.PDS_ADMIN_PASSWORD,
+      rateLimitBypassKey: settings.PDS_RATE_LIMIT_BYPASS_KEY,
+    });
+  }
+  if (mode !== 'local' && remote) {
+    providers.push({
+      id: `remote:${new URL(remote).host}`,
+      endpoint: remote,
+      weight: settings.PDS_REMOTE_WEIGHT,
+      adminPassword: settings.PDS_REMOTE_ADMIN_PASSWORD,
+      inviteCode: settings.PDS_REMOTE_INVITE_CODE,
+    });
+  }
+  return providers;
 }
 
 /** Anybody may try to create an account and list repos; the rest takes the admin password. */

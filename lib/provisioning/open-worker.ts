@@ -6,21 +6,21 @@ import { operatorLabels } from '../identity/reserved.ts';
 import { openLog } from '../observability/log.ts';
 import { openMetrics } from '../observability/metrics.ts';
 import { providersFrom } from '../pds/provider.ts';
+import type { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../pds/provider-settings.ts';
 import { openVault } from '../vault/open-vault.ts';
 import type { Vault } from '../vault/vault.ts';
 import { TIMES } from './times.ts';
 
 type WorkerSettings = Settings<
+  | (typeof PROVIDER_SETTINGS)[number]
+  | (typeof PROVIDER_RIGHTS)[number]
   | 'PDS_ENVIRONMENT'
   | 'PDS_TIMES'
   | 'PDS_DOMAIN'
   | 'PDS_EMAIL_DOMAIN'
   | 'PDS_HANDLE_STRATEGY'
-  | 'PDS_LOCAL_ENDPOINT'
   | 'PDS_APP_ORIGIN'
   | 'PDS_ADMIN_DID'
-  | 'PDS_ADMIN_PASSWORD'
-  | 'PDS_RATE_LIMIT_BYPASS_KEY'
   | 'PDS_KMS_KEY_ID'
   | 'PDS_ENCRYPTION_KEY'
   | 'DATABASE_URL'
@@ -35,7 +35,8 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
   // Two connections: opening a data key may need one while a transaction holds the other.
   const sql = connect(settings.DATABASE_URL, { applicationName: 'provision-identity', max: 2 });
   const vault = await openVault(settings, sql);
-  const { PDS_DOMAIN: domain, PDS_APP_ORIGIN, PDS_ADMIN_DID, PDS_LOCAL_ENDPOINT } = settings;
+  const { PDS_DOMAIN: domain, PDS_APP_ORIGIN, PDS_ADMIN_DID } = settings;
+  const { PDS_LOCAL_ENDPOINT, PDS_REMOTE_PROVIDER } = settings;
   return {
     sql,
     vault,
@@ -48,7 +49,12 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
       domain,
       emailDomain: settings.PDS_EMAIL_DOMAIN,
       strategy: settings.PDS_HANDLE_STRATEGY,
-      reserved: operatorLabels(domain, [PDS_APP_ORIGIN, PDS_ADMIN_DID, PDS_LOCAL_ENDPOINT]),
+      reserved: operatorLabels(domain, [
+        PDS_APP_ORIGIN,
+        PDS_ADMIN_DID,
+        PDS_LOCAL_ENDPOINT,
+        PDS_REMOTE_PROVIDER,
+      ]),
     },
     backUp: (tx: Transaction, userId: string) => backUpCredentials({ tx, vault }, userId, 'auto'),
     log: openLog('provision-identity'),

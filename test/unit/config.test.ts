@@ -149,6 +149,8 @@ describe('settings', () => {
         "PDS_ENCRYPTION_KEY",
         "PDS_ORIGIN_SECRET",
         "PDS_RATE_LIMIT_BYPASS_KEY",
+        "PDS_REMOTE_ADMIN_PASSWORD",
+        "PDS_REMOTE_INVITE_CODE",
         "SESSION_SECRET",
         "TELEGRAM_BOT_TOKEN",
         "TELEGRAM_OIDC_CLIENT_SECRET",

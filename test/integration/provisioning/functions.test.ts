@@ -102,10 +102,10 @@ describe('the functions of provisioning', () => {
 
   it('do not start with settings that this version cannot fulfil, and name them', async () => {
     vi.resetModules();
-    vi.stubEnv('PDS_MODE', 'hybrid');
-    vi.stubEnv('PDS_DID_METHOD', 'plc');
+    vi.stubEnv('PDS_MODE', 'both');
+    vi.stubEnv('PDS_DID_METHOD', 'key');
     await expect(import('../../../functions/provisioning/provision-identity.ts')).rejects.toThrow(
-      /PDS_DID_METHOD: must be web.*PDS_MODE: must be local/,
+      /PDS_DID_METHOD: must be web or plc.*PDS_MODE: must be local, remote or hybrid/,
     );
   });
 });

@@ -18,6 +18,8 @@ const SAMPLES: Partial<Record<SettingName, unknown>> = {
   PDS_EMAIL_DOMAIN: 'members.test',
   PDS_APP_ORIGIN: 'http://localhost:3001',
   PDS_LOCAL_ENDPOINT: 'http://localhost:3000',
+  PDS_LOCAL_WEIGHT: 1,
+  PDS_REMOTE_WEIGHT: 1,
   PDS_MODE: 'local',
   PDS_DID_METHOD: 'web',
   PDS_HANDLE_STRATEGY: 'username',
@@ -51,7 +53,10 @@ async function settingsReadBy(file: string): Promise<string[]> {
 
 const { service } = synthesize({
   ...PRODUCTION,
-  PDS_MODE: 'local',
+  PDS_MODE: 'hybrid',
+  PDS_REMOTE_PROVIDER: 'https://pds.elsewhere.example',
+  PDS_LOCAL_WEIGHT: '1',
+  PDS_REMOTE_WEIGHT: '1',
   PDS_ADMIN_DID: 'did:web:admin.example.org',
   PDS_HANDLE_STRATEGY: 'username',
   PDS_DID_METHOD: 'web',

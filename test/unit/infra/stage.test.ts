@@ -27,7 +27,7 @@ describe('stageFromEnv', () => {
   it('names a wrong setting and what is expected, not its value', () => {
     const wrong = { ...PRODUCTION, PDS_MODE: 'both', PDS_DOMAIN: 'Not A Domain' };
     expect(() => stageFromEnv(wrong)).toThrow(
-      /PDS_DOMAIN: must be a lower-case host name; PDS_MODE: must be local/,
+      /PDS_DOMAIN: must be a lower-case host name; PDS_MODE: must be local, remote or hybrid/,
     );
     expect(() => stageFromEnv(wrong)).not.toThrow(/Not A Domain/);
   });
@@ -38,10 +38,15 @@ describe('stageFromEnv', () => {
     );
   });
 
-  it('refuses what this version cannot do before anything is deployed', () => {
-    expect(() => stageFromEnv({ ...PRODUCTION, PDS_MODE: 'hybrid', PDS_DID_METHOD: 'plc' })).toThrow(
-      /PDS_DID_METHOD: must be web.*PDS_MODE: must be local/,
+  it('wants the addresses of the providers that its mode uses, two different ones for hybrid', () => {
+    const remote = 'https://pds.elsewhere.example';
+    expect(() => stageFromEnv({ ...PRODUCTION, PDS_MODE: 'hybrid' })).toThrow(
+      'PDS_REMOTE_PROVIDER: is missing, PDS_MODE=hybrid needs it',
     );
+    const twice = { ...PRODUCTION, PDS_MODE: 'hybrid', PDS_REMOTE_PROVIDER: PRODUCTION.PDS_LOCAL_ENDPOINT };
+    expect(() => stageFromEnv(twice)).toThrow('PDS_REMOTE_PROVIDER: is the same as PDS_LOCAL_ENDPOINT');
+    const alone = { ...PRODUCTION, PDS_MODE: 'remote', PDS_LOCAL_ENDPOINT: '', PDS_REMOTE_PROVIDER: remote };
+    expect(stageFromEnv(alone).settings).toMatchObject({ PDS_MODE: 'remote', PDS_REMOTE_PROVIDER: remote });
   });
 
   it('talks to nobody in the clear once it is deployed', () => {
