@@ -129,7 +129,7 @@ export const SETTINGS = {
   PDS_CREDENTIAL_CHECK_HOURS: { schema: wholeNumber(1, 1440), default: '1' },
   PDS_ADMIN_DID: { schema: z.optional(z.string().check(z.regex(/^did:[a-z]+:.+$/, 'must be a DID'))) },
   PDS_ADMIN_PASSWORD: { schema: z.optional(z.string().check(z.minLength(8))), secret: true },
-  PDS_RATE_LIMIT_BYPASS_KEY: { schema: z.optional(z.string()), secret: true },
+  PDS_RATE_LIMIT_BYPASS_KEY: { schema: ifEntered(z.string()), secret: true },
   PDS_KMS_KEY_ID: { schema: z.optional(z.string()) },
   PDS_ENCRYPTION_KEY: { schema: z.optional(key32), secret: true },
   PDS_ORIGIN_SECRET: { schema: z.optional(z.string().check(z.minLength(32))), secret: true },

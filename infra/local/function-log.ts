@@ -1,11 +1,12 @@
+const SERVERS = new Set(['pds', 'remote-pds', 'plc']);
 const TROUBLE = new Set(['ERROR', 'CRITICAL']);
 
 /**
  * What a person at the terminal should see of a log line; undefined for the everyday ones. Functions log JSON, so a
- * line that is none (a stack trace, a warning of Node) is worth showing. PDS and PLC directory go to the file only.
+ * line that is none (a stack trace, a warning of Node) is worth showing. PDSs and PLC directory go to the file only.
  */
 export function troubleIn(source: string, line: string): string | undefined {
-  if (source === 'pds' || source === 'plc' || line.trim() === '') return undefined;
+  if (SERVERS.has(source) || line.trim() === '') return undefined;
   let entry: { level?: string; message?: string; request_id?: string; error?: { message?: string } };
   try {
     entry = JSON.parse(line);

@@ -15,6 +15,8 @@ export type OperatorValues = {
   plcPort: number;
   /** The PDS's port where none is asked for: it stands in the DID documents of members. */
   pdsPort: number;
+  /** The same of the second PDS. */
+  remotePdsPort: number;
 };
 
 /** Makes these values once and keeps them in a file for their owner's eyes only. */
@@ -26,6 +28,7 @@ export async function keepOperatorValues(file: string): Promise<OperatorValues> 
     webhookSecret: randomBytes(32).toString('base64url'),
     ...kept,
     pdsPort: kept?.pdsPort ?? (await freePort()),
+    remotePdsPort: kept?.remotePdsPort ?? (await freePort()),
     // Nothing that lasts names the PLC directory, so it may move out of a stranger's way.
     plcPort: kept && (await isFree(kept.plcPort)) ? kept.plcPort : await freePort(),
   };

@@ -4,12 +4,18 @@ import { AppError } from '../../lib/app-error.ts';
 import { runningPlatform } from './process/instance-lock.ts';
 import { writePrivateFile } from './process/private-file.ts';
 
+export type PdsMode = 'local' | 'remote' | 'hybrid';
+
 /** What other commands (login, psql) need to know about a running platform. Holds credentials: mode 0600. */
 export type PlatformFile = {
   pid: number;
   /** The app's origin. */
   url: string;
+  /** PDS_MODE: where new members' accounts are made. */
+  mode: PdsMode;
   pdsUrl: string;
+  /** The PDS that stands for one of somebody else's, where it runs. */
+  remotePdsUrl?: string | undefined;
   plcUrl: string;
   domain: string;
   botToken: string;

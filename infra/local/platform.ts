@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { keepPdsSecrets } from './atproto/pds-secrets.ts';
+import { keepPdsSecrets, type PdsSecrets } from './atproto/pds-secrets.ts';
+import { type RemoteRights, remoteRightsOf } from './atproto/remote-rights.ts';
 import { BOT_API_PATH, type BotApi, openBotApi } from './bot-api.ts';
 import { type CloudOptions, type RunningCloud, startCloud } from './cloud.ts';
 import { hideSecrets } from './hide-secrets.ts';
@@ -10,6 +11,7 @@ import { databaseUrlsOf, type OperatorKeys, operatorKeysOf } from './operator-ke
 import { keepOperatorValues } from './operator-values.ts';
 import { type PdsControls, pdsControls } from './pds-controls.ts';
 import {
+  type PdsMode,
   type PlatformFile,
   readPlatformFile,
   removePlatformFile,
@@ -19,7 +21,7 @@ import { lockDataDirectory } from './process/instance-lock.ts';
 import { checkPort } from './process/ports.ts';
 import { createStopper, type Stopper } from './process/stopper.ts';
 import { scheduleRoute } from './schedule-route.ts';
-import { pdsDirectory, plcUrlOf, startServers } from './servers.ts';
+import { pdsDirectory, plcUrlOf, remotePdsDirectory, startServers } from './servers.ts';
 import { ADMIN_TELEGRAM_ID, telegramDialog } from './telegram.ts';
 import { loadAssembly } from './template/assembly.ts';
 import { synthesize } from './template/synthesize.ts';
@@ -31,6 +33,12 @@ export type PlatformOptions = {
   httpPort?: number;
   /** Port of the PDS; 0 or absent: one that was free at the first start on this folder. */
   pdsPort?: number;
+  /** Where new members' accounts are made. Default `local`. The others take a second PDS. */
+  mode?: PdsMode;
+  /** Port of the second PDS; 0 or absent: one that was free at the first start on this folder. */
+  remotePdsPort?: number;
+  /** What the operator of the second PDS, which asks for invites, gives us. Default `invite`. */
+  remoteRights?: RemoteRights;
   /** False skips every fsync of the database. Default true. */
   durable?: boolean;
   /** Which times and database sizes infra/stage.ts takes. Default `local`. */
@@ -51,6 +59,8 @@ export type Platform = Omit<PlatformFile, 'pid'> &
   Pick<RunningCloud, 'functions' | 'fire' | 'schedules' | 'queueUrl'> & {
     /** The PDS, for whoever wants to see what happens without it. */
     pds: PdsControls;
+    /** The PDS that stands for somebody else's. It runs in `remote` and `hybrid`, and wherever it once ran. */
+    remotePds?: PdsControls | undefined;
     /** What the bot says, and how Telegram takes it. */
     botApi: Omit<BotApi, 'route'>;
     operator: OperatorKeys;
@@ -78,16 +88,18 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 }
 
 async function start(options: PlatformOptions, stopper: Stopper): Promise<Platform> {
-  const { dataDir, stage = 'local', onProgress = () => {}, onNotice = () => {} } = options;
+  const { dataDir, stage = 'local', mode = 'local', onProgress = () => {}, onNotice = () => {} } = options;
   stopper.add(await lockDataDirectory(dataDir));
   const operator = await keepOperatorValues(path.join(dataDir, 'operator.json'));
   const { botToken, internalApiKey, webhookSecret, plcPort } = operator;
-  mkdirSync(pdsDirectory(dataDir), { recursive: true, mode: 0o700 });
-  const pdsSecrets = keepPdsSecrets(path.join(pdsDirectory(dataDir), 'secrets.json'));
-  // The PDS logs the headers that it gets.
-  const onLog =
-    options.onLog &&
-    hideSecrets([botToken, internalApiKey, webhookSecret, ...Object.values(pdsSecrets)], options.onLog);
+  const remoteDir = remotePdsDirectory(dataDir);
+  // Who was placed there lives there, whatever the mode is now.
+  const hasRemote = mode !== 'local' || existsSync(remoteDir);
+  const pdsSecrets = pdsSecretsIn(pdsDirectory(dataDir));
+  const remoteSecrets = hasRemote ? Object.values(pdsSecretsIn(remoteDir)) : [];
+  // A PDS logs the headers that it gets.
+  const hidden = [botToken, internalApiKey, webhookSecret, ...Object.values(pdsSecrets), ...remoteSecrets];
+  const onLog = options.onLog && hideSecrets(hidden, options.onLog);
 
   // Whatever starts last, the servers outlive those that talk to them.
   const serverStopper = createStopper();
@@ -106,8 +118,11 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const pdsPort = options.pdsPort || operator.pdsPort;
   // The servers of a platform that was killed end by themselves, a moment after it.
   const patienceMs = readPlatformFile(dataDir) ? LEFTOVERS_MS : 0;
-  for (const port of [pdsPort, plcPort]) await checkPort(port, { patienceMs });
+  const remotePdsPort = options.remotePdsPort || operator.remotePdsPort;
+  for (const port of [pdsPort, plcPort, ...(hasRemote ? [remotePdsPort] : [])])
+    await checkPort(port, { patienceMs });
   const pdsUrl = `http://localhost:${pdsPort}`;
+  const remotePdsUrl = hasRemote ? `http://localhost:${remotePdsPort}` : undefined;
   const plcUrl = plcUrlOf(plcPort);
   const gatewayUrl = `http://127.0.0.1:${gateway.port}`;
 
@@ -119,21 +134,40 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
       ...openid.settings,
       ...options.settings,
       PDS_STAGE: stage,
-      PDS_MODE: 'local',
+      PDS_MODE: mode,
       PDS_DOMAIN: DOMAIN,
       PDS_APP_ORIGIN: gateway.url,
       PDS_LOCAL_ENDPOINT: pdsUrl,
+      ...(remotePdsUrl && { PDS_REMOTE_PROVIDER: remotePdsUrl }),
+      PDS_PLC_URL: plcUrl,
       ADMIN_TELEGRAM_IDS: admins.join(','),
     },
   }).then(({ directory, reused }) => {
     onProgress('app', reused ? 'unchanged since the last start' : 'bundled and synthesized');
     return loadAssembly(directory, (name) => !NOT_RUN.test(name));
   });
-  const { postgresStarting, pdsStarting } = startServers(
+  const rateLimits = mode === 'hybrid';
+  const { postgresStarting, pdsStarting, remotePdsStarting } = startServers(
     { durable: options.durable, onProgress, onNotice, onLog, stopper: serverStopper },
-    { dataDir, domain: DOMAIN, gatewayUrl, pdsPort, plcPort },
+    {
+      dataDir,
+      domain: DOMAIN,
+      gatewayUrl,
+      plcPort,
+      pds: { port: pdsPort, rateLimits },
+      ...(hasRemote && {
+        remotePds: { port: remotePdsPort, rateLimits, inviteRequired: true, handleDomain: 'elsewhere.test' },
+      }),
+    },
   );
   const deploying = Promise.all([assembling, postgresStarting]).then(async ([stacks, postgresUrl]) => {
+    const rights = await remotePdsStarting.then((remote) => {
+      return (
+        remote &&
+        remoteRightsOf(remote.current(), { dir: remoteDir, rights: options.remoteRights ?? 'invite' })
+      );
+    });
+    if (rights?.PDS_REMOTE_INVITE_CODE) hidden.push(rights.PDS_REMOTE_INVITE_CODE);
     const cloud = await startCloud(stacks, {
       keysFile: path.join(dataDir, 'kms.json'),
       secretsFile: path.join(dataDir, 'secrets.json'),
@@ -145,7 +179,9 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
         TELEGRAM_WEBHOOK_SECRET: webhookSecret,
         INTERNAL_API_KEYS: internalApiKey,
         PDS_ADMIN_PASSWORD: pdsSecrets.adminPassword,
-        PDS_RATE_LIMIT_BYPASS_KEY: pdsSecrets.rateLimitBypassKey,
+        // In hybrid mode the limits of both are there to be kept to.
+        ...(!rateLimits && { PDS_RATE_LIMIT_BYPASS_KEY: pdsSecrets.rateLimitBypassKey }),
+        ...rights,
       },
       preload: [memberHostsModule(gatewayUrl)],
       compileCache: path.join(dataDir, 'compiled'),
@@ -159,9 +195,20 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   });
 
   // Whatever is still starting has to be known before it can be stopped.
-  const results = await Promise.allSettled([assembling, postgresStarting, pdsStarting, deploying]);
+  const results = await Promise.allSettled([
+    assembling,
+    postgresStarting,
+    pdsStarting,
+    remotePdsStarting,
+    deploying,
+  ]);
   for (const result of results) if (result.status === 'rejected') throw result.reason;
-  const [cloud, pds, postgresUrl] = await Promise.all([deploying, pdsStarting, postgresStarting]);
+  const [cloud, pds, remotePds, postgresUrl] = await Promise.all([
+    deploying,
+    pdsStarting,
+    remotePdsStarting,
+    postgresStarting,
+  ]);
   localRoutes.push(scheduleRoute(cloud));
   gateway.serve(cloud.api());
 
@@ -170,7 +217,9 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const { url } = gateway;
   const content = {
     url,
+    mode,
     pdsUrl,
+    remotePdsUrl,
     plcUrl,
     domain: DOMAIN,
     botToken,
@@ -187,10 +236,17 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     schedules,
     queueUrl,
     pds: pdsControls(pds),
+    remotePds: remotePds && pdsControls(remotePds),
     botApi,
     stop: stopper.stop,
   };
   return { ...content, ...controls, operator: operatorKeysOf(cloud, databaseUrls.worker) };
+}
+
+/** The secrets of the PDS in this folder, which is made at its first start. */
+function pdsSecretsIn(dir: string): PdsSecrets {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  return keepPdsSecrets(path.join(dir, 'secrets.json'));
 }
 
 /** Lets a function's process find members' names, which no DNS knows. */

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import postgres from 'postgres';
-import { type Pds, startPds } from './atproto/pds.ts';
+import { type Pds, type PdsOptions, startPds } from './atproto/pds.ts';
 import { startPlc } from './atproto/plc.ts';
 import { startPostgres } from './postgres/postgres.ts';
 import { type KeptChild, keepRunning } from './process/kept-child.ts';
@@ -20,21 +20,32 @@ export type ServerOptions = {
   /** Members' domain, and who answers for its names. */
   domain: string;
   gatewayUrl: string;
-  pdsPort: number;
   plcPort: number;
+  pds: DataServer;
+  /** The one that stands for a PDS of somebody else's. */
+  remotePds?: DataServer | undefined;
 };
+
+/** What one PDS has for itself. */
+type DataServer = Pick<PdsOptions, 'handleDomain' | 'inviteRequired' | 'rateLimits'> & { port: number };
 
 /**
  * Starts the servers that the app meets on this machine instead of RDS and the network: PostgreSQL, then the PLC
- * directory, then the PDS. Each is started again when it crashes, and stopped by the stopper.
+ * directory, then the PDSs. Each is started again when it crashes, and stopped by the stopper.
  */
 export function startServers(deps: Dependencies, options: ServerOptions) {
+  const { dataDir, pds, remotePds } = options;
   const postgresStarting = startDatabase(deps, options);
-  const pdsStarting = postgresStarting.then(async (postgresUrl) => {
-    await startPlcDirectory(deps, options, postgresUrl);
-    return startDataServer(deps, options);
+  const plcStarting = postgresStarting.then((postgresUrl) => startPlcDirectory(deps, options, postgresUrl));
+  const pdsStarting = plcStarting.then(() =>
+    startDataServer(deps, options, { ...pds, source: 'pds', name: 'PDS', dir: pdsDirectory(dataDir) }),
+  );
+  const remotePdsStarting = plcStarting.then(() => {
+    const dir = remotePdsDirectory(dataDir);
+    if (!remotePds) return undefined;
+    return startDataServer(deps, options, { ...remotePds, source: 'remote-pds', name: 'remote PDS', dir });
   });
-  return { postgresStarting, pdsStarting };
+  return { postgresStarting, pdsStarting, remotePdsStarting };
 }
 
 /** The PLC directory's address, known before it is up. */
@@ -42,6 +53,9 @@ export const plcUrlOf = (plcPort: number): string => `http://127.0.0.1:${plcPort
 
 /** Where the PDS keeps everything; its secrets are made before it starts. */
 export const pdsDirectory = (dataDir: string): string => path.join(dataDir, 'pds');
+
+/** Where the second PDS keeps everything; it is there from the first start in a mode that needs one. */
+export const remotePdsDirectory = (dataDir: string): string => path.join(dataDir, 'remote-pds');
 
 /** Where PostgreSQL keeps everything. */
 export const postgresDirectory = (dataDir: string): string => path.join(dataDir, 'postgres');
@@ -75,22 +89,22 @@ async function startPlcDirectory(
 
 async function startDataServer(
   { stopper, onProgress, onNotice, onLog }: Dependencies,
-  { dataDir, domain, gatewayUrl, pdsPort, plcPort }: ServerOptions,
+  { domain, gatewayUrl, plcPort }: ServerOptions,
+  { source, name, ...server }: DataServer & { source: string; name: string; dir: string },
 ): Promise<KeptChild<Pds>> {
   const pds = await keepRunning(
     () =>
       startPds({
-        dir: pdsDirectory(dataDir),
-        port: pdsPort,
+        ...server,
         plcUrl: plcUrlOf(plcPort),
         gatewayUrl,
         domain,
-        onLog: onLog && ((line) => onLog('pds', line)),
+        onLog: onLog && ((line) => onLog(source, line)),
       }),
     onNotice,
   );
   stopper.add(pds.stop);
-  onProgress('pds', `PDS is up on ${pds.current().url}`);
+  onProgress('pds', `${name} is up on ${pds.current().url}`);
   return pds;
 }
 

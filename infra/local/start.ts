@@ -11,15 +11,21 @@ const SETTINGS = [
   'PDS_HANDLE_STRATEGY',
   'PDS_PROVISIONING_ENABLED',
   'TELEGRAM_BOT_USERNAME',
+  'PDS_LOCAL_WEIGHT',
+  'PDS_REMOTE_WEIGHT',
   'ADMIN_TELEGRAM_IDS',
   'PDS_ALLOWED_ORIGINS',
 ];
+const MODES = ['local', 'remote', 'hybrid'] as const;
 const USAGE = `Usage: npm start -- [options]
-  --port NUMBER      port of the app (3001)
-  --pds-port NUMBER  port of the Personal Data Server (3000)
-  --data FOLDER      where everything lies that survives a restart (.data)
-  --fresh            begin with nothing: removes that folder first
-  --logs             print every line that functions, PDS and PLC directory log
+  --mode MODE               where new accounts are made: local, remote or hybrid (local). The last two take a
+                            second Personal Data Server, which stands for somebody else's and asks for invites
+  --port NUMBER             port of the app (3001)
+  --pds-port NUMBER         port of the Personal Data Server (3000)
+  --remote-pds-port NUMBER  port of the second one (3002)
+  --data FOLDER             where everything lies that survives a restart (.data)
+  --fresh                   begin with nothing: removes that folder first
+  --logs                    print every line that functions, PDS and PLC directory log
 These settings may be given as environment variables, e.g. PDS_HANDLE_STRATEGY=generated npm start:
   ${SETTINGS.join('\n  ')}`;
 const STOP_LIMIT_MS = 3_000;
@@ -42,6 +48,8 @@ try {
     dataDir,
     httpPort: options.port,
     pdsPort: options.pdsPort,
+    remotePdsPort: options.remotePdsPort,
+    mode: options.mode,
     settings: Object.fromEntries(
       SETTINGS.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])),
     ),
@@ -58,18 +66,28 @@ try {
 function readOptions() {
   const {
     'pds-port': pdsPort,
+    'remote-pds-port': remotePdsPort,
     port,
+    mode,
     ...others
   } = readCommandLine(USAGE, {
     options: {
       ...COMMON_OPTIONS,
       port: { type: 'string', default: '3001' },
       'pds-port': { type: 'string', default: '3000' },
+      'remote-pds-port': { type: 'string', default: '3002' },
+      mode: { type: 'string', default: 'local' },
       fresh: { type: 'boolean', default: false },
       logs: { type: 'boolean', default: false },
     },
   });
-  return { ...others, port: readPort('--port', port), pdsPort: readPort('--pds-port', pdsPort) };
+  return {
+    ...others,
+    mode: MODES.find((known) => known === mode) ?? refuse(USAGE, '--mode takes local, remote or hybrid.'),
+    port: readPort('--port', port),
+    pdsPort: readPort('--pds-port', pdsPort),
+    remotePdsPort: readPort('--remote-pds-port', remotePdsPort),
+  };
 }
 
 function readPort(option: string, text: string): number {

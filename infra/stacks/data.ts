@@ -11,7 +11,11 @@ import { Database } from './database.ts';
 import { Network } from './network.ts';
 
 /** Secrets that an operator may well not have. */
-const NOT_ALWAYS_GIVEN = new Set(['PDS_REMOTE_INVITE_CODE', 'PDS_REMOTE_ADMIN_PASSWORD']);
+const NOT_ALWAYS_GIVEN = new Set([
+  'PDS_RATE_LIMIT_BYPASS_KEY',
+  'PDS_REMOTE_INVITE_CODE',
+  'PDS_REMOTE_ADMIN_PASSWORD',
+]);
 
 /**
  * Everything that cannot be made again: the members' data, the key that opens it, and what operators have entered or
@@ -66,7 +70,7 @@ export class DataStack extends Stack {
         'Signs the requests of a backend that logs members in. README says how to rotate it; that backend has a copy.',
       ...(mode !== 'remote' && {
         PDS_ADMIN_PASSWORD: `The admin password of the PDS at PDS_LOCAL_ENDPOINT. ${enter}.`,
-        PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS. ${enter}, or give the PDS this value.`,
+        PDS_RATE_LIMIT_BYPASS_KEY: `PDS_RATE_LIMIT_BYPASS_KEY of that PDS, if it limits rates. ${enter}.`,
       }),
       ...(mode !== 'local' && {
         PDS_REMOTE_INVITE_CODE: `An invite code of the PDS at PDS_REMOTE_PROVIDER, if it gave you one. ${enter}.`,

@@ -45,11 +45,11 @@ export async function deleteAccount(pds: PdsAdmin, did: Did): Promise<void> {
   });
 }
 
-/** com.atproto.server.createInviteCode, good for one account. */
-export async function createInviteCode(pds: PdsAdmin): Promise<string> {
+/** com.atproto.server.createInviteCode, good for `uses` accounts. */
+export async function createInviteCode(pds: PdsAdmin, { uses }: { uses: number }): Promise<string> {
   const { code } = await callXrpc(pds, {
     nsid: 'com.atproto.server.createInviteCode',
-    input: { useCount: 1 },
+    input: { useCount: uses },
     authorization: basic(pds),
     answer: z.object({ code: z.string() }),
   });

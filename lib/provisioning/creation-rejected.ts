@@ -107,7 +107,7 @@ async function findInvite(
   given: Concessions,
 ): Promise<undefined> {
   if (given.inviteCode === undefined) {
-    const made = await withAdmin(run, host, createInviteCode);
+    const made = await withAdmin(run, host, (admin) => createInviteCode(admin, { uses: 1 }));
     if (made.asAdmin) {
       given.inviteCode = made.result;
       return undefined;

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { ServerEnvironment } from '@atproto/pds';
+import type { PdsAdmin } from '../../../lib/pds/admin.ts';
 import type { Child, OnLog } from '../process/child.ts';
 import { freePort } from '../process/free-port.ts';
 import { startNodeChild } from '../process/node-child.ts';
@@ -95,4 +96,12 @@ export async function startPds(options: PdsOptions): Promise<Pds> {
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
   };
+}
+
+const ADMIN_TIMEOUT_MS = 10_000;
+
+/** How its operator speaks to it. Its rate limits do not bind him. */
+export function pdsAdmin({ url, adminPassword, rateLimitBypassKey }: Omit<Pds, keyof Child>): PdsAdmin {
+  const timeoutMs = ADMIN_TIMEOUT_MS;
+  return { fetch, now: () => new Date(), endpoint: url, timeoutMs, rateLimitBypassKey, adminPassword };
 }

@@ -48,6 +48,7 @@ describe('an npm script called wrongly', () => {
   it.each([
     ['start.ts', ['--prot', '3001'], "Unknown option '--prot'"],
     ['start.ts', ['--port', 'http'], '--port takes a number from 1 to 65535, or 0 for a free port.'],
+    ['start.ts', ['--mode', 'global'], '--mode takes local, remote or hybrid.'],
     ['start.ts', ['now'], "Unexpected argument 'now'."],
     ['reset.ts', ['--all'], "Unknown option '--all'"],
     ['reset.ts', ['.data'], "Unexpected argument '.data'."],
