@@ -163,6 +163,8 @@ describe('what the platform says', () => {
     await tell('POST', '/api/pds/retry-provision', { cookie: bob });
     await tell('POST', '/api/pds/create-backup', { cookie: bob });
     await platform.pds.start();
+    // Until the circuit breaker is closed nobody's work would begin.
+    await untilActive(running, { timeoutMs: 60_000 });
 
     // A worker that dies at work, and an account whose stored credentials do not fit any more.
     const carol = newcomer('silent_carol');
