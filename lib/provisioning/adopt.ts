@@ -1,3 +1,4 @@
+import { notifyOperators } from '../operators/notify.ts';
 import { getAccountInfo, updateAccountPassword } from '../pds/admin.ts';
 import { createSession, type PdsSession } from '../pds/client.ts';
 import { isRejection } from '../pds/xrpc-error.ts';
@@ -55,7 +56,7 @@ export async function accountPassword(run: Run): Promise<string> {
 
 /** Asks as the PDS's admin, if we can; a PDS that refuses our admin password counts as one that gave us none. */
 export async function withAdmin<T>(
-  { log, metrics }: Run,
+  { sql, log, metrics }: Run,
   host: AccountHost,
   ask: (admin: NonNullable<AccountHost['admin']>) => Promise<T>,
 ): Promise<{ asAdmin: true; result: T } | { asAdmin: false }> {
@@ -67,6 +68,7 @@ export async function withAdmin<T>(
     host.admin = undefined;
     metrics.count('AdminPasswordRefused');
     log.error('the identity server refuses our admin password', { provider: host.provider.id, error });
+    await notifyOperators(sql, { kind: 'admin_password_refused', subject: host.provider.id });
     return { asAdmin: false };
   }
 }

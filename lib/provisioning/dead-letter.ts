@@ -1,6 +1,7 @@
 import type { Sql, Transaction } from '../db/connect.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import { notifyOperators } from '../operators/notify.ts';
 import { type FailedRow, failRow } from './fail.ts';
 import { type QueueId, readMessage } from './queue.ts';
 
@@ -35,6 +36,7 @@ export async function buryMessage(
         ${row ? REASON.code : 'NO_SUCH_WORK'})
       ON CONFLICT (message_id) DO NOTHING RETURNING id`;
     if (!letter) return false;
+    if (!row) await notifyOperators(tx, { kind: 'dead_letter', subject: `message ${messageId}` });
     const beingDone = row?.status === 'processing' && row.next_retry > now();
     const open = row?.status === 'pending' || row?.status === 'processing';
     if (row && open && !beingDone) {

@@ -1,12 +1,15 @@
 import { type AuditEntry, appendAudit } from '../audit/append.ts';
 import type { Transaction } from '../db/connect.ts';
+import type { NoticeKind } from '../operators/notices.ts';
+import { notifyOperators } from '../operators/notify.ts';
 import type { ErrorDetails } from './identity.ts';
 import type { QueueAction, QueueId } from './queue.ts';
 
 export type FailedRow = { id: QueueId; user_id: string; pnptv_uuid: string; action: QueueAction };
 
 /**
- * Ends work for good: the row says why, so does the member's identity if it was being made, and the audit log.
+ * Ends work for good: the row says why, so does the member's identity if it was being made, and the audit log; operators
+ * are told.
  * Touches no secret: a retry goes on from here. The caller makes sure that no worker is at it.
  */
 export async function failRow(
@@ -33,4 +36,10 @@ export async function failRow(
     errorCode: reason.code,
     errorMessage: reason.message,
   });
+  await notifyOperators(tx, { kind: noticeOf(row, reason), subject: row.pnptv_uuid });
+}
+
+function noticeOf({ action }: FailedRow, { code }: ErrorDetails): NoticeKind {
+  if (code === 'WORKER_CRASHED' || code === 'CLAIMED_TOO_OFTEN') return 'dead_letter';
+  return action === 'create' || action === 'retry' ? 'identity_failed' : 'work_failed';
 }

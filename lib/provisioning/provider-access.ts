@@ -1,3 +1,4 @@
+import { notifyOperators } from '../operators/notify.ts';
 import type { PdsAdmin } from '../pds/admin.ts';
 import { admit, noteFailure, noteSuccess, noteThrottled } from '../pds/breaker.ts';
 import { describeServer, type PdsSession } from '../pds/client.ts';
@@ -72,7 +73,10 @@ export async function reportProvider(
   const answered =
     error === undefined || (fault instanceof XrpcError && !fault.providerDown) || sawNoAccount(error);
   const recovered = answered && (await noteSuccess(sql, state));
-  if (recovered) log.info('circuit breaker closed', { provider: provider.id });
+  if (recovered) {
+    log.info('circuit breaker closed', { provider: provider.id });
+    await notifyOperators(sql, { kind: 'circuit_closed', subject: provider.id });
+  }
   if (!(fault instanceof XrpcError)) return { recovered };
   // Sessions are limited for each account, everything else for our address.
   if (fault.fault === 'throttled' && fault.retryAt && !fault.nsid.endsWith('.createSession')) {
@@ -83,6 +87,7 @@ export async function reportProvider(
   if (pausedUntil) {
     metrics.count('CircuitBreakerOpen');
     log.warn('circuit breaker open', { provider: provider.id, until: pausedUntil.toISOString() });
+    await notifyOperators(sql, { kind: 'circuit_open', subject: provider.id });
   }
   return { pausedUntil, recovered };
 }

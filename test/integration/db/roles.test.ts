@@ -312,6 +312,8 @@ describe('the grants', () => {
       'pds_worker DELETE login_nonces',
       'pds_worker DELETE login_states',
       'pds_worker DELETE login_tokens',
+      'pds_worker DELETE operator_messages',
+      'pds_worker DELETE operator_notices',
       'pds_worker DELETE pds_credential_backups',
       'pds_worker DELETE pds_provisioning_queue',
       'pds_worker DELETE rate_limits',

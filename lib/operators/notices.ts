@@ -1,0 +1,38 @@
+/** What a kind of notice means, and what to do about it, for somebody who is woken by it. `see`: a section of the README. */
+export type NoticeText = { means: string; todo: string; see: string };
+
+/** Everything that operators are told of, whatever it is about stands in the notice's subject. */
+export const NOTICES = {
+  identity_failed: {
+    means: 'A member was told that his identity could not be made.',
+    todo: 'Read the cause in GET /api/admin/dead-letters, repair it, then redrive.',
+    see: 'Dead letters',
+  },
+  work_failed: {
+    means: 'Work on an identity that exists failed for good. The identity is as it was before.',
+    todo: 'Read the cause in GET /api/admin/dead-letters, repair it, then redrive.',
+    see: 'Dead letters',
+  },
+  dead_letter: {
+    means: 'Work crashed or timed out every time that it was begun, and is given up.',
+    todo: 'Read its log lines by queue_id (log group provision-identity), repair the cause, then redrive.',
+    see: 'Dead letters',
+  },
+  circuit_open: {
+    means: 'A PDS does not answer. New members wait for it and lose nothing.',
+    todo: 'See to the PDS (/xrpc/_health). When it answers, everybody who waits goes on by himself.',
+    see: 'Who is told what',
+  },
+  circuit_closed: {
+    means: 'A PDS that did not answer is back. Those who waited for it go on by themselves.',
+    todo: 'Nothing.',
+    see: 'Who is told what',
+  },
+  admin_password_refused: {
+    means: 'A PDS refuses our admin password: creations broken off cannot be cleared, nor passwords reset.',
+    todo: 'Write the password that the PDS has into its secret, then restart the worker, which reads it at its start.',
+    see: 'Who is told what',
+  },
+} as const satisfies Record<string, NoticeText>;
+
+export type NoticeKind = keyof typeof NOTICES;
