@@ -1,0 +1,56 @@
+import * as z from 'zod/mini';
+import { AppError } from '../../app-error.ts';
+import type { Did } from '../../brands.ts';
+import { anyOperation, cidOf, dataOf, didOf, type PlcData, signerOf } from './operation.ts';
+
+/** The audit log of a DID as the directory shows it: `GET /{did}/log/audit`. */
+export const auditLog = z
+  .array(
+    z.object({
+      cid: z.string(),
+      nullified: z.boolean(),
+      createdAt: z.iso.datetime(),
+      operation: anyOperation,
+    }),
+  )
+  .check(z.minLength(1));
+
+/** What the log of a DID comes to. */
+export type PlcLog = {
+  did: Did;
+  /** The CID of the last operation: the `prev` of the next one. */
+  head: string;
+  /** When the directory took the last operation. */
+  changedAt: Date;
+  /** What holds now; undefined once the DID has ended. */
+  data: PlcData | undefined;
+  /** What held at first: the keys in it are those of who made the DID, and the recovery key that he was given. */
+  genesis: PlcData;
+};
+
+/**
+ * Follows a log from the operation that makes the DID to the last one. Every operation must name the one before and
+ * be signed by one of its rotation keys, so a directory can leave operations out but make none up.
+ * Throws `PLC_LOG_INVALID`.
+ */
+export function followLog(did: Did, entries: z.output<typeof auditLog>): PlcLog {
+  let log: PlcLog | undefined;
+  for (const { cid, nullified, createdAt, operation } of entries) {
+    if (nullified) continue;
+    if (cidOf(operation) !== cid) throw invalid('an operation is not the one that its CID names');
+    const signers = (log ? log.data : dataOf(operation))?.rotationKeys ?? [];
+    if (signerOf(operation, signers) === undefined) throw invalid('an operation is not signed by who may');
+    if (operation.prev !== (log?.head ?? null)) throw invalid('an operation does not follow the one before');
+    const data = dataOf(operation);
+    const genesis: PlcData | undefined = log?.genesis ?? data;
+    if (genesis === undefined || (!log && didOf(operation) !== did))
+      throw invalid('it is the log of another DID');
+    log = { did, head: cid, changedAt: new Date(createdAt), data, genesis };
+  }
+  if (!log) throw invalid('it is empty');
+  return log;
+}
+
+function invalid(reason: string): AppError {
+  return new AppError('PLC_LOG_INVALID', `The PLC directory shows a log that does not hold: ${reason}.`);
+}
