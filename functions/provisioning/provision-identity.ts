@@ -16,6 +16,7 @@ const settings = await readSettings([
   'PDS_DOMAIN',
   'PDS_EMAIL_DOMAIN',
   'PDS_DID_METHOD',
+  'PDS_PLC_URL',
   'PDS_HANDLE_STRATEGY',
   'PDS_PROVISIONING_ENABLED',
   'PDS_APP_ORIGIN',

@@ -14,7 +14,7 @@ export class Pds extends Construct {
     super(scope, id);
     const functions = addRoutes(this, ground, 'pds', contracts, {
       info: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED'] },
-      health: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED'] },
+      health: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'PDS_PLC_URL'] },
       healthChecks: { settings: SESSION_SETTINGS },
       provisioningLog: { settings: SESSION_SETTINGS },
       retryProvision: {

@@ -135,7 +135,20 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   code: { means: 'What happened, for programs', example: 'PDS_REJECTED' },
   message: { means: 'What happened and what to do, for people', example: 'The PDS refused this account.' },
   has_pds: { means: 'There is an account on a PDS' },
-  accessible: { means: 'Every probe succeeded just now' },
+  accessible: { means: 'Every probe succeeded just now; a PDS that is too busy to answer changes nothing' },
+  probes: {
+    means:
+      'What was found just now of each part; `unknown`: no answer within 3 seconds. Null if there is nothing to probe',
+  },
+  'probes.pds': { means: 'The PDS runs' },
+  'probes.endpoint': { means: 'The PDS answers at its public address' },
+  'probes.account': { means: 'The PDS calls the account active' },
+  'probes.did_document': { means: 'The world reads the right DID document' },
+  'probes.handle': { means: 'The handle leads the world to the DID' },
+  problem: {
+    means: 'What made the identity inaccessible, and who can do what about it; null if nothing did',
+    example: null,
+  },
   last_verified_at: { means: 'When an identity was last seen to work; null if never' },
   duration_ms: { means: 'How long it took, in milliseconds', example: 1005 },
   backup_id: { means: 'The number of the backup', example: 42 },

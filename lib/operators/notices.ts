@@ -33,6 +33,16 @@ export const NOTICES = {
     todo: 'Write the password that the PDS has into its secret, then restart the worker, which reads it at its start.',
     see: 'Who is told what',
   },
+  identity_inaccessible: {
+    means: 'An identity failed three checks in a row: its member cannot use it.',
+    todo: 'Read health_problem in user_pds_mapping (by pnptv_uuid); lib/pds/health-problems.ts says whose turn it is.',
+    see: 'Health',
+  },
+  provider_inaccessible: {
+    means: 'A PDS did not answer in three hourly sweeps: its members count as inaccessible.',
+    todo: 'See to the PDS (/xrpc/_health). When it answers, the next sweep makes them accessible again by itself.',
+    see: 'Health',
+  },
 } as const satisfies Record<string, NoticeText>;
 
 export type NoticeKind = keyof typeof NOTICES;

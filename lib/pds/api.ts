@@ -6,6 +6,8 @@ const timestamp = z.iso.datetime();
 
 const identityStatus = z.enum(['pending', 'active', 'error', 'revoked', 'disabled']);
 const verificationStatus = z.enum(['accessible', 'inaccessible', 'unknown']);
+/** What a probe has found; `unknown`: it did not say in time. */
+const answer = z.enum(['passed', 'failed', 'unknown']);
 /** Where the saga stands: the last step that is done and stored. */
 const provisioningStep = z.enum([
   'requested',
@@ -66,6 +68,10 @@ export const health = contract({
     verification_status: verificationStatus,
     accessible: z.boolean(),
     last_verified_at: z.nullable(timestamp),
+    probes: z.nullable(
+      z.object({ pds: answer, endpoint: answer, account: answer, did_document: answer, handle: answer }),
+    ),
+    problem: z.nullable(z.object({ code: z.string(), message: z.string() })),
   }),
   errors: ['RATE_LIMITED'],
 });

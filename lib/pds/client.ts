@@ -56,8 +56,14 @@ export async function createSession(
   });
 }
 
-/** com.atproto.server.refreshSession: a used refresh token goes on working for two hours, with the same successor. */
-export async function refreshSession(pds: PdsConnection, refreshJwt: string): Promise<PdsSession> {
+/**
+ * com.atproto.server.refreshSession: a used refresh token goes on working for two hours, with the same successor.
+ * Whose session it is, says the PDS.
+ */
+export async function refreshSession(
+  pds: PdsConnection,
+  refreshJwt: string,
+): Promise<PdsSession & { did: string }> {
   return callXrpc(pds, {
     nsid: 'com.atproto.server.refreshSession',
     input: null,

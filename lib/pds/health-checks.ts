@@ -1,8 +1,8 @@
 import type * as z from 'zod/mini';
 import type { Me } from '../auth/session/session.ts';
-import type { JsonValue, Queryable } from '../db/connect.ts';
+import type { Queryable } from '../db/connect.ts';
 import type { healthChecks } from './api.ts';
-import type { IdentityInfo } from './info.ts';
+import type { Probed } from './probes/probe.ts';
 
 export type HealthCheckEntry = z.output<typeof healthChecks.data>[number];
 
@@ -14,39 +14,35 @@ export async function readHealthChecks(me: Me, { limit }: { limit: number }): Pr
   return rows.map(({ created_at, ...check }) => ({ ...check, created_at: created_at.toISOString() }));
 }
 
-/** What one probe of an identity has found. */
-export type HealthCheck = {
-  endpoint: string;
+/** What one kind of check has found at a PDS. */
+export type HealthCheck = Pick<Probed, 'status' | 'responseTimeMs' | 'details' | 'errorMessage'> & {
   checkType: HealthCheckEntry['check_type'];
-  status: HealthCheckEntry['status'];
-  responseTimeMs: number;
-  details: { [name: string]: JsonValue };
-  errorMessage: string | null;
+  endpoint: string;
 };
 
-type VerificationStatus = IdentityInfo['verification_status'];
+/** Whose check it is; null: the provider's own. */
+type Subject = { userId: string; pnptvUuid: string } | null;
 
-/** Stores what the probes of a member's identity have found, and what that makes of its verification status. */
-export async function storeHealth(
+/** Stores checks of one member, of many, or of providers, in one statement. */
+export async function storeHealthChecks(
   sql: Queryable,
-  member: { userId: string; pnptvUuid: string; verificationStatus: VerificationStatus },
-  checks: readonly HealthCheck[],
-): Promise<{ last_verified_at: Date | null }> {
-  const rows = checks.map((check) => ({
-    user_id: member.userId,
-    pnptv_uuid: member.pnptvUuid,
+  checks: readonly (HealthCheck & { subject: Subject })[],
+): Promise<void> {
+  if (checks.length === 0) return;
+  const rows = checks.map(({ subject, ...check }) => ({
+    user_id: subject?.userId ?? null,
+    pnptv_uuid: subject?.pnptvUuid ?? null,
     pds_endpoint: check.endpoint,
     check_type: check.checkType,
     status: check.status,
     response_time_ms: check.responseTimeMs,
-    details: sql.json(check.details),
+    details: check.details,
     error_message: check.errorMessage,
   }));
-  const [identity] = await sql<[{ last_verified_at: Date | null }]>`
-    WITH checks AS (INSERT INTO pds_health_checks ${sql(rows)})
-    UPDATE user_pds_mapping
-    SET verification_status = ${member.verificationStatus},
-      last_verified_at = CASE ${member.verificationStatus} WHEN 'accessible' THEN now() ELSE last_verified_at END
-    WHERE user_id = ${member.userId} RETURNING last_verified_at`;
-  return identity;
+  await sql`
+    INSERT INTO pds_health_checks
+      (user_id, pnptv_uuid, pds_endpoint, check_type, status, response_time_ms, details, error_message)
+    SELECT * FROM jsonb_to_recordset(${sql.json(rows)}) AS checks (
+      user_id text, pnptv_uuid uuid, pds_endpoint text, check_type text, status text, response_time_ms integer,
+      details jsonb, error_message text)`;
 }

@@ -1,83 +1,79 @@
-import type { Did, Handle } from '../brands.ts';
-import type { Queryable } from '../db/connect.ts';
-import { didHost, isDidWeb } from '../identity/did.ts';
-import { findIdentityByHost } from '../identity/hostnames.ts';
-import { describeServer, getRepoStatus, readHealth } from './client.ts';
 import type { HealthCheck } from './health-checks.ts';
+import { probeAccount } from './probes/account.ts';
+import { type Outside, type PublicIdentity, probeDocument, probeHandle } from './probes/outside.ts';
+import { type Probed, together } from './probes/probe.ts';
+import { probeConnectivity, probeEndpoint } from './probes/provider.ts';
 import type { PdsConnection } from './xrpc.ts';
-import { XrpcError } from './xrpc-error.ts';
 
 /** An identity as far as probing it takes. */
-export type ProbedIdentity = {
-  pds_did: Did;
-  pds_handle: Handle;
-  /** The PDS's public URL, as the DID document names it. */
-  pds_endpoint: string;
-  /** Where we reach the same PDS. */
+export type ProbedIdentity = PublicIdentity & {
+  /** Where we reach the PDS that DID documents know by `pds_endpoint`. */
   provider_endpoint: string;
 };
 
 export type ProbeDeps = {
-  sql: Queryable;
   /** A PDS at this endpoint; its time-out bounds every probe. */
   pdsAt: (endpoint: string) => PdsConnection;
+  outside: Outside;
 };
 
-type Finding = { passed: boolean; details: HealthCheck['details'] };
+/** What is known of one thing now; `unknown`: it was asked and did not say. */
+export type Answer = 'passed' | 'failed' | 'unknown';
+export type Answers = Record<'pds' | 'endpoint' | 'account' | 'did_document' | 'handle', Answer>;
+
+export type Findings = {
+  answers: Answers;
+  checks: HealthCheck[];
+  /** Whether all is well; undefined when only a PDS that is too busy (429) kept it from being said. */
+  isWell: boolean | undefined;
+};
 
 /**
- * Probes an identity with no credentials of the member, all at once: whether its PDS runs, whether it answers at its
- * public address, and whether it calls the account active while what we serve at the member's names is this identity
- * (read from our tables, not over DNS and TLS). Failures are findings; it throws only if our own database fails.
+ * Probes an identity with no credentials of the member, all at once and each with an end of its own: whether its PDS
+ * runs, whether it answers at its public address, whether it calls the account active, and whether the DID document and
+ * the handle are right as the outside sees them. Failures are findings.
  */
-export function probeIdentity({ sql, pdsAt }: ProbeDeps, identity: ProbedIdentity): Promise<HealthCheck[]> {
-  const { pds_did: did, pds_endpoint: endpoint, provider_endpoint: providerEndpoint } = identity;
-  return Promise.all([
-    probe('connectivity', providerEndpoint, async () => {
-      const { version } = await readHealth(pdsAt(providerEndpoint));
-      return { passed: true, details: { version: version ?? null } };
-    }),
-    probe('endpoint_reachable', endpoint, async () => {
-      const server = await describeServer(pdsAt(endpoint));
-      return { passed: true, details: { service_did: server.did } };
-    }),
-    probe('at_protocol', providerEndpoint, async () => {
-      const [{ active, status }, served] = await Promise.all([
-        getRepoStatus(pdsAt(providerEndpoint), did),
-        isServed(sql, identity),
-      ]);
-      return { passed: active && served, details: { did, active, ...(status && { status }), served } };
-    }),
+export async function probeIdentity(
+  { pdsAt, outside }: ProbeDeps,
+  identity: ProbedIdentity,
+): Promise<Findings> {
+  const { pds_did, pds_endpoint, provider_endpoint } = identity;
+  const [pds, endpoint, account, document, handle] = await Promise.all([
+    probeConnectivity(pdsAt(provider_endpoint)),
+    probeEndpoint(pdsAt(pds_endpoint)),
+    probeAccount(pdsAt(provider_endpoint), pds_did),
+    probeDocument(outside, identity),
+    probeHandle(outside, identity),
   ]);
-}
-
-/** Whether our own answers at the member's two names point at each other and at the PDS. */
-async function isServed(
-  sql: Queryable,
-  { pds_did, pds_handle, pds_endpoint }: ProbedIdentity,
-): Promise<boolean> {
-  const [document, handle] = await Promise.all([
-    isDidWeb(pds_did) ? findIdentityByHost(sql, didHost(pds_did)) : undefined,
-    findIdentityByHost(sql, pds_handle),
-  ]);
-  const named = document?.handle === pds_handle && document.serviceEndpoint === pds_endpoint;
-  return (named || !isDidWeb(pds_did)) && handle?.kind === 'handle' && handle.did === pds_did;
-}
-
-async function probe(
-  checkType: HealthCheck['checkType'],
-  endpoint: string,
-  ask: () => Promise<Finding>,
-): Promise<HealthCheck> {
-  const begun = performance.now();
-  const found = await ask().then(
-    ({ passed, details }) =>
-      ({ status: passed ? 'success' : 'failed', details, errorMessage: null }) as const,
-    (error) => {
-      if (!(error instanceof XrpcError)) throw error;
-      const status = error.fault === 'timeout' ? 'timeout' : 'failed';
-      return { status, details: { fault: error.fault }, errorMessage: error.message } as const;
+  const open = [pds, endpoint, account, document, handle].filter(({ status }) => status !== 'success');
+  return {
+    isWell: open.length > 0 && open.every(isThrottled) ? undefined : open.length === 0,
+    answers: {
+      pds: answerOf(pds),
+      endpoint: answerOf(endpoint),
+      account: answerOf(account),
+      did_document: answerOf(document),
+      handle: answerOf(handle),
     },
-  );
-  return { checkType, endpoint, responseTimeMs: Math.round(performance.now() - begun), ...found };
+    checks: [
+      checkOf('connectivity', provider_endpoint, pds),
+      checkOf('endpoint_reachable', pds_endpoint, endpoint),
+      checkOf('at_protocol', provider_endpoint, together([account, document, handle])),
+    ],
+  };
+}
+
+function answerOf(probed: Probed): Answer {
+  if (probed.status === 'success') return 'passed';
+  return probed.status === 'timeout' || isThrottled(probed) ? 'unknown' : 'failed';
+}
+
+function isThrottled({ error }: Probed): boolean {
+  return error?.fault === 'throttled';
+}
+
+/** What a probe has found, in the form in which it is kept. */
+export function checkOf(checkType: HealthCheck['checkType'], endpoint: string, probed: Probed): HealthCheck {
+  const { status, responseTimeMs, details, errorMessage } = probed;
+  return { checkType, endpoint, status, responseTimeMs, details, errorMessage };
 }

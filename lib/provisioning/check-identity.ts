@@ -1,99 +1,120 @@
-import {
-  checkAccountStatus,
-  createSession,
-  getRepoStatus,
-  type PdsSession,
-  refreshSession,
-} from '../pds/client.ts';
-import { isRejection, XrpcError } from '../pds/xrpc-error.ts';
-import { accountPassword } from './adopt.ts';
+import { updateAccountPassword } from '../pds/admin.ts';
+import type { PdsSession } from '../pds/client.ts';
+import type { HealthCheck } from '../pds/health-checks.ts';
+import type { HealthProblem } from '../pds/health-problems.ts';
+import { checkOf } from '../pds/probe-identity.ts';
+import { probeAccount, probeValidDid } from '../pds/probes/account.ts';
+import { probeDocument, probeHandle } from '../pds/probes/outside.ts';
+import { meaningOf, type Probed, probe, together } from '../pds/probes/probe.ts';
+import { probeEndpoint } from '../pds/probes/provider.ts';
+import { openSession, renewSession } from '../pds/probes/session.ts';
+import { isRejection, type XrpcError } from '../pds/xrpc-error.ts';
+import { accountPassword, withAdmin } from './adopt.ts';
 import type { AccountHost } from './provider-access.ts';
 import { type Run, reserved } from './run.ts';
 import { openFromMapping } from './secrets.ts';
 
-/** One probe and what it found, as `pds_health_checks` keeps it. */
-export type HealthCheck = {
-  check_type: 'endpoint_reachable' | 'credentials' | 'at_protocol';
-  status: 'success' | 'failed' | 'timeout';
-  response_time_ms: number;
-  details: Record<string, string | boolean>;
-  error_message: string | null;
+/** What a whole check of an identity has found. */
+export type Checked = {
+  checks: readonly HealthCheck[];
+  /** What stands in the way; undefined when nothing does, or when it is not known. */
+  problem: HealthProblem | undefined;
+  /** The session that proved that our credentials open the account. */
+  session: PdsSession | undefined;
+  /** Somebody else had changed the account's password: it is the stored one again. */
+  passwordReset: boolean;
+  /** The request in which not the account but the PDS failed, or was too busy to answer. */
+  trouble: XrpcError | undefined;
 };
 
 /**
- * Asks the PDS three questions: whether it shows the account as active, whether our credentials open it, and whether
- * the DID document that it reads from outside names it and its key. Also returns the session that proved the second,
- * and the error if it was not the account but the PDS that failed or was too busy to answer.
+ * Asks everything that can be asked about one identity: whether its PDS answers at its public address, whether it calls
+ * the account active, whether our credentials open it, and whether the DID document and the handle are right, as the
+ * outside sees them and as the PDS does.
  */
-export async function checkIdentity(
-  run: Run,
-  { pds }: AccountHost,
-): Promise<{
-  checks: readonly HealthCheck[];
-  session?: PdsSession | undefined;
-  trouble?: XrpcError | undefined;
-}> {
-  const { pds_did } = reserved(run);
-  let session: PdsSession | undefined;
-  let trouble: XrpcError | undefined;
-  const probe = (type: HealthCheck['check_type'], ask: Ask) =>
-    timed(type, ask, (error) => {
-      if (error.providerDown || error.fault === 'throttled') trouble = error;
-    });
-  const [reachable, credentials] = await Promise.all([
-    probe('endpoint_reachable', async () => {
-      const { active, status } = await getRepoStatus(pds, pds_did);
-      return { passed: active, details: { active, ...(status && { status }) } };
-    }),
-    probe('credentials', async () => {
-      session = await renewSession(run, { pds });
-      return { passed: true, details: {} };
-    }),
+export async function checkIdentity(run: Run, host: AccountHost): Promise<Checked> {
+  const { outside, identity } = run;
+  const { pds_did, pds_handle, atproto_public_key } = reserved(run);
+  const endpoint = identity.pds_endpoint ?? host.pds.endpoint;
+  const named = { pds_did, pds_handle, atproto_public_key, pds_endpoint: endpoint };
+  const [reachable, account, document, handle, signedIn] = await Promise.all([
+    probeEndpoint({ ...host.pds, endpoint, rateLimitBypassKey: undefined }),
+    probeAccount(host.pds, pds_did),
+    probeDocument(outside, named),
+    probeHandle(outside, named),
+    signInAgain(run, host),
   ]);
-  const accessJwt = session?.accessJwt;
-  if (accessJwt === undefined) return { checks: [reachable, credentials], trouble };
-  const protocol = await probe('at_protocol', async () => {
-    const { activated, validDid } = await checkAccountStatus(pds, accessJwt);
-    return { passed: activated && validDid, details: { activated, valid_did: validDid, did: pds_did } };
-  });
-  return { checks: [reachable, credentials, protocol], session, trouble };
+  const credentials = await mendPassword(run, host, { account, signedIn });
+  const validDid = credentials.session && (await probeValidDid(host.pds, credentials.session.accessJwt));
+  const protocol = together([account, document, handle, ...(validDid ? [validDid] : [])]);
+  const asked = [account, credentials.probed, ...(validDid ? [validDid] : [])].map(({ error }) => error);
+  return {
+    checks: [
+      checkOf('endpoint_reachable', endpoint, reachable),
+      checkOf('credentials', host.pds.endpoint, credentials.probed),
+      checkOf('at_protocol', host.pds.endpoint, protocol),
+    ],
+    problem: account.problem ?? credentials.probed.problem ?? protocol.problem ?? reachable.problem,
+    // What the PDS itself takes for no session of its own is not kept.
+    session: isRefused(validDid) ? undefined : credentials.session,
+    passwordReset: credentials.passwordReset,
+    trouble:
+      [reachable.error, ...asked].find((error) => error?.fault === 'throttled') ??
+      asked.find((error) => error?.providerDown),
+  };
 }
+
+type SignedIn = { probed: Probed; session?: PdsSession | undefined };
 
 /** By the refresh token; when that is used up or revoked, by the stored password. */
-async function renewSession(run: Run, { pds }: Pick<AccountHost, 'pds'>): Promise<PdsSession> {
+async function signInAgain(run: Run, host: AccountHost): Promise<SignedIn> {
   const { vault, identity } = run;
-  try {
-    const sealed = identity.pds_refresh_token ?? '';
-    const token = await openFromMapping(vault, identity, 'pds_refresh_token', sealed);
-    return await refreshSession(pds, Buffer.from(token).toString('utf8'));
-  } catch (error) {
-    if (!isRejection(error)) throw error;
-    return createSession(pds, { did: reserved(run).pds_did, password: await accountPassword(run) });
-  }
+  const { pds_did: did } = reserved(run);
+  let session: PdsSession | undefined;
+  const probed = await probe(async () => {
+    try {
+      const token = await openFromMapping(
+        vault,
+        identity,
+        'pds_refresh_token',
+        identity.pds_refresh_token ?? '',
+      );
+      session = await renewSession(host.pds, { did, refreshJwt: Buffer.from(token).toString('utf8') });
+    } catch (error) {
+      if (!isRejection(error)) throw error;
+      session = await openSession(host.pds, { did, password: await accountPassword(run) });
+    }
+    return { passed: true, details: {} };
+  }, meaningOf('CREDENTIALS_REFUSED'));
+  return { probed, session };
 }
 
-type Ask = () => Promise<{ passed: boolean; details: HealthCheck['details'] }>;
+/**
+ * Where we may, makes the stored password the account's again when somebody else has changed it: whoever did so without
+ * the member is out, and the member finds the stored one where he found it before.
+ */
+async function mendPassword(
+  run: Run,
+  host: AccountHost,
+  { account, signedIn }: { account: Probed; signedIn: SignedIn },
+): Promise<SignedIn & { passwordReset: boolean }> {
+  const asIs = { ...signedIn, passwordReset: false };
+  const { error } = signedIn.probed;
+  if (account.status !== 'success' || !isRejection(error, 'AuthenticationRequired')) return asIs;
+  const { pds_did: did } = reserved(run);
+  const password = await accountPassword(run);
+  let passwordReset = false;
+  let session: PdsSession | undefined;
+  const probed = await probe(async () => {
+    const reset = await withAdmin(run, host, (admin) => updateAccountPassword(admin, { did, password }));
+    if (!reset.asAdmin) throw error;
+    passwordReset = true;
+    session = await openSession(host.pds, { did, password });
+    return { passed: true, details: { password_reset: true } };
+  }, meaningOf('CREDENTIALS_REFUSED'));
+  return { probed, session, passwordReset };
+}
 
-async function timed(
-  check_type: HealthCheck['check_type'],
-  ask: Ask,
-  onError: (error: XrpcError) => void,
-): Promise<HealthCheck> {
-  const begun = performance.now();
-  const took = () => Math.round(performance.now() - begun);
-  try {
-    const { passed, details } = await ask();
-    const status = passed ? 'success' : 'failed';
-    return { check_type, status, response_time_ms: took(), details, error_message: null };
-  } catch (error) {
-    if (!(error instanceof XrpcError)) throw error;
-    onError(error);
-    return {
-      check_type,
-      status: error.fault === 'timeout' ? 'timeout' : 'failed',
-      response_time_ms: took(),
-      details: { fault: error.fault, nsid: error.nsid, ...(error.error && { error: error.error }) },
-      error_message: error.message,
-    };
-  }
+function isRefused(probed: Probed | undefined): boolean {
+  return isRejection(probed?.error) && probed?.error?.status === 401;
 }

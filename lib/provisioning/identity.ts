@@ -1,5 +1,6 @@
 import type { Did, Handle, Uuid } from '../brands.ts';
 import type { JsonValue, Queryable } from '../db/connect.ts';
+import type { HealthProblem } from '../pds/health-problems.ts';
 import type { QueueAction, QueueId } from './queue.ts';
 
 /** Where the saga stands: the last step that is done and stored. */
@@ -43,6 +44,10 @@ export type Identity = {
   create_started_at: Date | null;
   document_settles_at: Date | null;
   consecutive_failures: number;
+  /** What stood in the way at the last check; null when nothing did. */
+  health_problem: HealthProblem | null;
+  /** When our credentials last opened the account. */
+  credentials_checked_at: Date;
 };
 
 /** The claimed row of the queue. */

@@ -5,6 +5,7 @@ import { connect, type Transaction } from '../db/connect.ts';
 import { operatorLabels } from '../identity/reserved.ts';
 import { openLog } from '../observability/log.ts';
 import { openMetrics } from '../observability/metrics.ts';
+import { openOutside } from '../pds/probes/outside.ts';
 import { providersFrom } from '../pds/provider.ts';
 import type { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../pds/provider-settings.ts';
 import { openVault } from '../vault/open-vault.ts';
@@ -21,6 +22,7 @@ type WorkerSettings = Settings<
   | 'PDS_HANDLE_STRATEGY'
   | 'PDS_APP_ORIGIN'
   | 'PDS_ADMIN_DID'
+  | 'PDS_PLC_URL'
   | 'PDS_KMS_KEY_ID'
   | 'PDS_ENCRYPTION_KEY'
   | 'DATABASE_URL'
@@ -42,6 +44,7 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
     vault,
     providers: providersFrom(settings),
     fetch: globalThis.fetch,
+    outside: openOutside(settings),
     now: () => new Date(),
     random: { bytes: randomBytes, int: randomInt, fraction: Math.random, uuid: randomUUID },
     times: TIMES[settings.PDS_TIMES],

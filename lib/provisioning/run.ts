@@ -6,6 +6,7 @@ import type { HandleStrategy, RandomInt } from '../identity/handle.ts';
 import type { RandomBytes } from '../identity/keys.ts';
 import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
+import type { Outside } from '../pds/probes/outside.ts';
 import type { Provider } from '../pds/provider.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Identity, Work } from './identity.ts';
@@ -20,6 +21,8 @@ export type WorkerDeps = {
   vault: Vault;
   providers: readonly Provider[];
   fetch: typeof globalThis.fetch;
+  /** Members' names as everybody sees them. */
+  outside: Outside;
   now: () => Date;
   random: { bytes: RandomBytes; int: RandomInt; fraction: () => number; uuid: () => string };
   times: Times;

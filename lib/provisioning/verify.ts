@@ -1,6 +1,9 @@
 import { appendAudit } from '../audit/append.ts';
+import type { Transaction } from '../db/connect.ts';
+import { notifyOperators } from '../operators/notify.ts';
 import type { PdsSession } from '../pds/client.ts';
-import { checkIdentity, type HealthCheck } from './check-identity.ts';
+import { storeHealthChecks } from '../pds/health-checks.ts';
+import { type Checked, checkIdentity } from './check-identity.ts';
 import { updateIdentity } from './identity.ts';
 import { CheckFailed } from './outcome.ts';
 import { openAccountHost } from './provider-access.ts';
@@ -15,18 +18,26 @@ const RECHECK_MS = 60_000;
 /**
  * Checks for real whether the member's identity works, and stores what was found, with fresh tokens if he got some.
  * A PDS that is too busy says nothing about the identity: the check waits. A failed one is repeated a minute later;
- * the third in a row makes the identity inaccessible. What changes for the member goes into the audit log.
+ * the third in a row makes the identity inaccessible. What changes for the member goes into the audit log, and operators
+ * hear of whoever becomes inaccessible, once.
  */
 export async function verify(run: Run): Promise<void> {
   const { sql, identity, work, now } = run;
   const { data_key_id } = reserved(run);
   run.host = await openAccountHost(run);
-  const { checks, session, trouble } = await checkIdentity(run, run.host);
+  const checked = await checkIdentity(run, run.host);
+  const { checks, problem, session, trouble } = checked;
   run.host.trouble = trouble;
-  const tokens = session && (await sealTokens(run, data_key_id, session));
+  const renewed = session && {
+    ...(await sealTokens(run, data_key_id, session)),
+    credentials_checked_at: now(),
+  };
   if (trouble?.fault === 'throttled') {
     // Nothing was found out; but tokens that were renewed meanwhile are the only ones from now on.
-    if (tokens) await updateIdentity(sql, identity, tokens);
+    await sql.begin(async (tx) => {
+      if (renewed) await updateIdentity(tx, identity, renewed);
+      await logPasswordReset(tx, run, checked);
+    });
     throw trouble;
   }
   const accessible = checks.every(({ status }) => status === 'success');
@@ -35,32 +46,66 @@ export async function verify(run: Run): Promise<void> {
   const before = identity.verification_status;
   const after = accessible ? 'accessible' : givenUp ? 'inaccessible' : before;
   const settled = accessible || givenUp;
+  const { user_id: userId, pnptv_uuid: pnptvUuid } = identity;
 
   await sql.begin(async (tx) => {
     if (settled) await completeRow(tx, work);
     await updateIdentity(tx, identity, {
-      ...tokens,
+      ...renewed,
       verification_status: after,
       consecutive_failures: failures,
-      last_verified_at: now(),
+      health_problem: accessible ? null : (problem ?? 'CHECK_FAILED'),
+      ...(accessible && { last_verified_at: now() }),
       ...(settled && { lease_until: null }),
     });
-    await tx`INSERT INTO pds_health_checks ${tx(checks.map((check) => rowOf(run, check)))}`;
-    if (after !== before) {
-      await appendAudit(tx, {
-        userId: identity.user_id,
-        pnptvUuid: identity.pnptv_uuid,
-        action: 'verified',
-        status: accessible ? 'success' : 'failed',
-        details: {
-          before,
-          after,
-          failed_checks: checks.filter(isFailed).map(({ check_type }) => check_type),
-        },
-      });
-    }
+    await storeHealthChecks(
+      tx,
+      checks.map((check) => ({ ...check, subject: { userId, pnptvUuid } })),
+    );
+    await logPasswordReset(tx, run, checked);
+    if (after !== before) await logChange(tx, run, { before, after, checked });
   });
   if (!settled) throw new CheckFailed(new Date(now().getTime() + RECHECK_MS), trouble);
+}
+
+type Change = { before: string; after: string; checked: Checked };
+
+async function logChange(tx: Transaction, { identity }: Run, { before, after, checked }: Change) {
+  const { user_id: userId, pnptv_uuid: pnptvUuid, health_problem, provider_id } = identity;
+  await appendAudit(tx, {
+    userId,
+    pnptvUuid,
+    action: 'verified',
+    status: after === 'accessible' ? 'success' : 'failed',
+    details: {
+      before,
+      after,
+      failed_checks: checked.checks
+        .filter(({ status }) => status !== 'success')
+        .map(({ checkType }) => checkType),
+    },
+    ...(health_problem && { errorCode: health_problem }),
+  });
+  if (after !== 'inaccessible') return;
+  // A PDS that is down concerns all of its members: that is one thing to see to.
+  const isProvider = health_problem === 'PROVIDER_DOWN' && provider_id !== null;
+  await notifyOperators(
+    tx,
+    isProvider
+      ? { kind: 'provider_inaccessible', subject: provider_id }
+      : { kind: 'identity_inaccessible', subject: pnptvUuid },
+  );
+}
+
+async function logPasswordReset(tx: Transaction, { identity }: Run, { passwordReset }: Checked) {
+  if (!passwordReset) return;
+  await appendAudit(tx, {
+    userId: identity.user_id,
+    pnptvUuid: identity.pnptv_uuid,
+    action: 'updated',
+    status: 'success',
+    details: { change: 'Somebody else had changed the account’s sign-in; it is the one that we keep again.' },
+  });
 }
 
 async function sealTokens({ vault, identity }: Run, dataKeyId: string, session: PdsSession) {
@@ -69,13 +114,4 @@ async function sealTokens({ vault, identity }: Run, dataKeyId: string, session: 
     sealForMapping(vault, dataKeyId, identity, 'pds_refresh_token', session.refreshJwt),
   ]);
   return { pds_access_token, pds_refresh_token };
-}
-
-function rowOf({ sql, identity }: Run, check: HealthCheck) {
-  const { user_id, pnptv_uuid, pds_endpoint } = identity;
-  return { user_id, pnptv_uuid, pds_endpoint, ...check, details: sql.json(check.details) };
-}
-
-function isFailed({ status }: HealthCheck): boolean {
-  return status !== 'success';
 }

@@ -45,6 +45,7 @@ export async function measureProvisioning(ground: Ground, rounds: number) {
       PDS_REMOTE_ADMIN_PASSWORD: undefined,
       PDS_APP_ORIGIN: 'http://localhost:3001',
       PDS_ADMIN_DID: undefined,
+      PDS_PLC_URL: 'http://127.0.0.1:9',
       PDS_ADMIN_PASSWORD: pds.adminPassword,
       PDS_RATE_LIMIT_BYPASS_KEY: undefined,
       PDS_KMS_KEY_ID: ground.kms.ensureKey('3f1d9b52-6c62-4f0e-9f5c-0d2f6c1f7a11'),

@@ -309,6 +309,7 @@ describe('the grants', () => {
     expect(rows.map(({ grantee, privilege, table }) => `${grantee} ${privilege} ${table}`)).toEqual([
       'pds_api DELETE totp_factors',
       'pds_worker DELETE audit_roots',
+      'pds_worker DELETE health_sweeps',
       'pds_worker DELETE login_nonces',
       'pds_worker DELETE login_states',
       'pds_worker DELETE login_tokens',

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { memberHostFetch } from '../../../infra/local/atproto/member-fetch.ts';
 import { type Pds, type PdsOptions, startPds } from '../../../infra/local/atproto/pds.ts';
 import { type Sqs, startSqs } from '../../../infra/local/aws/sqs.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
@@ -109,6 +110,11 @@ export async function openBench(
       },
     ],
     fetch: globalThis.fetch,
+    outside: {
+      fetch: memberHostFetch({ domain: DOMAIN, gatewayUrl: stage.gateway.url, fetch: globalThis.fetch }),
+      plcUrl: 'http://127.0.0.1:9',
+      timeoutMs: 10_000,
+    },
     now: () => new Date(),
     random: { bytes: randomBytes, int: randomInt, fraction: Math.random, uuid: randomUUID },
     times: TIMES.test,

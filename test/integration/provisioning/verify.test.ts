@@ -51,7 +51,12 @@ describe('the check of an identity', () => {
       'credentials success',
       'at_protocol success',
     ]);
-    expect(checks[2]?.details).toMatchObject({ activated: true, valid_did: true });
+    expect(checks[2]?.details).toMatchObject({
+      account: 'active',
+      valid_did: true,
+      document: 'right',
+      handle: 'right',
+    });
     expect(await auditOf()).toContain('verified success');
 
     const logged = (await auditOf()).length;

@@ -31,6 +31,9 @@ const SAMPLES: Partial<Record<SettingName, unknown>> = {
   TELEGRAM_BOT_USERNAME: 'test_bot',
   TELEGRAM_API_ROOT: 'https://api.telegram.org',
   PROVISIONING_QUEUE_URL: 'http://127.0.0.1:1/queue',
+  HEALTH_QUEUE_URL: 'http://127.0.0.1:1/health',
+  PDS_PLC_URL: 'https://plc.directory',
+  PDS_CREDENTIAL_CHECK_HOURS: 1,
   AUDIT_SIGNING_KEY_ID: 'key',
   AUDIT_ROOTS_BUCKET: 'bucket',
 };
@@ -60,6 +63,8 @@ const { service } = synthesize({
   PDS_ADMIN_DID: 'did:web:admin.example.org',
   PDS_HANDLE_STRATEGY: 'username',
   PDS_DID_METHOD: 'web',
+  PDS_PLC_URL: 'https://plc.directory',
+  PDS_CREDENTIAL_CHECK_HOURS: '1',
   PDS_PROVISIONING_ENABLED: 'true',
   ADMIN_TELEGRAM_IDS: '1',
   TELEGRAM_API_ROOT: 'https://api.telegram.org',
