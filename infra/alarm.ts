@@ -10,6 +10,7 @@ import {
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
+import { NOTICES, type NoticeKind } from '../lib/operators/notices.ts';
 
 export type AlarmText = {
   /** What is wrong, for somebody who is woken by it. */
@@ -27,16 +28,24 @@ export type AlarmProps = AlarmText & {
   readonly periods?: number;
   /** What silence means. Default: that all is well. */
   readonly whenSilent?: TreatMissingData;
+  /** By this notice operators hear of it, with what it is about: the alarm shows it, and tells nobody a second time. */
+  readonly toldBy?: NoticeKind;
 };
+
+/** The text of an alarm, and its silence, where operators are told by a notice. */
+export function toldBy(kind: NoticeKind): AlarmText & Pick<AlarmProps, 'toldBy'> {
+  const { means, todo } = NOTICES[kind];
+  return { means, todo, toldBy: kind };
+}
 
 /** The period over which the counts of alarms and dashboards are made. */
 export const PERIOD = Duration.minutes(5);
 
-/** An alarm that tells the operators what it means and what to do. Its name is its construct path. */
+/** An alarm that tells the operators what it means and what to do, unless a notice does. Its name is its construct path. */
 export function addAlarm(
   scope: Construct,
   id: string,
-  { metric, threshold, whenBelow, periods, whenSilent, means, todo }: AlarmProps,
+  { metric, threshold, whenBelow, periods, whenSilent, means, todo, toldBy: notice }: AlarmProps,
   operators: ITopic,
 ): Alarm {
   const alarm = new Alarm(scope, id, {
@@ -49,6 +58,7 @@ export function addAlarm(
     treatMissingData: whenSilent ?? TreatMissingData.NOT_BREACHING,
     alarmDescription: `${means} What to do: ${todo}`,
   });
+  if (notice) return alarm;
   alarm.addAlarmAction(new SnsAction(operators));
   alarm.addOkAction(new SnsAction(operators));
   return alarm;

@@ -31,6 +31,10 @@ export function settingSources(
     PDS_TIMES: { value: stage.times },
     DATABASE_URL: { secret: data.database.credentials[databaseRole] },
     PROVISIONING_QUEUE_URL: { value: queue.queueUrl, grant: (to) => queue.grantSendMessages(to) },
+    OPERATORS_TOPIC_ARN: {
+      value: data.operators.topicArn,
+      grant: (to) => data.operators.grantPublish(to),
+    },
     AUDIT_SIGNING_KEY_ID: {
       value: data.audit.signingKey.keyArn,
       grant: (to) => data.audit.signingKey.grant(to, 'kms:Sign', 'kms:GetPublicKey'),

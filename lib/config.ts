@@ -166,7 +166,12 @@ export const SETTINGS = {
   TELEGRAM_OIDC_CLIENT_ID: { schema: z.optional(z.string()) },
   TELEGRAM_OIDC_CLIENT_SECRET: { schema: z.optional(z.string()), secret: true },
   TELEGRAM_ADMIN_CHAT_ID: {
-    schema: z.optional(z.string().check(z.regex(/^-?\d{1,20}$/, 'must be the id of a Telegram chat'))),
+    schema: z.optional(
+      z.pipe(
+        z.string().check(z.regex(/^-?\d{1,15}$/, 'must be the id of a Telegram chat')),
+        z.transform(Number),
+      ),
+    ),
   },
   ADMIN_TELEGRAM_IDS: { schema: z.optional(telegramIds) },
   OPERATORS_TOPIC_ARN: { schema: z.string() },

@@ -41,7 +41,7 @@ export type CloudOptions = {
 };
 
 export type RunningCloud = {
-  /** What reaches KMS, S3, Secrets Manager and SQS: the environment for any AWS SDK client. */
+  /** What reaches KMS, S3, Secrets Manager, SNS and SQS: the environment for any AWS SDK client. */
   environment: Readonly<Record<string, string>>;
   databaseLogins: ReadonlyMap<string, string>;
   functions: {
@@ -65,7 +65,7 @@ export type RunningCloud = {
 
 const DEFAULT_REGION = 'us-east-1';
 
-/** The services that a cloud assembly runs on: SQS, S3, KMS and Secrets Manager on loopback ports. */
+/** The services that a cloud assembly runs on: SQS and SNS, S3, KMS and Secrets Manager on loopback ports. */
 export type CloudServices = { cloud: Cloud; stop(): Promise<void>; environment: Record<string, string> };
 
 /**
@@ -147,6 +147,7 @@ async function startServices(stacks: readonly Stack[], options: CloudOptions): P
   const s3 = await startS3(bucketsFolder);
   const endpointEnvironment = {
     AWS_ENDPOINT_URL_S3: s3.url,
+    AWS_ENDPOINT_URL_SNS: sqs.url,
     AWS_ENDPOINT_URL_SQS: sqs.url,
     AWS_ENDPOINT_URL_KMS: json.url,
     AWS_ENDPOINT_URL_SECRETS_MANAGER: json.url,

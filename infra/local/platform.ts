@@ -131,6 +131,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     dataDir,
     environment: {
       TELEGRAM_API_ROOT: `${gatewayUrl}${BOT_API_PATH}`,
+      TELEGRAM_ADMIN_CHAT_ID: String(ADMIN_TELEGRAM_ID),
       ...openid.settings,
       ...options.settings,
       PDS_STAGE: stage,

@@ -16,7 +16,7 @@ import { Construct } from 'constructs';
 /**
  * Where functions and database meet. Two zones; one NAT gateway, for functions that call PDSs and Telegram (a zone
  * that fails may take egress with it: provisioning then waits in its queue, logins and DID documents do not need it);
- * endpoints for the three AWS services that functions call, so that their traffic and their failures stay inside.
+ * endpoints for the AWS services that functions call, so that their traffic and their failures stay inside.
  */
 export class Network extends Construct {
   readonly vpc: IVpc;
@@ -45,6 +45,7 @@ export class Network extends Construct {
     this.functions = new SecurityGroup(this, 'functions', { vpc, description: 'Every Lambda function' });
     for (const [name, service] of Object.entries({
       kms: InterfaceVpcEndpointAwsService.KMS,
+      sns: InterfaceVpcEndpointAwsService.SNS,
       sqs: InterfaceVpcEndpointAwsService.SQS,
       'secrets-manager': InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
     })) {

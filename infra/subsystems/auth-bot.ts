@@ -78,6 +78,13 @@ function alarms(deliver: Lambda, unstarted: Queue): Record<string, AlarmProps> {
         'read gave_up_reason in the table telegram_messages; a button needs an https PDS_APP_ORIGIN that Telegram ' +
         'accepts, the rest are the texts in lib/auth/bot.',
     },
+    'operators-chat-refused': {
+      metric: countedBy('auth', 'OperatorsChatRefused'),
+      threshold: 0,
+      means:
+        'Telegram takes no message of the bot for the operators’ chat: they have them from the topic only.',
+      todo: 'add the bot to the chat of TELEGRAM_ADMIN_CHAT_ID, or write to it there; gave_up_reason says what Telegram says.',
+    },
     'bot-token-refused': {
       metric: countedBy('auth', 'BotTokenRefused'),
       threshold: 0,

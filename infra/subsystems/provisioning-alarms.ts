@@ -4,12 +4,10 @@ import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { type AlarmProps, addAlarm, countedBy, PERIOD } from '../alarm.ts';
+import { type AlarmProps, addAlarm, countedBy, PERIOD, toldBy } from '../alarm.ts';
 
 /** SQS gives a message to a worker that often before it counts as poison. */
 export const MAX_RECEIVE_COUNT = 5;
-const TRY_AGAIN =
-  'then as an administrator `POST /api/pds/provision` with the member’s userId: it goes on from there. A check of an active member needs nothing: his next login asks for one.';
 
 type Parts = Record<'queue' | 'deadLetters' | 'unstarted', Queue> &
   Record<'worker' | 'relay' | 'deadLetter', Lambda>;
@@ -17,12 +15,12 @@ type Parts = Record<'queue' | 'deadLetters' | 'unstarted', Queue> &
 /** What can go wrong between a login and an identity, and what to do about it. */
 export function addProvisioningAlarms(
   scope: Construct,
-  { stageName, operators, ...parts }: Parts & { stageName: string; operators: ITopic },
+  { operators, ...parts }: Parts & { operators: ITopic },
 ): void {
   for (const [id, props] of Object.entries({
     ...queueAlarms(parts),
     ...functionAlarms(parts),
-    ...eventAlarms(stageName),
+    ...eventAlarms(),
   }))
     addAlarm(scope, `${id}-alarm`, props, operators);
 }
@@ -34,8 +32,7 @@ function queueAlarms({ queue, deadLetters, unstarted, deadLetter }: Parts): Reco
     'dead-letter': {
       metric: deadLetter.metricInvocations({ period: PERIOD }),
       threshold: 0,
-      means: `A member's provisioning crashed or timed out ${MAX_RECEIVE_COUNT} times and is marked as failed.`,
-      todo: `read the error in the table dead_letters and the log of provision-identity, repair, ${TRY_AGAIN}`,
+      ...toldBy('dead_letter'),
     },
     'dead-letters-left': {
       // Between its tries the function's event source holds the message, so that it is not visible.
@@ -121,36 +118,16 @@ function functionAlarms({ worker, relay, deadLetter }: Parts): Record<string, Al
   };
 }
 
-/** What ends with a reason: no error of a function shows it. */
-function eventAlarms(stageName: string): Record<string, AlarmProps> {
+/** What ends with a reason: no error of a function shows it, and notices tell it (lib/operators). */
+function eventAlarms(): Record<string, AlarmProps> {
   return {
-    'identity-failed': {
-      metric: counted('ProvisioningFailed'),
-      threshold: 0,
-      means: 'A member was told that his identity could not be made.',
-      todo: `read error_details of the failed row in pds_provisioning_queue, repair, ${TRY_AGAIN}`,
-    },
-    'work-given-up': {
-      metric: counted('ProvisioningDead'),
-      threshold: 0,
-      means: 'Work was begun again and again without an outcome, and is given up.',
-      todo: `find the row in pds_provisioning_queue and its queue_id in the log of provision-identity, repair, ${TRY_AGAIN}`,
-    },
-    'circuit-open': {
-      metric: counted('CircuitBreakerOpen'),
-      threshold: 0,
-      means: 'A PDS does not answer. New members wait for it and lose nothing.',
-      todo: 'see to the PDS (/xrpc/_health); when it answers, they complete by themselves.',
-    },
+    'identity-failed': { metric: counted('ProvisioningFailed'), threshold: 0, ...toldBy('identity_failed') },
+    'work-given-up': { metric: counted('ProvisioningDead'), threshold: 0, ...toldBy('dead_letter') },
+    'circuit-open': { metric: counted('CircuitBreakerOpen'), threshold: 0, ...toldBy('circuit_open') },
     'admin-password-refused': {
       metric: counted('AdminPasswordRefused'),
       threshold: 0,
-      means:
-        'The PDS refuses our admin password: broken-off creations cannot be cleared, nor passwords reset.',
-      todo:
-        "write the PDS's admin password into the secret PDS_ADMIN_PASSWORD, then restart the worker, which read it at its " +
-        'start: `aws lambda update-function-configuration --description "$(date)" --function-name ' +
-        `${stageName}-provisioning-provision-identity\`.`,
+      ...toldBy('admin_password_refused'),
     },
   };
 }

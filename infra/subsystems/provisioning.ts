@@ -50,7 +50,7 @@ export class Provisioning extends Construct {
       new SqsEventSource(deadLetters, { batchSize: 10, reportBatchItemFailures: true, maxConcurrency: 2 }),
     );
     const parts = { queue: this.queue, deadLetters, unstarted, worker, relay, deadLetter };
-    addProvisioningAlarms(this, { ...parts, stageName: stage.name, operators: data.operators });
+    addProvisioningAlarms(this, { ...parts, operators: data.operators });
     this.watched = {
       title: 'provisioning',
       row: [

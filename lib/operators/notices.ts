@@ -30,7 +30,7 @@ export const NOTICES = {
   },
   admin_password_refused: {
     means: 'A PDS refuses our admin password: creations broken off cannot be cleared, nor passwords reset.',
-    todo: 'Write the password that the PDS has into its secret, then restart the worker, which reads it at its start.',
+    todo: 'Write the password that the PDS has into its secret (PDS_ADMIN_PASSWORD, or PDS_REMOTE_ADMIN_PASSWORD), then restart the functions that read it at their start.',
     see: 'Who is told what',
   },
   identity_inaccessible: {

@@ -1,4 +1,5 @@
 import { type AuditEntry, appendAudit } from '../audit/append.ts';
+import { tellMember } from '../auth/bot/tell-member.ts';
 import type { Transaction } from '../db/connect.ts';
 import type { NoticeKind } from '../operators/notices.ts';
 import { notifyOperators } from '../operators/notify.ts';
@@ -9,7 +10,7 @@ export type FailedRow = { id: QueueId; user_id: string; pnptv_uuid: string; acti
 
 /**
  * Ends work for good: the row says why, so does the member's identity if it was being made, and the audit log; operators
- * are told.
+ * and the member are told.
  * Touches no secret: a retry goes on from here. The caller makes sure that no worker is at it.
  */
 export async function failRow(
@@ -22,9 +23,10 @@ export async function failRow(
     UPDATE pds_provisioning_queue SET status = 'failed', parked_reason = NULL, error_details = ${tx.json(reason)}
     WHERE id = ${row.id}`;
   if (row.action === 'create' || row.action === 'retry') {
-    await tx`
+    const ended = await tx`
       UPDATE user_pds_mapping SET status = 'error', error_code = ${reason.code}, error_message = ${reason.message}
       WHERE user_id = ${row.user_id} AND status = 'pending'`;
+    if (ended.count > 0) await tellMember(tx, row.user_id, 'failed');
   }
   await appendAudit(tx, {
     ...audit,

@@ -12,7 +12,7 @@ export type Sqs = {
 export const SQS_ACCOUNT = '000000000000';
 
 /**
- * Starts SQS (`fauxqs`, the real protocol) on 127.0.0.1: `AWS_ENDPOINT_URL_SQS` = `url`. Messages live in memory;
+ * Starts SQS, and SNS beside it (`fauxqs`, the real protocols), on 127.0.0.1: `url` is the endpoint of both. Messages live in memory;
  * the queue table in the database is what survives, and the relay sends again.
  *
  * @NOTE fauxqs's own start function and command bind every address. A long poll that the client aborts swallows the

@@ -17,7 +17,7 @@ export type Cloud = {
   secrets: SecretsManager;
   /** The names of the buckets that exist. */
   buckets: Set<string>;
-  /** What every Lambda process gets beside its template: where the four services are. */
+  /** What every Lambda process gets beside its template: where the services are. */
   endpointEnvironment: Readonly<Record<string, string>>;
   /** Modules that every Lambda process loads first. */
   preload: readonly string[];

@@ -8,7 +8,8 @@ import type { QueueId } from '../../provisioning/queue.ts';
 import { COMMANDS, type telegramUpdate } from '../api/bot.ts';
 import { type LoginDeps, welcome } from '../login/log-in.ts';
 import { type Limiter, limitUse } from '../rate-limit.ts';
-import { type Facts, type Saying, say } from './outbox.ts';
+import { factsOf, type Saying, say } from './outbox.ts';
+import { noteWritable } from './tell-member.ts';
 import { type Command, TEXTS } from './texts.ts';
 import type { Incoming } from './update.ts';
 
@@ -39,6 +40,7 @@ export async function answerUpdate(
     if (news.count === 0) return undefined;
     const { chatId, language } = message;
     const answer = await ANSWERS[commandOf(message)](tx, deps, message);
+    if (answer.identity) await noteWritable(tx, { userId, language });
     await say(tx, { chatId, language, userId: answer.identity && userId }, answer.saying);
     return { chatId, ...answer };
   });
@@ -104,11 +106,6 @@ async function identityOf(tx: Transaction, deps: Deps, userId: string): Promise<
     if (error instanceof AppError && error.code === 'IDENTITY_NOT_FOUND') return undefined;
     throw error;
   }
-}
-
-function factsOf(identity: IdentityInfo): Facts {
-  const { pnptv_uuid: _uuid, created_at: _created, ...facts } = identity;
-  return facts;
 }
 
 /** How long whoever did something too often has to wait; undefined when he did not. */

@@ -1,4 +1,5 @@
 import { type Html, html } from '../../docs/html.ts';
+import { describeNotices } from '../../operators/describe.ts';
 import { identityInfo } from '../../pds/api.ts';
 import type { Language } from '../language.ts';
 import type { Facts, Saying } from './outbox.ts';
@@ -41,6 +42,12 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
       const settled = saying.details.status === 'active' || saying.details.status === 'revoked';
       return [settled ? texts.nothingToRetry : texts.retried, state(texts, saying.details)];
     }
+    case 'ready':
+      return [texts.ready, names(texts, saying.details)];
+    case 'failed':
+      return [state(texts, saying.details)];
+    case 'operators':
+      return describeNotices(saying.details);
     case 'too_often':
       return [texts.tooOften(Math.ceil(saying.details.seconds / 60))];
     case 'login':

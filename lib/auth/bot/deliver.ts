@@ -119,7 +119,8 @@ function report(
     log.info('bot message sent', fields);
   } else if (outcome.kind === 'refused') {
     log.warn('bot message refused for good', fields);
-    if (outcome.ours) metrics.count('BotMessageRejected');
+    if (kind === 'operators') metrics.count('OperatorsChatRefused');
+    else if (outcome.ours) metrics.count('BotMessageRejected');
   } else {
     log.warn(fate === 'given up' ? 'bot message given up' : 'bot message waits', fields);
     if (fate === 'given up') metrics.count('BotMessageGivenUp');

@@ -1,4 +1,5 @@
 import type { JsonValue, Queryable } from '../../db/connect.ts';
+import type { NoticeGroup } from '../../operators/describe.ts';
 import type { IdentityInfo } from '../../pds/info.ts';
 import type { Language } from '../language.ts';
 import type { Outcome } from './send.ts';
@@ -8,9 +9,14 @@ export type Facts = Pick<
   IdentityInfo,
   'pds_handle' | 'pds_did' | 'pds_endpoint' | 'status' | 'verification_status' | 'provisioning_step' | 'error'
 >;
+export function factsOf({ pnptv_uuid: _uuid, created_at: _created, ...facts }: IdentityInfo): Facts {
+  return facts;
+}
+
 /** What the bot says, with the facts for it. */
 export type Saying =
-  | { kind: 'welcome' | 'identity' | 'status' | 'retried'; details: Facts }
+  | { kind: 'welcome' | 'identity' | 'status' | 'retried' | 'ready' | 'failed'; details: Facts }
+  | { kind: 'operators'; details: NoticeGroup }
   | { kind: 'too_often'; details: { seconds: number } }
   | { kind: 'login' | 'stranger' | 'help'; details?: undefined };
 /** To whom, and in which language. A `userId` is a member's; without one it is said to a stranger. */

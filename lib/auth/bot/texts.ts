@@ -24,6 +24,7 @@ type Texts = {
   failed: (why: Why) => Html;
   steps: Readonly<Record<Step, string>>;
   checked: Readonly<Record<Facts['verification_status'], string>>;
+  ready: string;
   retried: string;
   nothingToRetry: string;
   tooOften: (minutes: number) => string;
@@ -66,6 +67,7 @@ const EN: Texts = {
     inaccessible: 'The last check did not reach the account; it is checked again by itself.',
     unknown: 'It was not checked yet.',
   },
+  ready: 'Your identity is ready, and it is yours.',
   retried: 'It is being tried again.',
   nothingToRetry: 'There is nothing to try again.',
   tooOften: (minutes) =>
@@ -111,6 +113,7 @@ const ES: Texts = {
     inaccessible: 'La última comprobación no llegó a la cuenta; se repite por sí sola.',
     unknown: 'Aún no se ha comprobado.',
   },
+  ready: 'Tu identidad está lista, y es tuya.',
   retried: 'Se está intentando de nuevo.',
   nothingToRetry: 'No hay nada que volver a intentar.',
   tooOften: (minutes) =>

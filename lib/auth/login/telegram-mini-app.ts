@@ -1,6 +1,7 @@
 import { createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypto';
 import * as z from 'zod/mini';
 import { apiError } from '../../http/error-codes.ts';
+import { type Language, languageOf } from '../language.ts';
 import type { LoginProfile } from './log-in.ts';
 import { storableText } from './storable-text.ts';
 
@@ -22,7 +23,12 @@ const miniAppUser = z.object({
   last_name: z.optional(storableText(255)),
   username: z.optional(storableText(255)),
   photo_url: z.optional(storableText(2048)),
+  language_code: z.optional(z.string()),
+  allows_write_to_pm: z.optional(z.boolean()),
 });
+
+/** `botLanguage`: the language in which the bot may write to him of its own accord; absent where he has not allowed it. */
+export type MiniAppUser = { profile: LoginProfile; botLanguage: Language | undefined };
 
 /**
  * Who opened the Mini App, after it is sure that Telegram signed this init data for our bot within the last hour.
@@ -31,7 +37,7 @@ const miniAppUser = z.object({
  * `LOGIN_EXPIRED`; `LOGIN_FROM_THE_FUTURE`. Using it twice is fine: a reload of the page sends the same again.
  * https://core.telegram.org/bots/webapps#validating-data-received-via-the-mini-app
  */
-export function verifyInitData({ botToken, publicKey, now }: Trust, initData: string): LoginProfile {
+export function verifyInitData({ botToken, publicKey, now }: Trust, initData: string): MiniAppUser {
   const pairs = [...new URLSearchParams(initData)];
   const fields = new Map(pairs);
   const genuine = fields.has('hash')
@@ -46,8 +52,8 @@ export function verifyInitData({ botToken, publicKey, now }: Trust, initData: st
   const age = now.getTime() / 1000 - Number(authDate);
   if (age > FRESH) throw apiError('LOGIN_EXPIRED');
   if (age < -CLOCK_SKEW) throw apiError('LOGIN_FROM_THE_FUTURE');
-  const { is_bot: _, ...profile } = user.data;
-  return profile;
+  const { is_bot: _, allows_write_to_pm: writable, language_code: tag, ...profile } = user.data;
+  return { profile, botLanguage: writable ? languageOf(tag) : undefined };
 }
 
 /** The HMAC covers `signature` too. */

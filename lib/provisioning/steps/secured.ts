@@ -1,4 +1,5 @@
 import { appendAudit } from '../../audit/append.ts';
+import { tellMember } from '../../auth/bot/tell-member.ts';
 import { sessionOf } from '../adopt.ts';
 import { updateIdentity } from '../identity.ts';
 import type { AccountHost } from '../provider-access.ts';
@@ -9,7 +10,8 @@ import { completeRow } from '../settle.ts';
 
 /**
  * activated → secured: one transaction stores the sealed tokens, destroys the bootstrap key, backs the credentials
- * up, says so in the audit log, ends this work and asks for the first check. With it the identity is active.
+ * up, says so to the member and in the audit log, ends this work and asks for the first check. With it the identity is
+ * active.
  */
 export async function secure(run: Run, host: AccountHost): Promise<void> {
   const { sql, vault, identity, work, now, startedAt } = run;
@@ -34,6 +36,7 @@ export async function secure(run: Run, host: AccountHost): Promise<void> {
     });
     await run.backUp(tx, user_id);
     const { queueId } = await enqueue(tx, { userId: user_id, action: 'verify', now: now() });
+    await tellMember(tx, user_id, 'ready');
     await appendAudit(tx, {
       userId: user_id,
       pnptvUuid: pnptv_uuid,

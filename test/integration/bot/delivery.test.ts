@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { privateMessage } from '../../../infra/local/telegram-update.ts';
 import { telegramWebhook } from '../../../lib/auth/api.ts';
 import { answerUpdate } from '../../../lib/auth/bot/answer-update.ts';
+import { say } from '../../../lib/auth/bot/outbox.ts';
 import { openBotApi } from '../../../lib/auth/bot/send.ts';
 import { BOT_TOKEN } from '../http/app.ts';
 import { linkOf, openTestBot, type TestBot, type Writer, writer } from './harness.ts';
@@ -256,6 +257,27 @@ describe('when nobody is there', () => {
       await bot.write(user, '/start');
       expect(texts(user)).toHaveLength(2);
       expect(linkOf(bot.said(user)[1])).toContain('/api/auth/link/');
+    },
+  );
+});
+
+describe('the chat of the operators', () => {
+  it.each([error(400, 'Bad Request: chat not found'), BLOCKED])(
+    'that takes no messages raises an alarm: $body.description',
+    async (mishap) => {
+      const chat = -1_001_234_567_890;
+      const details = {
+        kind: 'circuit_open',
+        subjects: ['local'],
+        subject_count: 1,
+        since: '',
+        is_more: false,
+      };
+      await say(bot.api, { chatId: chat, language: 'en' }, { kind: 'operators', details });
+      bot.telegram.goWrong(() => mishap);
+      expect((await bot.deliver()).refused).toBe(1);
+      expect(bot.counted).toEqual(['OperatorsChatRefused']);
+      expect((await bot.deliver()).refused).toBe(0);
     },
   );
 });

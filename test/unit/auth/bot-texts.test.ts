@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { compose } from '../../../lib/auth/bot/compose.ts';
 import type { Facts, Saying } from '../../../lib/auth/bot/outbox.ts';
 import { TEXTS } from '../../../lib/auth/bot/texts.ts';
+import { NOTICES } from '../../../lib/operators/notices.ts';
 import { identityInfo } from '../../../lib/pds/api.ts';
 
 const LINK = 'https://app.example/api/auth/link/token';
@@ -15,6 +16,13 @@ const facts = (changes: Partial<Facts> = {}): Facts => ({
   provisioning_step: 'secured',
   error: null,
   ...changes,
+});
+const notices = (kind: string) => ({
+  kind,
+  subjects: Array.from({ length: 5 }, () => '<i>&'.repeat(5)),
+  subject_count: 100_000,
+  since: '2026-11-26T03:12:00Z',
+  is_more: true,
 });
 const STATES: Facts[] = [
   ...(['active', 'revoked', 'disabled'] as const).map((status) => facts({ status })),
@@ -33,6 +41,9 @@ const SAYINGS: Saying[] = [
   ...(['welcome', 'identity', 'status', 'retried'] as const).flatMap((kind) =>
     STATES.map((details) => ({ kind, details })),
   ),
+  { kind: 'ready', details: facts() },
+  { kind: 'failed', details: facts({ status: 'error', error: { code: 'X', message: '<b>&"\'' } }) },
+  ...Object.keys(NOTICES).map((kind) => ({ kind: 'operators', details: notices(kind) }) as const),
   { kind: 'too_often', details: { seconds: 60 } },
   { kind: 'too_often', details: { seconds: 61 } },
   { kind: 'login' },

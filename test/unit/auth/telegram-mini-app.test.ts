@@ -32,7 +32,7 @@ it.each([
   ['Ed25519', withSignature(ana)],
   ['both', withHash(withSignature(ana))],
 ])('believes what is signed by %s, and nothing that was changed', (_, fields) => {
-  expect(check(fields)).toEqual({ id: 7, first_name: 'Ana' });
+  expect(check(fields)).toEqual({ profile: { id: 7, first_name: 'Ana' }, botLanguage: undefined });
   for (const name of Object.keys(fields)) {
     expect(() => check({ ...fields, [name]: `x${fields[name]}` })).toThrow(
       refused('LOGIN_SIGNATURE_INVALID'),
@@ -87,6 +87,15 @@ it.each([
   [-31, 'LOGIN_FROM_THE_FUTURE'],
 ])('finds init data that is %i seconds old %s', (age, code) => {
   const login = () => check(withHash({ ...ana, auth_date: `${seconds - age}` }));
-  if (code === undefined) expect(login()).toMatchObject({ id: 7 });
+  if (code === undefined) expect(login()).toMatchObject({ profile: { id: 7 } });
   else expect(login).toThrow(refused(code));
+});
+
+it.each([
+  ['{"id":7,"language_code":"es-MX","allows_write_to_pm":true}', 'es'],
+  ['{"id":7,"allows_write_to_pm":true}', 'en'],
+  ['{"id":7,"language_code":"es","allows_write_to_pm":false}', undefined],
+  ['{"id":7,"language_code":"es"}', undefined],
+])('says whether the bot may write to him, and in which language: %s', (user, botLanguage) => {
+  expect(check(withHash({ ...ana, user }))).toEqual({ profile: { id: 7 }, botLanguage });
 });

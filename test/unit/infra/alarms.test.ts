@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
+import { NOTICES } from '../../../lib/operators/notices.ts';
 import { allResources, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
 
 const templates = synthesize(PRODUCTION);
@@ -9,7 +10,7 @@ const alarms = allResources(templates).filter(([, { Type }]) => Type === 'AWS::C
 const named = alarms.map(([id]) => id).join(' ');
 
 describe('alarms', () => {
-  it('say what they mean and what to do, and tell the operators', () => {
+  it('say what they mean and what to do', () => {
     expect(alarms.length).toBeGreaterThan(15);
     for (const [id, { Properties }] of alarms) {
       expect([id, Properties.AlarmDescription]).toEqual([
@@ -17,8 +18,16 @@ describe('alarms', () => {
         expect.stringMatching(/^.{20,} What to do: .{30,}\.?$/s),
       ]);
       expect([id, String(Properties.AlarmDescription).length <= 1024]).toEqual([id, true]);
-      expect([id, Properties.AlarmActions]).toEqual([id, [expect.anything()]]);
     }
+  });
+
+  it('tell the operators, but for what a notice tells them with more to it', () => {
+    const quiet = alarms.filter(([, { Properties }]) => Properties.AlarmActions === undefined);
+    const texts = Object.values(NOTICES).map(({ means, todo }) => `${means} What to do: ${todo}`);
+    expect(quiet.map(([id]) => id)).toHaveLength(5);
+    for (const [, { Properties }] of quiet) expect(texts).toContain(Properties.AlarmDescription);
+    for (const [id, { Properties }] of alarms.filter((alarm) => !quiet.includes(alarm)))
+      expect([id, Properties.AlarmActions]).toEqual([id, [expect.anything()]]);
   });
 
   it.each([
@@ -27,6 +36,8 @@ describe('alarms', () => {
     'provisioningoldestmessage',
     'provisioningworkererrors',
     'provisioningrelaysilent',
+    'telloperatorssilent',
+    'operatorsnottold',
     'auditerrors',
     'auditrooterrors',
     'auditrootmissing',

@@ -74,10 +74,11 @@ describe.each([
   });
 
   it('give each function the database login of its role, and none to who asks it nothing', () => {
+    const WORKERS = ['audit-seal-root', 'lifecycle-tell-operators'];
     const expected = (id: string) => {
       if (id.startsWith('docs-') || id === 'auth-preflight') return [];
       if (id === 'database-migrate') return ['api', 'owner', 'worker'];
-      return [id.startsWith('provisioning-') || id === 'audit-seal-root' ? 'worker' : 'api'];
+      return [id.startsWith('provisioning-') || WORKERS.includes(id) ? 'worker' : 'api'];
     };
     for (const id of functions.keys()) {
       const logins = JSON.stringify(statementsOf(id)).matchAll(/Refdatabasedatabase(owner|api|worker)/g);

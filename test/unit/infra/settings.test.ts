@@ -30,6 +30,7 @@ const SAMPLES: Partial<Record<SettingName, unknown>> = {
   TELEGRAM_BOT_TOKEN: '1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
   TELEGRAM_BOT_USERNAME: 'test_bot',
   TELEGRAM_API_ROOT: 'https://api.telegram.org',
+  OPERATORS_TOPIC_ARN: 'arn:aws:sns:eu-central-1:123456789012:operators',
   PROVISIONING_QUEUE_URL: 'http://127.0.0.1:1/queue',
   HEALTH_QUEUE_URL: 'http://127.0.0.1:1/health',
   PDS_PLC_URL: 'https://plc.directory',
@@ -72,6 +73,7 @@ const { service } = synthesize({
   TELEGRAM_WEBAPP_PUBLIC_KEY: 'ab'.repeat(32),
   TELEGRAM_OIDC_ISSUER: 'https://oauth.telegram.org',
   TELEGRAM_OIDC_CLIENT_ID: '123456',
+  TELEGRAM_ADMIN_CHAT_ID: '-1001234567890',
 });
 const functions = functionsOf(service, 'production');
 
@@ -89,6 +91,7 @@ describe('functions', () => {
       'auth-deliver-messages',
       'auth-preflight',
       'database-migrate',
+      'lifecycle-tell-operators',
       'provisioning-dead-letter',
       'provisioning-provision-identity',
       'provisioning-relay',

@@ -1,0 +1,30 @@
+import type { Queryable } from '../../db/connect.ts';
+import { findIdentity } from '../../pds/info.ts';
+import type { Language } from '../language.ts';
+import { factsOf, say } from './outbox.ts';
+
+/**
+ * Notes that the bot may write to a member of its own accord, and in which language: he has written to it, or allowed it
+ * in the Mini App. To all others it may not: bots cannot begin a conversation (https://core.telegram.org/bots/features).
+ */
+export async function noteWritable(
+  sql: Queryable,
+  { userId, language }: { userId: string; language: Language },
+): Promise<void> {
+  await sql`
+    UPDATE users SET bot_language = ${language} WHERE id = ${userId} AND bot_language IS DISTINCT FROM ${language}`;
+}
+
+/**
+ * Has the bot tell a member how the making of his identity ended, if it may write to him: in the caller's transaction,
+ * which says that it ended.
+ */
+export async function tellMember(tx: Queryable, userId: string, kind: 'ready' | 'failed'): Promise<void> {
+  const [member] = await tx<{ language: Language | null }[]>`
+    SELECT bot_language AS language FROM users WHERE id = ${userId}`;
+  if (!member?.language) return;
+  const identity = await findIdentity({ sql: tx, provisioningEnabled: true }, userId);
+  // A private chat has the id of its person.
+  const listener = { chatId: Number(userId), userId, language: member.language };
+  await say(tx, listener, { kind, details: factsOf(identity) });
+}
