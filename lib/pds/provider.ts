@@ -3,7 +3,7 @@ import { type ProviderSettings, providerProblems } from './provider-settings.ts'
 import type { PdsConnection } from './xrpc.ts';
 
 /** What a provider lets us do beyond what everybody may; follows from what its operator gave us. */
-export type Capability = 'create' | 'reset_password' | 'delete' | 'list_repos';
+export type Capability = 'create' | 'reset_password' | 'delete' | 'list_repos' | 'pass_limits';
 
 /** A PDS that we may place members on, as the settings describe it. */
 export type Provider = {
@@ -48,11 +48,14 @@ export function providersFrom(settings: ProviderSettings): readonly Provider[] {
   return providers;
 }
 
-/** Anybody may try to create an account and list repos; the rest takes the admin password. */
-export function capabilitiesOf({ adminPassword }: Provider): readonly Capability[] {
-  return adminPassword === undefined
-    ? ['create', 'list_repos']
-    : ['create', 'list_repos', 'reset_password', 'delete'];
+/** Anybody may try to create an account and list repos; the rest takes the admin password, or the bypass key. */
+export function capabilitiesOf({ adminPassword, rateLimitBypassKey }: Provider): readonly Capability[] {
+  return [
+    'create',
+    'list_repos',
+    ...(adminPassword === undefined ? [] : (['reset_password', 'delete'] as const)),
+    ...(rateLimitBypassKey === undefined ? [] : (['pass_limits'] as const)),
+  ];
 }
 
 /** How to talk to a provider. `timeoutMs` is for one request. */

@@ -4,6 +4,7 @@ import { XrpcError } from '../pds/xrpc-error.ts';
 import type { ErrorDetails, Work } from './identity.ts';
 import { ProvisioningError } from './provisioning-error.ts';
 import type { Outcome, ParkedReason } from './settle.ts';
+import { CALLED_AHEAD_MS } from './times.ts';
 
 /** Thrown by a step that must wait through no fault of its own. */
 export class Parked extends Error {
@@ -40,6 +41,8 @@ export class CheckFailed extends Error {
   }
 }
 
+/** A 429 that says nothing else: the window of most limits. */
+const THROTTLED_MS = 5 * 60_000;
 const FIRST_BACKOFF_MS = 4_000;
 const LONGEST_BACKOFF_MS = 120_000;
 
@@ -66,14 +69,7 @@ export function outcomeOf(
   error: unknown,
   { work, now, random }: { work: Work; now: Date; random: () => number },
 ): Outcome {
-  if (error instanceof Parked) {
-    return {
-      kind: 'parked',
-      reason: error.reason,
-      until: error.until,
-      tellWorker: error.reason !== 'provider_down',
-    };
-  }
+  if (error instanceof Parked) return parked(error.reason, error.until, now);
   if (error instanceof OutcomeUnknown) {
     const message = 'The identity server did not answer in time. We look whether it did the work.';
     return { kind: 'again', error: { code: 'PDS_OUTCOME_UNKNOWN', message }, until: error.lookAgainAt };
@@ -83,15 +79,13 @@ export function outcomeOf(
     return { kind: 'again', error: { code: 'CHECK_FAILED', message }, until: error.repeatAt };
   }
   if (error instanceof XrpcError) {
-    if (error.fault === 'throttled' && error.retryAt) {
-      return {
-        kind: 'parked',
-        reason: 'provider_busy',
-        until: jitter(error.retryAt, 10_000, random),
-        tellWorker: false,
-      };
+    if (error.fault === 'throttled') {
+      // A PDS limits sessions for each account: nobody else has to wait for this one.
+      const reason = error.nsid.endsWith('.createSession') ? 'account_busy' : 'provider_busy';
+      return parked(reason, error.retryAt ?? new Date(now.getTime() + THROTTLED_MS), now);
     }
     if (error.providerDown) {
+      // Comes back by itself, which the others in the line do not: the PDS has to be asked by somebody.
       return { kind: 'parked', reason: 'provider_down', until: jitter(now, 5_000, random), tellWorker: true };
     }
     return againOrFailed(describe(error), { work, now, random });
@@ -108,6 +102,12 @@ export function outcomeOf(
     return againOrFailed({ code: 'DATABASE_BUSY', message }, { work, now, random });
   }
   throw error;
+}
+
+/** Whoever stands in a provider's line is called by the relay, by age; before it comes again he has a message of his own. */
+function parked(reason: ParkedReason, until: Date, now: Date): Outcome {
+  const soon = until.getTime() - now.getTime() <= CALLED_AHEAD_MS;
+  return { kind: 'parked', reason, until, tellWorker: soon && reason !== 'provider_down' };
 }
 
 function againOrFailed(

@@ -9,7 +9,6 @@ import { XrpcError } from '../pds/xrpc-error.ts';
 import { Parked } from './outcome.ts';
 import { ProvisioningError } from './provisioning-error.ts';
 import { restartQuarantine } from './quarantine.ts';
-import { relay } from './relay.ts';
 import { type Run, reserved, type WorkerDeps } from './run.ts';
 
 /** A member's PDS, as a run uses it. */
@@ -62,7 +61,7 @@ export async function serviceDidOf(
 
 /**
  * Tells the others how the provider did, once a run is over: any answer of its own, also a refusal, proves it well.
- * Returns the end of the pause if its breaker is open now, and whether this has closed it: then `resumeParked`.
+ * Returns the end of the pause if its breaker is open now, and whether this has closed it: then `callWaiting`.
  */
 export async function reportProvider(
   { sql, now, log, metrics }: WorkerDeps,
@@ -95,14 +94,4 @@ export async function reportProvider(
 /** Waiting out the quarantine comes after an answer: there is no such account, yet. */
 function sawNoAccount(error: unknown): boolean {
   return error instanceof Parked && error.reason === 'outcome_unknown';
-}
-
-/** Sends those who waited for a provider on their way, the oldest first, now that it is back. */
-export async function resumeParked(run: Run, { provider }: AccountHost): Promise<void> {
-  await run.sql`
-    UPDATE pds_provisioning_queue SET next_retry = ${run.now()}, sent_at = NULL WHERE id IN (
-      SELECT q.id FROM pds_provisioning_queue q JOIN user_pds_mapping m USING (user_id)
-      WHERE q.status = 'pending' AND q.parked_reason = 'provider_down' AND m.provider_id = ${provider.id}
-      FOR UPDATE OF q SKIP LOCKED)`;
-  await relay(run);
 }

@@ -94,7 +94,7 @@ const SEND_TIMEOUT_MS = 2000;
 const LONGEST_DELAY_S = 900;
 
 /**
- * Tells a worker about a committed row, `delayMs` from now. Never throws: false when the message is not known to be
+ * Tells a worker about a committed row, `delayMs` from now (in `sent_at` stands when SQS delivers it). Never throws: false when the message is not known to be
  * sent, which loses nothing, because the relay sends every due row that was not sent lately.
  */
 export async function sendQueued(
@@ -102,13 +102,15 @@ export async function sendQueued(
   queueId: QueueId,
   delayMs = 0,
 ): Promise<boolean> {
-  const delay = Math.min(LONGEST_DELAY_S, Math.max(0, Math.ceil(delayMs / 1000)));
+  const at = now();
+  const delay = secondsUntil(new Date(at.getTime() + delayMs), at);
   try {
     await sqs.send(
       new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: messageBody(queueId), DelaySeconds: delay }),
       { abortSignal: AbortSignal.timeout(SEND_TIMEOUT_MS) },
     );
-    await markSent(sql, [queueId], new Date(now().getTime() + delay * 1000));
+    const delivered = new Date(now().getTime() + delay * 1000);
+    await sql`UPDATE pds_provisioning_queue SET sent_at = ${delivered} WHERE id = ${queueId}`;
     return true;
   } catch {
     return false;
@@ -117,9 +119,9 @@ export async function sendQueued(
 
 export type SendDeps = { sql: Queryable; sqs: SQSClient; queueUrl: string; now?: () => Date };
 
-/** Notes when SQS delivers the message of these rows, which may be in the future. */
-export async function markSent(sql: Queryable, queueIds: readonly QueueId[], at: Date): Promise<void> {
-  await sql`UPDATE pds_provisioning_queue SET sent_at = ${at} WHERE id IN ${sql(queueIds)}`;
+/** How long SQS is to hold a message back. */
+export function secondsUntil(time: Date, at: Date): number {
+  return Math.min(LONGEST_DELAY_S, Math.max(0, Math.ceil((time.getTime() - at.getTime()) / 1000)));
 }
 
 /** A message carries the row's id and nothing else: what is in the database may have changed since. */

@@ -1,88 +1,61 @@
-import { randomUUID } from 'node:crypto';
-import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import type { Sql } from '../db/connect.ts';
-import type { Log } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import { markSent, messageBody, type QueueId } from './queue.ts';
+import type { QueueId } from './queue.ts';
+import { type RowsToSend, type SendRowsDeps, type Sent, sendRows } from './send-rows.ts';
+import { CALLED_AHEAD_MS } from './times.ts';
+import { type Doorkeeper, inLine, nextInLine } from './waiting-line.ts';
 
-const BATCH = 10;
-/** What one run sends at most; the oldest first, so nobody waits for ever behind a crowd. */
-export const MOST_A_RUN = 500;
 /** A row that was sent since is left to its message: SQS needs its time, and so does a worker that is busy. */
 const RESEND_AFTER_MS = 50_000;
-const BATCH_TIMEOUT_MS = 5_000;
-
-export type RelayDeps = {
-  sql: Sql;
-  sqs: SQSClient;
-  queueUrl: string;
-  now: () => Date;
-  log: Log;
-  metrics: Pick<Metrics, 'count'>;
-};
 
 /**
- * Sends every row that is due and was not sent lately: what a login could not send, what waits for another attempt or
- * for a PDS, and what a dead worker left behind when its lease was over. Several relays at once share the work.
- * Stops at the first batch that SQS does not take at all, since the next ones would only wait as well.
+ * Sends every row that is due and was not sent lately: what a login could not send, what waits for another attempt,
+ * and what a dead worker left behind when its lease was over; and of those who wait for a provider as many as it takes
+ * now. Several relays at once share the work.
  */
-export async function relay(deps: RelayDeps): Promise<{ sent: number; failed: number }> {
-  let sent = 0;
-  let failed = 0;
-  while (sent + failed < MOST_A_RUN) {
-    const batch = await sendBatch(deps);
-    sent += batch.sent;
-    failed += batch.failed;
-    if (batch.sent + batch.failed < BATCH || batch.sent === 0) break;
-  }
-  if (sent > 0) deps.metrics.count('RelaySent', sent);
-  if (failed > 0) {
-    deps.metrics.count('RelayFailed', failed);
-    deps.log.warn('SQS did not take every message; the next run sends them', { sent, failed });
-  }
-  return { sent, failed };
+export async function relay(deps: SendRowsDeps): Promise<Sent> {
+  const providers = await deps.sql<{ id: string }[]>`SELECT id FROM pds_providers ORDER BY id`;
+  const results = [await sendRows(deps, dueRows)];
+  for (const { id } of providers) results.push(await callWaiting(deps, id));
+  return {
+    sent: results.reduce((sum, { sent }) => sum + sent, 0),
+    failed: results.reduce((sum, { failed }) => sum + failed, 0),
+  };
 }
 
-/** The rows stay locked while SQS is asked, at most five seconds: no other relay sends them, no worker needs them yet. */
-async function sendBatch({ sql, sqs, queueUrl, now }: RelayDeps): Promise<{ sent: number; failed: number }> {
-  return sql.begin(async (tx) => {
-    const at = now();
-    const rows = await tx<{ id: QueueId }[]>`
-      SELECT id::text FROM pds_provisioning_queue
-      WHERE status IN ('pending', 'processing') AND next_retry <= ${at}
-        AND (sent_at IS NULL OR sent_at <= ${new Date(at.getTime() - RESEND_AFTER_MS)})
-      ORDER BY next_retry, id LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`;
-    if (rows.length === 0) return { sent: 0, failed: 0 };
-    const sent = await send(
-      { sqs, queueUrl },
-      rows.map(({ id }) => id),
-    );
-    if (sent.length > 0) await markSent(tx, sent, at);
-    return { sent: sent.length, failed: rows.length - sent.length };
+/**
+ * Sends on their way who waits for this provider, in order of age and only as many as it lets in: nobody is woken up to
+ * find its door closed. Call it when a provider has recovered; the relay does every minute.
+ */
+export async function callWaiting(deps: SendRowsDeps, providerId: string): Promise<Sent> {
+  await restartQuarantines(deps, providerId);
+  return sendRows(deps, async (tx, { at, most }) => {
+    const [provider] = await tx<[Doorkeeper]>`
+      SELECT id, breaker_state, breaker_until, throttled_until, capabilities, creations
+      FROM pds_providers WHERE id = ${providerId}`;
+    const soon = new Date(at.getTime() + CALLED_AHEAD_MS);
+    return nextInLine(tx, provider, { at, soon, most, resendAfterMs: RESEND_AFTER_MS });
   });
 }
 
-/** The rows whose message SQS took. */
-async function send(
-  { sqs, queueUrl }: Pick<RelayDeps, 'sqs' | 'queueUrl'>,
-  queueIds: readonly QueueId[],
-): Promise<QueueId[]> {
-  const entries = queueIds.map((queueId) => ({
-    Id: randomUUID(),
-    MessageBody: messageBody(queueId),
-    queueId,
-  }));
-  try {
-    const { Successful = [] } = await sqs.send(
-      new SendMessageBatchCommand({
-        QueueUrl: queueUrl,
-        Entries: entries.map(({ Id, MessageBody }) => ({ Id, MessageBody })),
-      }),
-      { abortSignal: AbortSignal.timeout(BATCH_TIMEOUT_MS) },
-    );
-    const taken = new Set(Successful.map(({ Id }) => Id));
-    return entries.filter(({ Id }) => taken.has(Id)).map(({ queueId }) => queueId);
-  } catch {
-    return [];
-  }
+const dueRows: RowsToSend = async (tx, { at, most }) => {
+  const rows = await tx<{ id: QueueId }[]>`
+    SELECT q.id::text FROM pds_provisioning_queue q JOIN user_pds_mapping m USING (user_id)
+    WHERE q.status IN ('pending', 'processing') AND q.next_retry <= ${at}
+      AND (q.sent_at IS NULL OR q.sent_at <= ${new Date(at.getTime() - RESEND_AFTER_MS)})
+      -- Who found no provider at all stands in nobody's line.
+      AND NOT coalesce(q.status = 'pending' AND ${inLine(tx)} AND m.provider_id IS NOT NULL, false)
+    ORDER BY q.next_retry, q.id LIMIT ${most} FOR UPDATE OF q SKIP LOCKED`;
+  return rows.map(({ id }) => ({ id, turn: at }));
+};
+
+/**
+ * The quarantine counts from the last time that the PDS was found asleep, and those in its line do not ask it: what they
+ * sent before may lie there unread until it wakes up.
+ */
+async function restartQuarantines({ sql, now }: SendRowsDeps, providerId: string): Promise<void> {
+  await sql`
+    UPDATE user_pds_mapping SET create_started_at = ${now()}
+    WHERE provider_id = ${providerId} AND provisioning_step = 'reserved' AND create_started_at IS NOT NULL
+      AND user_id IN (
+        SELECT user_id FROM pds_provisioning_queue
+        WHERE status = 'pending' AND parked_reason = 'provider_down' FOR UPDATE SKIP LOCKED)`;
 }

@@ -4,7 +4,12 @@ import { failRow } from './fail.ts';
 import { type ErrorDetails, type Identity, updateIdentity, type Work } from './identity.ts';
 
 /** Why work waits without having spent an attempt; shown to operators. */
-export type ParkedReason = 'provider_down' | 'provider_busy' | 'outcome_unknown' | 'out_of_time';
+export type ParkedReason =
+  | 'provider_down'
+  | 'provider_busy'
+  | 'account_busy'
+  | 'outcome_unknown'
+  | 'out_of_time';
 
 /** How a run of work ended, when it did not simply succeed. */
 export type Outcome =

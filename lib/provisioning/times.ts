@@ -24,3 +24,6 @@ for (const [name, times] of Object.entries(TIMES)) {
   if (!inOrder || times.visibility < 6 * times.worker)
     throw new Error(`times of ${name} contradict each other`);
 }
+
+/** The relay comes every minute: whose turn is before its next run, and a little after, it calls now. */
+export const CALLED_AHEAD_MS = 65_000;

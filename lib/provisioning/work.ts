@@ -1,9 +1,10 @@
 import { type Claim, claim } from './claim.ts';
 import { LeaseLost, updateIdentity } from './identity.ts';
 import { outcomeOf } from './outcome.ts';
-import { reportProvider, resumeParked } from './provider-access.ts';
+import { reportProvider } from './provider-access.ts';
 import { ProvisioningError } from './provisioning-error.ts';
 import { type QueueId, sendQueued } from './queue.ts';
+import { callWaiting } from './relay.ts';
 import type { QueueDeps, Run, WorkerDeps } from './run.ts';
 import { provision } from './saga.ts';
 import { completeRow, type Outcome, settle } from './settle.ts';
@@ -36,7 +37,7 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
   }
   const report = run.host && (await reportProvider(run, run.host, run.host.trouble));
   if (run.followUp !== undefined) await sendQueued(deps, run.followUp);
-  if (run.host && report?.recovered) await resumeParked(run, run.host);
+  if (run.host && report?.recovered) await callWaiting(run, run.host.provider.id);
   return 'done';
 }
 
@@ -91,6 +92,6 @@ async function conclude(deps: WorkerDeps & QueueDeps, run: Run, error: unknown):
       await sendQueued(deps, work.queueId, outcome.until.getTime() - now().getTime());
     }
   }
-  if (run.host && report?.recovered) await resumeParked(run, run.host);
+  if (run.host && report?.recovered) await callWaiting(run, run.host.provider.id);
   return outcome.kind;
 }

@@ -1,4 +1,3 @@
-import { takeCreation } from '../../pds/budget.ts';
 import type { PdsSession } from '../../pds/client.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { adoptAccount } from '../adopt.ts';
@@ -11,6 +10,7 @@ import { type AccountHost, serviceDidOf } from '../provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
 import { quarantineEnd, restartQuarantine } from '../quarantine.ts';
 import { type Run, stopInTime } from '../run.ts';
+import { awaitTurn } from '../waiting-line.ts';
 
 /**
  * reserved → account_created: the account exists at the PDS, deactivated, under the stored password.
@@ -62,7 +62,7 @@ async function create(run: Run, host: AccountHost): Promise<PdsSession> {
   for (;;) {
     const aud = await serviceDidOf(run, host);
     stopInTime(run);
-    await awaitBudget(run, host);
+    await awaitTurn(run, host);
     try {
       return await sendOnce(run, host, { aud, inviteCode: concessions.inviteCode });
     } catch (error) {
@@ -117,15 +117,4 @@ async function adoptOrGiveUp(run: Run, host: AccountHost, cause: XrpcError): Pro
     'The identity server failed to create the account. Try again; if it stays, operators must look at its log.',
     { retryable: true, cause },
   );
-}
-
-async function awaitBudget({ sql, work, now }: Run, { provider }: AccountHost): Promise<void> {
-  if (provider.rateLimitBypassKey !== undefined) return;
-  // In order of age: who came earlier and waits goes first.
-  const [{ ahead }] = await sql<[{ ahead: number }]>`
-    SELECT count(*) AS ahead FROM pds_provisioning_queue
-    WHERE status = 'pending' AND parked_reason = 'provider_busy' AND action IN ('create', 'retry')
-      AND id < ${work.queueId}`;
-  const freeAt = await takeCreation(sql, provider.id, { now: now(), ahead });
-  if (freeAt) throw new Parked('provider_busy', freeAt);
 }

@@ -7,7 +7,7 @@ import {
   noteSuccess,
   noteThrottled,
 } from '../../../lib/pds/breaker.ts';
-import { takeCreation } from '../../../lib/pds/budget.ts';
+import { CREATIONS, nextTurn, takeCreation, WINDOW_MS } from '../../../lib/pds/budget.ts';
 import { readProviderState, storeProviders, storeServiceDid } from '../../../lib/pds/providers.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 
@@ -79,19 +79,31 @@ describe('what all workers know of a provider', () => {
     expect(await ask(60)).toEqual({ admitted: true });
   });
 
-  it('is given 90 creations at once and then one every 3.3 seconds, by all workers together', async () => {
-    const first = await Promise.all(Array.from({ length: 100 }, () => takeCreation(sql, ID, { now: at(0) })));
-    expect(first.filter((freeAt) => freeAt === undefined)).toHaveLength(90);
-    expect(await takeCreation(sql, ID, { now: at(3) })).toEqual(new Date(START + 3333));
-    expect(await takeCreation(sql, ID, { now: at(4) })).toBeUndefined();
-    expect(await takeCreation(sql, ID, { now: at(4) })).toBeInstanceOf(Date);
-    expect(await takeCreation(sql, ID, { now: at(3600) })).toBeUndefined();
-    expect(await takeCreation(sql, ID, { now: at(3600), ahead: 88 })).toBeUndefined();
-    expect(await takeCreation(sql, ID, { now: at(3600), ahead: 88 })).toEqual(
-      new Date(START + 3600_000 + 3333),
-    );
-    // A full bucket is for whoever comes, however many seem to wait.
-    expect(await takeCreation(sql, ID, { now: at(7200), ahead: 500 })).toBeUndefined();
+  it('is given 90 creations in any five minutes, wherever they begin, by all workers together', async () => {
+    const take = (seconds: number) => takeCreation(sql, ID, { now: at(seconds) });
+    const turn = (seconds: number, ahead = 0) => nextTurn(sql, ID, { now: at(seconds), ahead });
+    const window = WINDOW_MS / 1000;
+    expect(await take(-200)).toBe(true);
+    const burst = await Promise.all(Array.from({ length: 100 }, () => take(0)));
+    expect(burst.filter((taken) => taken)).toHaveLength(CREATIONS - 1);
+    // The next one when the first of them is over, and those behind him when the others are.
+    expect(await turn(90)).toEqual(at(window - 200));
+    expect(await turn(90, 1)).toEqual(at(window));
+    expect(await turn(90, CREATIONS - 1)).toEqual(at(window));
+    expect(await turn(90, CREATIONS)).toEqual(at(2 * window - 200));
+    expect(await take(window - 201)).toBe(false);
+    expect(await take(window - 200)).toBe(true);
+    expect(await take(window - 1)).toBe(false);
+    expect(await take(window)).toBe(true);
+    expect(await turn(window)).toEqual(at(window));
+  });
+
+  it('leaves the creations that are free to whoever came before', async () => {
+    const take = (ahead: number) => takeCreation(sql, ID, { now: at(0), ahead });
+    expect(await take(CREATIONS)).toBe(false);
+    expect(await take(CREATIONS - 1)).toBe(true);
+    expect(await take(CREATIONS - 1)).toBe(false);
+    expect(await take(CREATIONS - 2)).toBe(true);
   });
 
   it('keeps what it learned over restarts, and forgets the service DID of a provider that moved', async () => {

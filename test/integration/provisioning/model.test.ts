@@ -5,8 +5,9 @@ import { enqueue } from '../../../lib/provisioning/queue.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { modelledPds, type Trouble } from './modelled-pds.ts';
+import { documentOf, modelledStage } from './modelled-stage.ts';
 import { mortal } from './mortal.ts';
-import { type Bench, identityOf, openBench, rowOf, type Stage } from './stage.ts';
+import { type Bench, identityOf, openBench, rowOf } from './stage.ts';
 import { opened } from './working-identity.ts';
 
 const times = TIMES.production;
@@ -74,14 +75,10 @@ describe('whatever happens to workers, network and PDS', () => {
   let clock = Date.now();
   const pds = modelledPds({
     now: () => clock,
-    documentOf: async (did) => {
-      const [row] =
-        await bench.sql`SELECT atproto_public_key AS key, pds_endpoint AS endpoint FROM user_pds_mapping WHERE pds_did = ${did}`;
-      return row as { key: string | null; endpoint: string | null } | undefined;
-    },
+    documentOf: (did) => documentOf(bench, did),
   });
   beforeAll(async () => {
-    bench = await openBench(nobody(pds.url), { now: () => new Date(clock), times });
+    bench = await openBench(modelledStage(pds.url), { now: () => new Date(clock), times });
   });
   afterAll(() => bench.close());
 
@@ -202,13 +199,3 @@ describe('whatever happens to workers, network and PDS', () => {
     expect(runs).toBeGreaterThanOrEqual(FEWEST_RUNS);
   });
 });
-
-/** A stage on which there are no servers: SQS takes everything, and the PDS is the model. */
-function nobody(url: string): Stage {
-  return {
-    pds: { url, adminPassword: 'model-admin', rateLimitBypassKey: 'model' },
-    sqs: { queueUrl: () => 'https://sqs.model.test/queue' },
-    sqsClient: { send: async () => ({}) },
-    gateway: { serve: () => {} },
-  } as unknown as Stage;
-}

@@ -31,12 +31,25 @@ const URL_ = 'https://model.test';
 export function modelledPds(deps: {
   now: () => number;
   documentOf: (did: string) => Promise<{ key: string | null; endpoint: string | null } | undefined>;
+  /** Counted from the first of them on, failed ones too, as `@atproto/pds` does. */
+  creationLimit?: { most: number; windowMs: number };
 }) {
   const accounts = new Map<string, Account>();
   const repos = new Set<string>();
   const takenHandles = new Set<string>();
   let running: Creation[] = [];
   const most = new Map<string, number>();
+  const created: { did: string; at: number }[] = [];
+  let limit = deps.creationLimit;
+  let window = { endsAt: 0, creations: 0 };
+
+  function throttle({ most, windowMs }: { most: number; windowMs: number }): Response | undefined {
+    if (window.endsAt <= deps.now()) window = { endsAt: deps.now() + windowMs, creations: 0 };
+    window.creations += 1;
+    if (window.creations <= most) return undefined;
+    const headers = { 'ratelimit-reset': String(Math.ceil(window.endsAt / 1000)) };
+    return Response.json({ error: 'RateLimitExceeded' }, { status: 429, headers });
+  }
 
   function finishCreations() {
     const over = running.filter(({ endsAt }) => endsAt <= deps.now());
@@ -59,6 +72,7 @@ export function modelledPds(deps: {
       active: false,
       repoKey,
     });
+    created.push({ did, at: deps.now() });
     return session(did);
   }
 
@@ -88,6 +102,8 @@ export function modelledPds(deps: {
       case 'com.atproto.server.describeServer':
         return Response.json({ did: 'did:web:model.test' });
       case 'com.atproto.server.createAccount': {
+        const refused = limit && throttle(limit);
+        if (refused) return refused;
         const begun = begin(input, 0);
         if (begun instanceof Response) return begun;
         running = running.filter((creation) => creation !== begun);
@@ -114,6 +130,10 @@ export function modelledPds(deps: {
       case 'com.atproto.server.checkAccountStatus':
         if (!account?.repo) return error(400, 'NotFound', 'Repo not found');
         return Response.json({ activated: account.active, validDid: await documentIsValid(did, account) });
+      case 'com.atproto.sync.getRepoStatus':
+        return Response.json({ did, active: account?.active ?? false });
+      case 'com.atproto.server.refreshSession':
+        return session(did);
       case 'com.atproto.server.activateAccount':
         if (!account?.repo || !(await documentIsValid(did, account))) return error(400, 'InvalidRequest');
         account.active = true;
@@ -169,9 +189,18 @@ export function modelledPds(deps: {
     url: URL_,
     fetchThrough,
     takenHandles,
+    /** All accounts in the order in which they were made. */
+    created,
     account: (did: string) => {
       finishCreations();
       return accounts.get(did);
+    },
+    liftLimit: () => {
+      limit = undefined;
+    },
+    /** As many creations from our address that are not ours. */
+    othersTake(creations: number) {
+      for (let n = 0; n < creations; n += 1) limit && throttle(limit);
     },
     /** How many creations of this DID ever ran at the same time. */
     mostAtOnce: (did: string) => most.get(did) ?? 0,

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CREATIONS, WINDOW_MS } from '../../../lib/pds/budget.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { faultyNetwork } from './faulty.ts';
 import { type Bench, identityOf, openBench, openStage, rowOf, type Stage, workUntilOver } from './stage.ts';
@@ -110,14 +111,21 @@ describe('a PDS in trouble', () => {
     Object.assign(bench.deps, { providers: [{ ...provider, rateLimitBypassKey: undefined }] });
     const at = new Date();
     bench.deps.now = () => at;
-    await bench.sql`UPDATE pds_providers SET budget_at = ${at}, budget_tokens = 0 WHERE id = 'local'`;
+    await bench.sql`
+      UPDATE pds_providers SET creations = (
+        SELECT array_agg(${at}::timestamptz - (n + 100) * interval '1 second') FROM generate_series(1, ${CREATIONS}::int) AS n)`;
     const dueTimes: number[] = [];
     for (let n = 0; n < 4; n += 1) {
       const { queueId } = await bench.member();
       expect(await performWork(bench.deps, queueId)).toBe('parked');
-      dueTimes.push((await rowOf(bench, queueId)).next_retry.getTime() - at.getTime());
+      const row = await rowOf(bench, queueId);
+      expect(row).toMatchObject({ attempt_count: 0, parked_reason: 'provider_busy' });
+      dueTimes.push(row.next_retry.getTime() - dueTimes.length * 1_000);
     }
-    expect(dueTimes.map((ms) => Math.round(ms / 100))).toEqual([33, 67, 100, 133]);
+    // The oldest of the creations is the first that makes room.
+    const first = at.getTime() - (CREATIONS + 100) * 1_000 + WINDOW_MS;
+    expect(new Set(dueTimes).size).toBe(1);
+    expect((dueTimes[0] ?? 0) - first).toBeLessThan(5_000);
   });
 
   it('lets one worker probe it when the pause is over, and the others wait for that', async () => {

@@ -30,6 +30,24 @@ describe('what an error means for the work it ended', () => {
     expect(parked.kind === 'parked' && parked.until >= retryAt).toBe(true);
   });
 
+  it('spends no attempt on a 429, whatever asked and whether it says until when', () => {
+    for (const nsid of [
+      'createAccount',
+      'createInviteCode',
+      'describeServer',
+      'getAccountInfo',
+      'refreshSession',
+    ]) {
+      const error = new XrpcError({ nsid: `com.atproto.server.${nsid}`, fault: 'throttled' });
+      expect(outcome(error, 99)).toMatchObject({ kind: 'parked', reason: 'provider_busy' });
+    }
+  });
+
+  it('lets nobody else wait for a limit of one account', () => {
+    const error = new XrpcError({ nsid: 'com.atproto.server.createSession', fault: 'throttled' });
+    expect(outcome(error, 99)).toMatchObject({ kind: 'parked', reason: 'account_busy' });
+  });
+
   it.each(['server_error', 'malformed', 'rejected'] as const)(
     'tries again what may be about this one member, and fails it at the last attempt: %s',
     (fault) => {
