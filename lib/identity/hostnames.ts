@@ -13,15 +13,16 @@ export type HostedIdentity = DidDocumentArgs & {
 };
 
 /**
- * Takes the names of a new identity for a member: both, or neither and false when one is taken.
+ * Takes the names of a new identity for a member: the handle and, of a did:web, its host; all or none, and false when
+ * one is taken. A did:plc is null until the PDS has made it: see `giveHandleDid`.
  * Waits for a concurrent transaction that is about to take the same name.
  */
 export async function reserveHostnames(
   tx: TransactionSql,
-  { userId, did, handle }: { userId: string; did: Did; handle: Handle },
+  { userId, did, handle }: { userId: string; did: Did | null; handle: Handle },
 ): Promise<boolean> {
   const rows = [
-    { hostname: didHost(did), kind: 'did', user_id: userId, did },
+    ...(did === null ? [] : [{ hostname: didHost(did), kind: 'did', user_id: userId, did }]),
     { hostname: handle, kind: 'handle', user_id: userId, did },
   ];
   try {
@@ -33,6 +34,22 @@ export async function reserveHostnames(
   } catch (error) {
     if (error instanceof NameTaken) return false;
     throw error;
+  }
+}
+
+/**
+ * Lets the handle of a member, reserved before there was a DID, stand for this one from now on.
+ * Throws `HOSTNAME_NOT_HELD` if it is not his, or stands for another DID.
+ */
+export async function giveHandleDid(
+  tx: ISql,
+  { userId, did, handle }: { userId: string; did: Did; handle: Handle },
+): Promise<void> {
+  const given = await tx`
+    UPDATE hostnames SET did = ${did}
+    WHERE hostname = ${handle} AND kind = 'handle' AND user_id = ${userId} AND (did IS NULL OR did = ${did})`;
+  if (given.count === 0) {
+    throw new AppError('HOSTNAME_NOT_HELD', 'The handle to be given a DID does not belong to this member.');
   }
 }
 

@@ -27,10 +27,11 @@ export function publicMemberKey(seed: Uint8Array): string {
 }
 
 /**
- * Makes a k256 key for `#atproto`, which proves to a PDS that the DID is ours until the PDS's own key takes over.
+ * Makes a k256 key: for `#atproto` of a did:web, which proves to a PDS that the DID is ours until the PDS's own key
+ * takes over, or for the rotation keys of a did:plc.
  * `privateKey` is the 32-byte big-endian scalar of SEC 1 §2.3.7.
  */
-export function newBootstrapKey(random: RandomBytes = randomBytes): KeyPair {
+export function newK256Key(random: RandomBytes = randomBytes): KeyPair {
   // 48 bytes reduced modulo the order are uniform to within 2^-128 (FIPS 186-5 A.2.1); 32 would be biased.
   const privateKey = secp256k1.utils.randomSecretKey(Uint8Array.from(random(secp256k1.lengths.seed ?? 48)));
   const bytes = secp256k1.getPublicKey(privateKey, true);

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import type { Did, Handle } from '../brands.ts';
 import { callXrpc, type PdsConnection } from './xrpc.ts';
+import { isRejection } from './xrpc-error.ts';
 
 /** A session at a PDS: the access token lives two hours, the refresh token ninety days. Both are secret. */
 export type PdsSession = { accessJwt: string; refreshJwt: string };
@@ -42,6 +43,48 @@ export async function createAccount(
 }
 
 /**
+ * com.atproto.server.createAccount for a did:plc, which the PDS makes: its first rotation key is `recoveryKey` (a
+ * did:key), its handle lies in the PDS's own domain, and the account is active at once. Of two that overlap one wins;
+ * the DID of the other is burnt.
+ */
+export async function createPlcAccount(
+  pds: PdsConnection,
+  input: {
+    handle: Handle;
+    email: string;
+    password: string;
+    inviteCode?: string | undefined;
+    recoveryKey: string;
+  },
+): Promise<PdsSession & { did: string }> {
+  return callXrpc(pds, { nsid: 'com.atproto.server.createAccount', input, answer: session });
+}
+
+/** com.atproto.identity.resolveHandle, of a handle in the PDS's own domain: undefined when no active account has it. */
+export async function resolveHandle(pds: PdsConnection, handle: Handle): Promise<string | undefined> {
+  try {
+    const { did } = await callXrpc(pds, {
+      nsid: 'com.atproto.identity.resolveHandle',
+      params: { handle },
+      answer: z.object({ did: z.string() }),
+    });
+    return did;
+  } catch (error) {
+    if (isRejection(error)) return undefined;
+    throw error;
+  }
+}
+
+/** com.atproto.identity.updateHandle: of a did:plc, the PDS signs the operation. May be repeated. */
+export async function updateHandle(pds: PdsConnection, accessJwt: string, handle: Handle): Promise<void> {
+  await callXrpc(pds, {
+    nsid: 'com.atproto.identity.updateHandle',
+    input: { handle },
+    authorization: `Bearer ${accessJwt}`,
+  });
+}
+
+/**
  * com.atproto.server.createSession; works while the account is deactivated. `identifier`: the DID, never a handle.
  * Whose session it is, says the PDS.
  */
@@ -72,15 +115,19 @@ export async function refreshSession(
   });
 }
 
-/** com.atproto.identity.getRecommendedDidCredentials: the repo key (did:key) and the PDS's public URL, to the letter. */
+/**
+ * com.atproto.identity.getRecommendedDidCredentials: the repo key (did:key), the PDS's public URL, to the letter, and
+ * the handle that the PDS knows the account by.
+ */
 export async function getRecommendedDidCredentials(
   pds: PdsConnection,
   accessJwt: string,
-): Promise<{ repoKey: string; endpoint: string }> {
+): Promise<{ repoKey: string; endpoint: string; alsoKnownAs: readonly string[] }> {
   const recommended = await callXrpc(pds, {
     nsid: 'com.atproto.identity.getRecommendedDidCredentials',
     authorization: `Bearer ${accessJwt}`,
     answer: z.object({
+      alsoKnownAs: z.optional(z.array(z.string())),
       verificationMethods: z.object({ atproto: z.string() }),
       services: z.object({
         atproto_pds: z.object({ endpoint: publicOrigin }),
@@ -90,6 +137,7 @@ export async function getRecommendedDidCredentials(
   return {
     repoKey: recommended.verificationMethods.atproto,
     endpoint: recommended.services.atproto_pds.endpoint,
+    alsoKnownAs: recommended.alsoKnownAs ?? [],
   };
 }
 
@@ -126,12 +174,17 @@ export async function getRepoStatus(
   });
 }
 
-/** com.atproto.server.describeServer. */
-export async function describeServer(pds: PdsConnection): Promise<{ did: string }> {
+/** com.atproto.server.describeServer: its DID, and the domains (`.example.org`) in which it gives out handles itself. */
+export async function describeServer(
+  pds: PdsConnection,
+): Promise<{ did: string; availableUserDomains: readonly string[] }> {
   return callXrpc(pds, {
     nsid: 'com.atproto.server.describeServer',
     params: {},
-    answer: z.object({ did: z.string().check(z.startsWith('did:')) }),
+    answer: z.object({
+      did: z.string().check(z.startsWith('did:')),
+      availableUserDomains: z._default(z.array(z.string()), []),
+    }),
   });
 }
 

@@ -1,7 +1,7 @@
 import { createAccount, type PdsSession } from '../pds/client.ts';
 import { serviceJwt } from '../pds/service-jwt.ts';
 import { accountPassword } from './adopt.ts';
-import { LeaseLost, updateIdentity } from './identity.ts';
+import { noteDeparture } from './creation-outcome.ts';
 import type { AccountHost } from './provider-access.ts';
 import { type Run, reserved } from './run.ts';
 import { openFromMapping } from './secrets.ts';
@@ -18,14 +18,11 @@ export async function sendCreateAccount(
   host: AccountHost,
   { aud, inviteCode = host.provider.inviteCode }: { aud: string; inviteCode?: string | undefined },
 ): Promise<PdsSession> {
-  const { sql, vault, identity, random, now, times } = run;
+  const { vault, identity, random, now } = run;
   const { pds_did: did, pds_handle: handle, account_email: email, bootstrap_key_sealed } = reserved(run);
   const password = await accountPassword(run);
   const privateKey = await openFromMapping(vault, identity, 'bootstrap_key_sealed', bootstrap_key_sealed);
-  const startedAt = now();
-  await updateIdentity(sql, identity, { create_started_at: startedAt });
-  // A worker that was frozen in between may wake up when another one has waited out the quarantine.
-  if (now().getTime() - startedAt.getTime() > times.http * 1000) throw new LeaseLost();
+  await noteDeparture(run);
   const jwt = serviceJwt({ now, randomBytes: random.bytes }, { iss: did, aud, lxm: METHOD, privateKey });
   privateKey.fill(0);
   return createAccount(host.pds, { did, handle, email, password, inviteCode, serviceJwt: jwt });

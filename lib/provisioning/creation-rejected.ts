@@ -20,12 +20,24 @@ export function newConcessions(): Concessions {
   return { handles: 0, inviteCode: undefined, askedServiceDid: false, clearedRemains: false };
 }
 
-const MOST_HANDLES = 12;
+/** As many handles one attempt tries. */
+export const MOST_HANDLES = 12;
 const HANDLE_REFUSED = ['InvalidHandle', 'HandleNotAvailable'];
 /** @NOTE `@atproto/pds` gives no name to this one: createAccount.ts, "Handle already taken: …". */
 const HANDLE_TAKEN = /^Handle already taken/;
 /** @NOTE `@atproto/pds`, account-manager.ts: our name is not, or not yet, served to the outside. */
 const HANDLE_UNRESOLVED = /did not resolve to DID/;
+
+/** What a PDS has against a handle, if that is what it refuses: somebody has it, or it likes none such. */
+export function handleRefusal({ error = '', detail = '' }: XrpcError): 'taken' | 'disliked' | undefined {
+  if (HANDLE_TAKEN.test(detail)) return 'taken';
+  return HANDLE_REFUSED.includes(error) ? 'disliked' : undefined;
+}
+
+/** Whether what a PDS refuses is a handle of ours that does not resolve for it. */
+export function isUnresolved({ detail = '' }: XrpcError): boolean {
+  return HANDLE_UNRESOLVED.test(detail);
+}
 
 /**
  * Gives the PDS what it wants, so that the call can be repeated; or throws what stands in the way, in words that a
@@ -38,12 +50,12 @@ export async function answerRejection(
   given: Concessions,
 ): Promise<PdsSession | undefined> {
   const name = error.error ?? '';
-  const detail = error.detail ?? '';
-  if (HANDLE_REFUSED.includes(name) || HANDLE_TAKEN.test(detail)) {
+  const refusal = handleRefusal(error);
+  if (refusal) {
     given.handles += 1;
     // A name that the PDS itself does not like is not liked better with a number behind it.
     if (given.handles <= MOST_HANDLES) {
-      await takeNextHandle(run, { generated: HANDLE_REFUSED.includes(name) });
+      await takeNextHandle(run, { generated: refusal === 'disliked' });
       return undefined;
     }
     throw fatal(
@@ -60,13 +72,7 @@ export async function answerRejection(
     host.state.service_did = null;
     return undefined;
   }
-  if (HANDLE_UNRESOLVED.test(detail) || error.status === 401) {
-    throw new ProvisioningError(
-      'IDENTITY_NOT_REACHABLE',
-      'The identity server cannot read our names yet. If it stays, operators must check DNS and TLS of PDS_DOMAIN.',
-      { retryable: true, cause: error },
-    );
-  }
+  if (isUnresolved(error) || error.status === 401) throw notReachable(error);
   throw fatal(
     error,
     'ACCOUNT_REFUSED',
@@ -100,7 +106,8 @@ async function clearRemains(
   );
 }
 
-async function findInvite(
+/** Finds an invite code for the next call. Throws NO_INVITE. */
+export async function findInvite(
   run: Run,
   host: AccountHost,
   error: XrpcError,
@@ -120,6 +127,15 @@ async function findInvite(
   );
 }
 
-function fatal(cause: XrpcError, code: string, message: string): ProvisioningError {
+/** Our names are served, but this PDS does not see them. */
+export function notReachable(cause: XrpcError): ProvisioningError {
+  return new ProvisioningError(
+    'IDENTITY_NOT_REACHABLE',
+    'The identity server cannot read our names yet. If it stays, operators must check DNS and TLS of PDS_DOMAIN.',
+    { retryable: true, cause },
+  );
+}
+
+export function fatal(cause: XrpcError, code: string, message: string): ProvisioningError {
   return new ProvisioningError(code, message, { cause });
 }

@@ -31,6 +31,7 @@ export type Identity = {
   last_verified_at: Date | null;
   verification_status: 'accessible' | 'inaccessible' | 'unknown';
   provisioning_step: Step;
+  did_method: 'web' | 'plc';
   /** Fencing token: every claim adds 1, and every later write names it. */
   epoch: number;
   lease_until: Date | null;
@@ -40,6 +41,10 @@ export type Identity = {
   account_email: string | null;
   account_password_sealed: string | null;
   bootstrap_key_sealed: string | null;
+  /** Of a did:plc: the handle under which its account is born, and our rotation key. */
+  service_handle: Handle | null;
+  rotation_key_sealed: string | null;
+  rotation_public_key: string | null;
   atproto_public_key: string | null;
   create_started_at: Date | null;
   document_settles_at: Date | null;

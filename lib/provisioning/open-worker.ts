@@ -20,6 +20,8 @@ type WorkerSettings = Settings<
   | 'PDS_DOMAIN'
   | 'PDS_EMAIL_DOMAIN'
   | 'PDS_HANDLE_STRATEGY'
+  | 'PDS_DID_METHOD'
+  | 'PDS_PLC_URL'
   | 'PDS_APP_ORIGIN'
   | 'PDS_ADMIN_DID'
   | 'PDS_PLC_URL'
@@ -52,6 +54,7 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
       domain,
       emailDomain: settings.PDS_EMAIL_DOMAIN,
       strategy: settings.PDS_HANDLE_STRATEGY,
+      didMethod: settings.PDS_DID_METHOD,
       reserved: operatorLabels(domain, [
         PDS_APP_ORIGIN,
         PDS_ADMIN_DID,
@@ -59,6 +62,7 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
         PDS_REMOTE_PROVIDER,
       ]),
     },
+    plcUrl: settings.PDS_PLC_URL,
     backUp: (tx: Transaction, userId: string) => backUpCredentials({ tx, vault }, userId, 'auto'),
     log: openLog('provision-identity'),
     metrics: openMetrics('provisioning'),

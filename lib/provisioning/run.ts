@@ -27,7 +27,16 @@ export type WorkerDeps = {
   random: { bytes: RandomBytes; int: RandomInt; fraction: () => number; uuid: () => string };
   times: Times;
   /** Members' handles and DIDs stand under `domain`; mail to `emailDomain` can reset every password. */
-  naming: { domain: string; emailDomain: string; strategy: HandleStrategy; reserved: readonly string[] };
+  naming: {
+    domain: string;
+    emailDomain: string;
+    strategy: HandleStrategy;
+    reserved: readonly string[];
+    /** Of new members; those who have a DID keep it. */
+    didMethod: 'web' | 'plc';
+  };
+  /** Where did:plc identities stand. */
+  plcUrl: string;
   /** Backs up the member's credentials in the caller's transaction. */
   backUp: (tx: Transaction, userId: string) => Promise<unknown>;
   log: Log;

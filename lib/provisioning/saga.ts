@@ -1,4 +1,7 @@
-import type { Step } from './identity.ts';
+import type { Identity, Step } from './identity.ts';
+import { createOrAdoptPlcAccount } from './plc/account_created.ts';
+import { activatePlc } from './plc/activated.ts';
+import { publishPlcIdentity } from './plc/identity_published.ts';
 import { type AccountHost, openAccountHost } from './provider-access.ts';
 import { type Run, stopInTime } from './run.ts';
 import { createOrAdoptAccount } from './steps/account_created.ts';
@@ -7,12 +10,25 @@ import { publishIdentity } from './steps/identity_published.ts';
 import { reserve } from './steps/reserved.ts';
 import { secure } from './steps/secured.ts';
 
-/** The step that follows each step. Every one stores its result before the next begins, and may be begun again. */
-const NEXT: Record<Exclude<Step, 'requested' | 'secured'>, (run: Run, host: AccountHost) => Promise<void>> = {
-  reserved: createOrAdoptAccount,
-  account_created: publishIdentity,
-  identity_published: activate,
-  activated: secure,
+type Steps = Record<Exclude<Step, 'requested' | 'secured'>, (run: Run, host: AccountHost) => Promise<void>>;
+
+/**
+ * The step that follows each step, by the method of the member's DID. Every one stores its result before the next begins,
+ * and may be begun again.
+ */
+const NEXT: Record<Identity['did_method'], Steps> = {
+  web: {
+    reserved: createOrAdoptAccount,
+    account_created: publishIdentity,
+    identity_published: activate,
+    activated: secure,
+  },
+  plc: {
+    reserved: createOrAdoptPlcAccount,
+    account_created: publishPlcIdentity,
+    identity_published: activatePlc,
+    activated: secure,
+  },
 };
 
 /**
@@ -27,7 +43,7 @@ export async function provision(run: Run): Promise<void> {
       await reserve(run);
     } else {
       run.host ??= await openAccountHost(run);
-      await NEXT[step](run, run.host);
+      await NEXT[run.identity.did_method][step](run, run.host);
     }
     run.log.info('step done', {
       step: run.identity.provisioning_step,

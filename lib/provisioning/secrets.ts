@@ -7,7 +7,8 @@ export type SealedColumn =
   | 'account_password_sealed'
   | 'bootstrap_key_sealed'
   | 'pds_access_token'
-  | 'pds_refresh_token';
+  | 'pds_refresh_token'
+  | 'rotation_key_sealed';
 
 type Owner = { user_id: string; credential_version: number };
 

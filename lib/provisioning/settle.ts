@@ -8,6 +8,7 @@ export type ParkedReason =
   | 'provider_down'
   | 'provider_busy'
   | 'account_busy'
+  | 'plc_down'
   | 'outcome_unknown'
   | 'out_of_time';
 

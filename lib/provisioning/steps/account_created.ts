@@ -2,13 +2,12 @@ import type { PdsSession } from '../../pds/client.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { adoptAccount } from '../adopt.ts';
 import { sendCreateAccount } from '../create-account.ts';
+import { adoptEarlier, sendOnce } from '../creation-outcome.ts';
 import { answerRejection, newConcessions } from '../creation-rejected.ts';
 import { updateIdentity } from '../identity.ts';
 import { takeBestHandle, takeNextHandle } from '../next-handle.ts';
-import { OutcomeUnknown, Parked } from '../outcome.ts';
 import { type AccountHost, serviceDidOf } from '../provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
-import { quarantineEnd, restartQuarantine } from '../quarantine.ts';
 import { type Run, stopInTime } from '../run.ts';
 import { awaitTurn } from '../waiting-line.ts';
 
@@ -20,41 +19,8 @@ import { awaitTurn } from '../waiting-line.ts';
  * until `create_started_at` + quarantine we only look, and adopt what we find.
  */
 export async function createOrAdoptAccount(run: Run, host: AccountHost): Promise<void> {
-  host.session = (await adoptEarlier(run, host)) ?? (await create(run, host));
+  host.session = (await adoptEarlier(run, () => adoptAccount(run, host))) ?? (await create(run, host));
   await updateIdentity(run.sql, run.identity, { provisioning_step: 'account_created' });
-}
-
-async function adoptEarlier(run: Run, host: AccountHost): Promise<PdsSession | undefined> {
-  const { times, now, work, log } = run;
-  if (quarantineEnd(run) === undefined) return undefined;
-  const session = await look(run, host);
-  if (session) {
-    log.info('account of an earlier attempt adopted');
-    return session;
-  }
-  const at = now().getTime();
-  const end = quarantineEnd(run)?.getTime() ?? at;
-  if (at < end) {
-    // Looking now and then costs little, and most late accounts are there long before the end.
-    throw new Parked('outcome_unknown', new Date(Math.min(at + times.http * 1000, end)));
-  }
-  if (work.attemptCount >= work.maxAttempts) {
-    throw new ProvisioningError(
-      'ACCOUNT_CREATION_UNANSWERED',
-      'The identity server never answered the creation of the account, and made none. Try again later.',
-    );
-  }
-  return undefined;
-}
-
-async function look(run: Run, host: AccountHost): Promise<PdsSession | undefined> {
-  try {
-    return await adoptAccount(run, host);
-  } catch (error) {
-    // Ours may still lie before it, unread.
-    if (error instanceof XrpcError && error.providerDown) await restartQuarantine(run);
-    throw error;
-  }
 }
 
 async function create(run: Run, host: AccountHost): Promise<PdsSession> {
@@ -64,7 +30,8 @@ async function create(run: Run, host: AccountHost): Promise<PdsSession> {
     stopInTime(run);
     await awaitTurn(run, host);
     try {
-      return await sendOnce(run, host, { aud, inviteCode: concessions.inviteCode });
+      const { inviteCode } = concessions;
+      return await sendOnce(run, () => sendCreateAccount(run, host, { aud, inviteCode }));
     } catch (error) {
       if (error instanceof XrpcError && error.final && !isRejection(error)) {
         return await adoptOrGiveUp(run, host, error);
@@ -73,28 +40,6 @@ async function create(run: Run, host: AccountHost): Promise<PdsSession> {
       const session = await answerRejection(run, host, error, concessions);
       if (session) return session;
     }
-  }
-}
-
-/** Sends one createAccount, and leaves `create_started_at` standing only if it may have had an effect. */
-async function sendOnce(
-  run: Run,
-  host: AccountHost,
-  args: Parameters<typeof sendCreateAccount>[2],
-): Promise<PdsSession> {
-  const { sql, identity, now, times } = run;
-  const earlier = identity.create_started_at;
-  try {
-    return await sendCreateAccount(run, host, args);
-  } catch (error) {
-    if (!(error instanceof XrpcError)) throw error;
-    const overAndDone =
-      error.fault === 'unreachable' ||
-      error.fault === 'throttled' ||
-      (isRejection(error) && error.error !== 'AlreadyExists');
-    if (overAndDone) await updateIdentity(sql, identity, { create_started_at: earlier });
-    if (overAndDone || error.final || error.fault === 'unavailable') throw error;
-    throw new OutcomeUnknown(error, new Date(now().getTime() + times.http * 1000));
   }
 }
 

@@ -11,7 +11,7 @@ import { quarantineEnd } from '../quarantine.ts';
 import { type Run, reserved } from '../run.ts';
 
 /** As long as the edge may keep a document; until then the new one is served with no-store, too. */
-const SETTLING_MS = 60_000;
+export const SETTLING_MS = 60_000;
 
 /**
  * account_created → identity_published: the DID document names the PDS's own repo key and its public URL, both as

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Plc, startPlc } from '../../../infra/local/atproto/plc.ts';
 import type { Did } from '../../../lib/brands.ts';
-import { newBootstrapKey } from '../../../lib/identity/keys.ts';
+import { newK256Key } from '../../../lib/identity/keys.ts';
 import { signOperation } from '../../../lib/identity/plc/operation.ts';
 import {
   checkDirectory,
@@ -16,7 +16,7 @@ import { silence } from '../provisioning/faulty.ts';
 
 let server: Plc;
 let directory: PlcDirectory;
-const us = newBootstrapKey();
+const us = newK256Key();
 const ourKey = `did:key:${us.publicKeyMultibase}`;
 
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { newBootstrapKey } from '../../../lib/identity/keys.ts';
+import { newK256Key } from '../../../lib/identity/keys.ts';
 
 /** What the network or the PDS does with one call. Seconds are of the model's clock. */
 export type Trouble =
@@ -64,7 +64,7 @@ export function modelledPds(deps: {
       if (winner) winner.repo = false;
       return error(500, 'InternalServerError');
     }
-    const repoKey = `did:key:${newBootstrapKey().publicKeyMultibase}`;
+    const repoKey = `did:key:${newK256Key().publicKeyMultibase}`;
     accounts.set(did, {
       handle: String(input.handle),
       password: String(input.password),

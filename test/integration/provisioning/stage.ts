@@ -29,6 +29,7 @@ export type Stage = {
   pdsDir: string;
   sqs: Sqs;
   gateway: Gateway;
+  plcUrl: string;
   sqsClient: SQSClient;
   /** Starts the PDS again that was stopped: same port, same data. */
   restartPds(): Promise<void>;
@@ -57,6 +58,7 @@ export async function openStage(options: Partial<PdsOptions> = {}): Promise<Stag
     pdsDir: dir,
     sqs,
     gateway,
+    plcUrl: pdsOptions.plcUrl,
     sqsClient,
     async restartPds() {
       stage.pds = await startPds({ ...pdsOptions, port: pds.port });
@@ -118,7 +120,14 @@ export async function openBench(
     now: () => new Date(),
     random: { bytes: randomBytes, int: randomInt, fraction: Math.random, uuid: randomUUID },
     times: TIMES.test,
-    naming: { domain: DOMAIN, emailDomain: 'mail.pnptv.test', strategy: 'username', reserved: [] },
+    naming: {
+      domain: DOMAIN,
+      emailDomain: 'mail.pnptv.test',
+      strategy: 'username',
+      reserved: [],
+      didMethod: 'web',
+    },
+    plcUrl: stage.plcUrl,
     backUp: (tx, userId) => backUpCredentials({ tx, vault }, userId, 'auto'),
     log: silentLog,
     metrics: { count: () => {}, took: () => {}, flush: () => {} },

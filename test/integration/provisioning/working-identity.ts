@@ -36,10 +36,13 @@ export async function expectWorkingIdentity(stage: Stage, bench: Bench, userId: 
   expect(await getRepoStatus(pds, pds_did)).toMatchObject({ active: true });
 
   const names = await bench.sql`
-    SELECT kind, hostname FROM hostnames WHERE user_id = ${userId} AND kind <> 'reserved' ORDER BY kind`;
+    SELECT kind, hostname, did FROM hostnames WHERE user_id = ${userId} AND kind <> 'reserved' ORDER BY kind`;
+  const { did_method } = identity;
   expect([...names]).toEqual([
-    { kind: 'did', hostname: pds_did.slice('did:web:'.length) },
-    { kind: 'handle', hostname: identity.pds_handle },
+    ...(did_method === 'web'
+      ? [{ kind: 'did', hostname: pds_did.slice('did:web:'.length), did: pds_did }]
+      : []),
+    { kind: 'handle', hostname: identity.pds_handle, did: pds_did },
   ]);
   expect(await verifyMember(bench.sql, identity.pnptv_uuid)).toMatchObject({ intact: true });
   const created = await bench.sql`

@@ -4,7 +4,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { newBootstrapKey, newMemberKey, signK256 } from '../../../lib/identity/keys.ts';
+import { newK256Key, newMemberKey, signK256 } from '../../../lib/identity/keys.ts';
 import { decodeMultikey } from '../../../lib/identity/multikey.ts';
 
 describe('newMemberKey', () => {
@@ -38,9 +38,9 @@ describe('newMemberKey', () => {
   });
 });
 
-describe('newBootstrapKey', () => {
+describe('newK256Key', () => {
   it('is the key pair that the reference implementation makes of the same private key', async () => {
-    const { publicKeyMultibase, privateKey } = newBootstrapKey();
+    const { publicKeyMultibase, privateKey } = newK256Key();
     expect(privateKey).toHaveLength(32);
     const reference = await Secp256k1Keypair.import(privateKey);
     expect(`did:key:${publicKeyMultibase}`).toBe(reference.did());
@@ -48,7 +48,7 @@ describe('newBootstrapKey', () => {
 
   it('makes a valid key of any random bytes, all zero and all one included', () => {
     for (const byte of [0x00, 0xff]) {
-      const { privateKey } = newBootstrapKey((size) => new Uint8Array(size).fill(byte));
+      const { privateKey } = newK256Key((size) => new Uint8Array(size).fill(byte));
       expect(secp256k1.utils.isValidSecretKey(privateKey)).toBe(true);
     }
   });
@@ -56,7 +56,7 @@ describe('newBootstrapKey', () => {
 
 describe('signK256', () => {
   it('makes the low-S compact signature that the reference verifier asks for, for any message', async () => {
-    const { publicKeyMultibase, privateKey } = newBootstrapKey();
+    const { publicKeyMultibase, privateKey } = newK256Key();
     const did = `did:key:${publicKeyMultibase}`;
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (message) => {

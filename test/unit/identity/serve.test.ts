@@ -3,14 +3,14 @@ import { describe, expect, it } from 'vitest';
 import type { Did, Handle } from '../../../lib/brands.ts';
 import { didDocument } from '../../../lib/identity/document.ts';
 import type { HostedIdentity } from '../../../lib/identity/hostnames.ts';
-import { newBootstrapKey, newMemberKey } from '../../../lib/identity/keys.ts';
+import { newK256Key, newMemberKey } from '../../../lib/identity/keys.ts';
 import { serveAtprotoDid, serveDidJson } from '../../../lib/identity/serve.ts';
 
 const now = new Date('2026-05-01T12:00:00Z');
 const host = 'alice-a2b3c4.pnptv.test';
 const did = `did:web:${host}` as Did;
 const handle = 'alice.pnptv.test' as Handle;
-const atprotoKey = newBootstrapKey().publicKeyMultibase;
+const atprotoKey = newK256Key().publicKeyMultibase;
 const memberKeys = ['pnptv-1', 'pnptv-2'].map((id) => ({
   id,
   publicKeyMultibase: newMemberKey().publicKeyMultibase,

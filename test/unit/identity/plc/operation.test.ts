@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { newBootstrapKey } from '../../../../lib/identity/keys.ts';
+import { newK256Key } from '../../../../lib/identity/keys.ts';
 import { encodeDagCbor } from '../../../../lib/identity/plc/dag-cbor.ts';
 import {
   anyOperation,
@@ -13,7 +13,7 @@ import {
 } from '../../../../lib/identity/plc/operation.ts';
 import { k256, makeDid, p256, plc } from './judge.ts';
 
-const ours = newBootstrapKey();
+const ours = newK256Key();
 const ourKey = `did:key:${ours.publicKeyMultibase}`;
 
 describe('an operation of did:plc', () => {
