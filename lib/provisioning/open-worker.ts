@@ -21,7 +21,6 @@ type WorkerSettings = Settings<
   | 'PDS_EMAIL_DOMAIN'
   | 'PDS_HANDLE_STRATEGY'
   | 'PDS_DID_METHOD'
-  | 'PDS_PLC_URL'
   | 'PDS_APP_ORIGIN'
   | 'PDS_ADMIN_DID'
   | 'PDS_PLC_URL'
@@ -62,7 +61,6 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
         PDS_REMOTE_PROVIDER,
       ]),
     },
-    plcUrl: settings.PDS_PLC_URL,
     backUp: (tx: Transaction, userId: string) => backUpCredentials({ tx, vault }, userId, 'auto'),
     log: openLog('provision-identity'),
     metrics: openMetrics('provisioning'),

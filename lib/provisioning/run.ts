@@ -21,7 +21,7 @@ export type WorkerDeps = {
   vault: Vault;
   providers: readonly Provider[];
   fetch: typeof globalThis.fetch;
-  /** Members' names as everybody sees them. */
+  /** Members' names as everybody sees them, and the PLC directory. */
   outside: Outside;
   now: () => Date;
   random: { bytes: RandomBytes; int: RandomInt; fraction: () => number; uuid: () => string };
@@ -35,8 +35,6 @@ export type WorkerDeps = {
     /** Of new members; those who have a DID keep it. */
     didMethod: 'web' | 'plc';
   };
-  /** Where did:plc identities stand. */
-  plcUrl: string;
   /** Backs up the member's credentials in the caller's transaction. */
   backUp: (tx: Transaction, userId: string) => Promise<unknown>;
   log: Log;

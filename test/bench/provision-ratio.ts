@@ -37,7 +37,6 @@ export async function measureProvisioning(ground: Ground, rounds: number) {
       PDS_EMAIL_DOMAIN: DOMAIN,
       PDS_HANDLE_STRATEGY: 'username',
       PDS_DID_METHOD: 'web',
-      PDS_PLC_URL: 'https://plc.directory',
       PDS_MODE: 'local',
       PDS_LOCAL_ENDPOINT: pds.url,
       PDS_LOCAL_WEIGHT: 1,

@@ -1,7 +1,8 @@
 import * as z from 'zod/mini';
 import { AppError } from '../../app-error.ts';
 import type { Did } from '../../brands.ts';
-import { anyOperation, cidOf, dataOf, didOf, type PlcData, signerOf } from './operation.ts';
+import type { PlcData } from './data.ts';
+import { anyOperation, cidOf, dataOf, didOf, signerOf } from './operation.ts';
 
 /** The audit log of a DID as the directory shows it: `GET /{did}/log/audit`. */
 export const auditLog = z

@@ -4,17 +4,12 @@ import * as z from 'zod/mini';
 import type { Did } from '../../brands.ts';
 import { signK256 } from '../keys.ts';
 import { encodeDagCbor } from './dag-cbor.ts';
+import { type PlcData, plcData } from './data.ts';
 import { isSignedBy } from './signature.ts';
 
-const texts = z.record(z.string(), z.string());
-const services = z.record(z.string(), z.strictObject({ type: z.string(), endpoint: z.string() }));
-
 const plcOperation = z.strictObject({
+  ...plcData.shape,
   type: z.literal('plc_operation'),
-  rotationKeys: z.array(z.string()),
-  verificationMethods: texts,
-  alsoKnownAs: z.array(z.string()),
-  services,
   prev: z.nullable(z.string()),
   sig: z.string(),
 });
@@ -34,15 +29,6 @@ const legacyCreate = z.strictObject({
 export const anyOperation = z.discriminatedUnion('type', [plcOperation, tombstone, legacyCreate]);
 export type AnyOperation = z.output<typeof anyOperation>;
 export type PlcOperation = z.output<typeof plcOperation>;
-
-/** What an operation says about its DID; keys are did:keys, rotation keys in order of power. */
-export const plcData = z.object({
-  rotationKeys: z.array(z.string()),
-  verificationMethods: texts,
-  alsoKnownAs: z.array(z.string()),
-  services,
-});
-export type PlcData = z.output<typeof plcData>;
 
 /** dag-cbor, sha-256 of 32 bytes: https://github.com/multiformats/cid#cidv1 */
 const CID_PREFIX = [0x01, 0x71, 0x12, 0x20];

@@ -1,8 +1,7 @@
 import * as z from 'zod/mini';
-import { AppError } from '../../app-error.ts';
 import type { Did } from '../../brands.ts';
-import { auditLog, followLog, type PlcLog } from '../../identity/plc/log.ts';
-import { type PlcData, type PlcOperation, plcData } from '../../identity/plc/operation.ts';
+import { type PlcData, plcData } from '../../identity/plc/data.ts';
+import type { PlcOperation } from '../../identity/plc/operation.ts';
 import { readAtMost } from '../read-at-most.ts';
 import { PlcError, type PlcFault } from './plc-error.ts';
 
@@ -36,18 +35,6 @@ export async function readPlcDocument(directory: PlcDirectory, did: Did): Promis
   }
 }
 
-/** The log of a did:plc, followed and checked from its beginning. Throws PlcError: `not_found` when there is none. */
-export async function readPlcLog(directory: PlcDirectory, did: Did): Promise<PlcLog> {
-  const entries = auditLog.safeParse(await ask(directory, 'read the log', `/${did}/log/audit`));
-  if (!entries.success) throw new PlcError('read the log', 'malformed');
-  try {
-    return followLog(did, entries.data);
-  } catch (cause) {
-    if (!(cause instanceof AppError)) throw cause;
-    throw new PlcError('read the log', 'malformed', { detail: cause.message, cause });
-  }
-}
-
 /**
  * Hands an operation in. Throws PlcError: after `refused` it has had no effect (but may have had one before, if it was
  * handed in before); after any other the log tells.
@@ -65,7 +52,8 @@ export async function checkDirectory(directory: PlcDirectory): Promise<void> {
   await ask(directory, 'check', '/_health');
 }
 
-async function ask(
+/** One exchange: the JSON that it was answered with, if it asked for any. Throws PlcError. */
+export async function ask(
   { fetch, plcUrl, timeoutMs = TIMEOUT_MS }: PlcDirectory,
   doing: string,
   path: string,

@@ -1,7 +1,10 @@
 import * as z from 'zod/mini';
 import type { Did, Handle } from '../../brands.ts';
 import { didHost, isDidWeb } from '../../identity/did.ts';
+import type { PlcData } from '../../identity/plc/data.ts';
 import type { HealthProblem } from '../health-problems.ts';
+import { readPlcDocument } from '../plc/directory.ts';
+import { PlcError } from '../plc/plc-error.ts';
 import { readAtMost } from '../read-at-most.ts';
 import type { Probed } from './probe.ts';
 
@@ -50,13 +53,14 @@ const didDocument = z.object({
  */
 export function probeDocument(outside: Outside, identity: PublicIdentity): Promise<Probed> {
   const { pds_did: did } = identity;
-  const url = isDidWeb(did)
-    ? `https://${didHost(did)}/.well-known/did.json`
-    : `${outside.plcUrl}/${did}`;
-  return ask(outside, url, {
-    name: 'document',
-    problem: 'DOCUMENT_WRONG',
-    isRight: (text) => isDocumentOf(identity, text),
+  const question = { name: 'document', problem: 'DOCUMENT_WRONG' } as const;
+  if (isDidWeb(did)) {
+    const isRight = (text: string) => isDocumentOf(identity, text);
+    return ask(outside, `https://${didHost(did)}/.well-known/did.json`, { ...question, isRight });
+  }
+  return judge(`${outside.plcUrl}/${did}`, question, async () => {
+    const data = await readPlcDocument(outside, did);
+    return data && isPlcEntryOf(identity, data) ? undefined : 'wrong';
   });
 }
 
@@ -89,13 +93,42 @@ function isDocumentOf(identity: PublicIdentity, text: string): boolean {
   );
 }
 
-type Question = { name: string; problem: HealthProblem; isRight: (text: string) => boolean };
+/** The directory has keys as did:key, where a document has them in a form for each kind. */
+function isPlcEntryOf(
+  { pds_handle, pds_endpoint, atproto_public_key }: PublicIdentity,
+  { alsoKnownAs, services, verificationMethods }: PlcData,
+): boolean {
+  const { atproto } = verificationMethods;
+  return (
+    alsoKnownAs.includes(`at://${pds_handle}`) &&
+    services.atproto_pds?.endpoint === pds_endpoint &&
+    atproto !== undefined &&
+    (atproto_public_key === null || atproto === `did:key:${atproto_public_key}`)
+  );
+}
+
+type Question = { name: string; problem: HealthProblem };
 
 /** Follows no redirect: our well-known paths have none, and what does redirect is not what we serve. */
-async function ask(
+function ask(
   { fetch, timeoutMs }: Outside,
   url: string,
-  { name, problem, isRight }: Question,
+  { isRight, ...question }: Question & { isRight: (text: string) => boolean },
+): Promise<Probed> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  return judge(url, question, async () => {
+    const response = await fetch(url, { redirect: 'manual', signal });
+    const text = await readAtMost(response, LONGEST_ANSWER);
+    if (response.status !== 200) return `answered ${response.status}`;
+    return text !== undefined && isRight(text) ? undefined : 'wrong';
+  });
+}
+
+/** What came of looking at a URL: `look` says what is wrong there, if anything is. */
+async function judge(
+  url: string,
+  { name, problem }: Question,
+  look: () => Promise<string | undefined>,
 ): Promise<Probed> {
   const begun = performance.now();
   const ended = (status: Probed['status'], fault?: string): Probed => ({
@@ -105,15 +138,19 @@ async function ask(
     errorMessage: fault === undefined ? null : `${url}: ${fault}`,
     problem: fault === undefined ? undefined : problem,
   });
-  const signal = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(url, { redirect: 'manual', signal });
-    const text = await readAtMost(response, LONGEST_ANSWER);
-    if (response.status !== 200) return ended('failed', `answered ${response.status}`);
-    return text !== undefined && isRight(text) ? ended('success') : ended('failed', 'wrong');
-  } catch {
-    return signal.aborted ? ended('timeout', 'no answer in time') : ended('failed', 'unreachable');
+    const fault = await look();
+    return ended(fault === undefined ? 'success' : 'failed', fault);
+  } catch (error) {
+    if (isTimeout(error)) return ended('timeout', 'no answer in time');
+    if (!(error instanceof PlcError)) return ended('failed', 'unreachable');
+    return ended('failed', error.status === undefined ? error.fault : `answered ${error.status}`);
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  if (error instanceof PlcError) return error.fault === 'timeout';
+  return error instanceof Error && error.name === 'TimeoutError';
 }
 
 function parseJson(text: string): unknown {

@@ -3,7 +3,8 @@ import { giveHandleDid } from '../../identity/hostnames.ts';
 import { didKeyToMultikey } from '../../identity/multikey.ts';
 import { isDidPlc } from '../../identity/plc/operation.ts';
 import { resolveHandle } from '../../pds/client.ts';
-import { checkDirectory, readPlcLog } from '../../pds/plc/directory.ts';
+import { checkDirectory } from '../../pds/plc/directory.ts';
+import { readPlcLog } from '../../pds/plc/read-log.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { adoptEarlier, sendOnce } from '../creation-outcome.ts';
 import {

@@ -1,7 +1,8 @@
+import type { PlcData } from '../../identity/plc/data.ts';
 import type { PlcLog } from '../../identity/plc/log.ts';
-import type { PlcData } from '../../identity/plc/operation.ts';
-import { type PlcDirectory, readPlcLog } from '../../pds/plc/directory.ts';
+import type { PlcDirectory } from '../../pds/plc/directory.ts';
 import { PlcError } from '../../pds/plc/plc-error.ts';
+import { readPlcLog } from '../../pds/plc/read-log.ts';
 import { Parked } from '../outcome.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
 import { type Run, reserved } from '../run.ts';
@@ -14,9 +15,10 @@ const PAUSE_MS = 20_000;
  * directory does is bounded by attempts: it may be about this one DID.
  */
 export async function askDirectory<T>(run: Run, ask: (directory: PlcDirectory) => Promise<T>): Promise<T> {
-  const { fetch, plcUrl, times, now, random } = run;
+  const { fetch, outside, times, now, random } = run;
   try {
-    return await ask({ fetch, plcUrl, timeoutMs: Math.min(times.http * 1000, LONGEST_EXCHANGE_MS) });
+    const timeoutMs = Math.min(times.http * 1000, LONGEST_EXCHANGE_MS);
+    return await ask({ fetch, plcUrl: outside.plcUrl, timeoutMs });
   } catch (cause) {
     if (!(cause instanceof PlcError)) throw cause;
     if (cause.directoryDown) {

@@ -1,4 +1,4 @@
-import type { PlcData } from '../../identity/plc/operation.ts';
+import type { PlcData } from '../../identity/plc/data.ts';
 import { getRecommendedDidCredentials, updateHandle } from '../../pds/client.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../adopt.ts';

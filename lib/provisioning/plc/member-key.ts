@@ -1,5 +1,6 @@
+import type { PlcData } from '../../identity/plc/data.ts';
 import type { PlcLog } from '../../identity/plc/log.ts';
-import { type PlcData, signOperation } from '../../identity/plc/operation.ts';
+import { signOperation } from '../../identity/plc/operation.ts';
 import { submitOperation } from '../../pds/plc/directory.ts';
 import { PlcError } from '../../pds/plc/plc-error.ts';
 import { type Run, reserved } from '../run.ts';

@@ -7,10 +7,10 @@ import {
   checkDirectory,
   type PlcDirectory,
   readPlcDocument,
-  readPlcLog,
   submitOperation,
 } from '../../../lib/pds/plc/directory.ts';
 import type { PlcFault } from '../../../lib/pds/plc/plc-error.ts';
+import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
 import { k256, makeDid, p256, plc } from '../../unit/identity/plc/judge.ts';
 import { silence } from '../provisioning/faulty.ts';
 

@@ -114,7 +114,7 @@ export async function openBench(
     fetch: globalThis.fetch,
     outside: {
       fetch: memberHostFetch({ domain: DOMAIN, gatewayUrl: stage.gateway.url, fetch: globalThis.fetch }),
-      plcUrl: 'http://127.0.0.1:9',
+      plcUrl: stage.plcUrl,
       timeoutMs: 10_000,
     },
     now: () => new Date(),
@@ -127,7 +127,6 @@ export async function openBench(
       reserved: [],
       didMethod: 'web',
     },
-    plcUrl: stage.plcUrl,
     backUp: (tx, userId) => backUpCredentials({ tx, vault }, userId, 'auto'),
     log: silentLog,
     metrics: { count: () => {}, took: () => {}, flush: () => {} },

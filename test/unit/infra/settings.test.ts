@@ -22,7 +22,6 @@ const SAMPLES: Partial<Record<SettingName, unknown>> = {
   PDS_REMOTE_WEIGHT: 1,
   PDS_MODE: 'local',
   PDS_DID_METHOD: 'web',
-  PDS_PLC_URL: 'https://plc.directory',
   PDS_HANDLE_STRATEGY: 'username',
   PDS_PROVISIONING_ENABLED: true,
   PDS_ENCRYPTION_KEY: Buffer.alloc(32).toString('base64'),

@@ -1,0 +1,19 @@
+import { AppError } from '../../app-error.ts';
+import type { Did } from '../../brands.ts';
+import { auditLog, followLog, type PlcLog } from '../../identity/plc/log.ts';
+import { ask, type PlcDirectory } from './directory.ts';
+import { PlcError } from './plc-error.ts';
+
+const DOING = 'read the log';
+
+/** The log of a did:plc, followed and checked from its beginning. Throws PlcError: `not_found` when there is none. */
+export async function readPlcLog(directory: PlcDirectory, did: Did): Promise<PlcLog> {
+  const entries = auditLog.safeParse(await ask(directory, DOING, `/${did}/log/audit`));
+  if (!entries.success) throw new PlcError(DOING, 'malformed');
+  try {
+    return followLog(did, entries.data);
+  } catch (cause) {
+    if (!(cause instanceof AppError)) throw cause;
+    throw new PlcError(DOING, 'malformed', { detail: cause.message, cause });
+  }
+}
