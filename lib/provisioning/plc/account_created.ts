@@ -19,7 +19,7 @@ import { updateIdentity } from '../identity.ts';
 import type { AccountHost } from '../provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
 import { type Run, reserved, stopInTime } from '../run.ts';
-import { awaitBudget } from '../steps/account_created.ts';
+import { awaitTurn } from '../waiting-line.ts';
 import { keepServiceHandle, sendCreateAccount } from './create-account.ts';
 import { askDirectory, ourRotationKey } from './directory.ts';
 
@@ -47,7 +47,7 @@ async function create(run: Run, host: AccountHost): Promise<string> {
     stopInTime(run);
     // Without it no PDS can make a DID, and what it would be blamed for is not its fault.
     await askDirectory(run, checkDirectory);
-    await awaitBudget(run, host);
+    await awaitTurn(run, host);
     const handle = await keepServiceHandle(run, host, { anew });
     const { inviteCode } = given;
     try {
