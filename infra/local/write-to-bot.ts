@@ -40,7 +40,8 @@ async function newAnswers(place: Place, chatId: number, known: number): Promise<
   }
 }
 
-async function sentTo({ url, botToken }: Place, chatId: number): Promise<BotPayload[]> {
+/** What the bot has said in a chat, since the platform was started. */
+export async function sentTo({ url, botToken }: Place, chatId: number): Promise<BotPayload[]> {
   const response = await fetch(`${url}${BOT_API_PATH}/bot${botToken}/_sent?chat_id=${chatId}`);
   return ((await response.json()) as { result: BotPayload[] }).result;
 }

@@ -37,7 +37,7 @@ export class ServiceStack extends Stack {
     });
     accept(this, 'service');
     this.api = this.#addApi(stage);
-    const provisioning = new Provisioning(this, 'provisioning', { stage, data, code });
+    const provisioning = new Provisioning(this, 'provisioning', { stage, data, code, api: this.api });
     const ground = { stage, data, code, queue: provisioning.queue, api: this.api };
     const auth = new Auth(this, 'auth', ground);
     const identity = new Identity(this, 'identity', ground);

@@ -1,15 +1,18 @@
 import { Duration } from 'aws-cdk-lib';
+import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { GraphWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
+import * as contracts from '../../lib/provisioning/api.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
 import { runEveryMinute } from '../every-minute.ts';
 import { addFunction, type Ground } from '../function.ts';
 import { addQueue } from '../queue.ts';
-import { durations, failures, type Watched } from '../watch.ts';
+import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
+import { durations, failures, type Watched, watchRoutes } from '../watch.ts';
 import { addProvisioningAlarms, MAX_RECEIVE_COUNT } from './provisioning-alarms.ts';
 
 /** How many members are provisioned at once: one database connection each, and what a PDS takes (8 at a time). */
@@ -21,7 +24,7 @@ export class Provisioning extends Construct {
   readonly queue: Queue;
   readonly watched: Watched;
 
-  constructor(scope: Construct, id: string, base: Omit<Ground, 'queue'>) {
+  constructor(scope: Construct, id: string, base: Omit<Ground, 'queue'> & { api: HttpApi }) {
     super(scope, id);
     const { stage, data } = base;
     const times = TIMES[stage.times];
@@ -51,14 +54,31 @@ export class Provisioning extends Construct {
     );
     const parts = { queue: this.queue, deadLetters, unstarted, worker, relay, deadLetter };
     addProvisioningAlarms(this, { ...parts, operators: data.operators });
+    const { row } = this.#addRoutes({ ...ground, api: base.api });
     this.watched = {
       title: 'provisioning',
       row: [
         queueGraph(this.queue, deadLetters),
         durations([worker, relay, deadLetter]),
         failures([worker, relay, deadLetter]),
+        ...row,
       ],
     };
+  }
+
+  /** What operators do about work that was given up. */
+  #addRoutes(ground: Ground & { api: HttpApi }): Watched {
+    const redriving = [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL'] as const;
+    const functions = addRoutes(this, ground, 'provisioning', contracts, {
+      listDeadLetters: { settings: SESSION_SETTINGS },
+      redriveWork: { settings: redriving },
+      // It redrives for 18 s, then sends.
+      redriveAll: { settings: redriving, timeout: Duration.seconds(29) },
+    });
+    return watchRoutes(this, 'provisioning', functions, ground.data.operators, {
+      means: 'Administrators cannot list or redrive what was given up. Nothing is lost by that.',
+      todo: 'read the log groups of the functions list-dead-letters and redrive-* for the error and its request id.',
+    });
   }
 
   #addWorker(ground: Ground, timeout: Duration): Lambda {

@@ -4,6 +4,7 @@ import type { Contract } from '../http/contract.ts';
 import * as identity from '../identity/api.ts';
 import * as lifecycle from '../lifecycle/api.ts';
 import * as pds from '../pds/api.ts';
+import * as provisioning from '../provisioning/api.ts';
 import * as docs from './api.ts';
 
 /**
@@ -56,6 +57,10 @@ export const SUBSYSTEMS = {
       lifecycle.restoreBackup,
       lifecycle.revealCredentials,
     ],
+  },
+  provisioning: {
+    title: 'What was given up',
+    contracts: [provisioning.listDeadLetters, provisioning.redriveWork, provisioning.redriveAll],
   },
   identity: { title: 'Resolution by host', contracts: [identity.didJson, identity.atprotoDid] },
   audit: { title: 'The audit log', contracts: [audit.exportLog, audit.verifyAudit] },

@@ -81,6 +81,10 @@ export const ERROR_CODES = {
   HOST_UNKNOWN: { status: 404, message: 'No identity is served at this host name.' },
   SESSION_NOT_FOUND: { status: 404, message: 'You have no such session (any more): look at the list.' },
   MEMBER_NOT_FOUND: { status: 404, message: 'There is no such member: he has to log in once.' },
+  WORK_NOT_FOUND: {
+    status: 404,
+    message: 'There is no such work in the queue (any more): look at GET /api/admin/dead-letters.',
+  },
   BACKUP_NOT_FOUND: { status: 404, message: 'You have no such backup: look at the list.' },
   LOGIN_METHOD_OFF: { status: 404, message: 'This way to log in is not set up here: take another one.' },
   IDENTITY_NOT_FOUND: { status: 404, message: 'You have no identity yet: ask for one with retry-provision.' },

@@ -93,6 +93,7 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   internalLogin: () => ({ body: { telegramId: newcomer().id } }),
   telegramWebhook: ({ id }) => ({ body: privateMessage({ id }, '/start') }),
   exchangeCode: async ({ id }) => ({ body: { code: await newLoginToken('exchange', id) } }),
+  redriveWork: async () => ({ params: { id: await newestWorkId() } }),
   restoreBackup: async ({ id }) => ({ params: { id: await newestBackupId(id) } }),
   enrollTotp: async () => {
     await forgetFactors();
@@ -141,6 +142,11 @@ async function newSessionId(): Promise<string> {
 async function newestBackupId(userId: number): Promise<string> {
   const [newest] = await running.sql<[{ id: number }]>`
     SELECT max(id) AS id FROM pds_credential_backups WHERE user_id = ${String(userId)} AND NOT is_used`;
+  return String(newest.id);
+}
+
+async function newestWorkId(): Promise<string> {
+  const [newest] = await running.sql<[{ id: number }]>`SELECT max(id) AS id FROM pds_provisioning_queue`;
   return String(newest.id);
 }
 

@@ -74,11 +74,17 @@ describe.each([
   });
 
   it('give each function the database login of its role, and none to who asks it nothing', () => {
-    const WORKERS = ['audit-seal-root', 'lifecycle-tell-operators'];
+    const WORKERS = [
+      'audit-seal-root',
+      'lifecycle-tell-operators',
+      'provisioning-dead-letter',
+      'provisioning-provision-identity',
+      'provisioning-relay',
+    ];
     const expected = (id: string) => {
       if (id.startsWith('docs-') || id === 'auth-preflight') return [];
       if (id === 'database-migrate') return ['api', 'owner', 'worker'];
-      return [id.startsWith('provisioning-') || WORKERS.includes(id) ? 'worker' : 'api'];
+      return [WORKERS.includes(id) ? 'worker' : 'api'];
     };
     for (const id of functions.keys()) {
       const logins = JSON.stringify(statementsOf(id)).matchAll(/Refdatabasedatabase(owner|api|worker)/g);
