@@ -42,11 +42,22 @@ const CAUSES: Readonly<Record<string, Words>> = {
   NO_HANDLE_FREE: { todo: 'Redrive: other names are tried.' },
   IDENTITY_NOT_REACHABLE: { todo: DNS_TODO },
   DID_DOCUMENT_NOT_SEEN: { todo: DNS_TODO },
+  DID_NOT_OURS: { todo: 'Read the log of the PDS at the time of the failure, repair it, then redrive.' },
+  // What the PLC directory says
+  PLC_ANSWER_WRONG: { todo: 'See what PDS_PLC_URL answers about this DID, repair it, then redrive.' },
+  PLC_ENTRY_WRONG: { todo: 'Compare what PDS_PLC_URL says of this DID with the PDS, then redrive.' },
+  DID_ENDED: {
+    todo: 'Ask the member: only a rotation key of his DID can have ended it. Redriving does not help.',
+  },
+  // What we find
   CHECK_FAILED: { todo: 'Look at his newest rows in pds_health_checks, repair what failed, then redrive.' },
   // What the settings say
   NO_PROVIDER: { todo: 'Set PDS_MODE and its PDS (README, “Settings”), deploy, then redrive.' },
   PROVIDER_NOT_CONFIGURED: {
     todo: 'Put the PDS that it names back into the settings, deploy, then redrive.',
+  },
+  NO_SERVICE_DOMAIN: {
+    todo: 'Give the PDS a domain of its own for handles, or set PDS_DID_METHOD=web, then redrive.',
   },
   ROTATION_NOT_AVAILABLE: { todo: 'Nothing: redriving it does not help in this version.' },
   // What is ours
