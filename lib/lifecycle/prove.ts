@@ -1,9 +1,10 @@
-import { AppError } from '../app-error.ts';
 import type { Did } from '../brands.ts';
+import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { publicMemberKey } from '../identity/keys.ts';
 import { createSession, type PdsSession } from '../pds/client.ts';
 import { connectionTo, type Provider } from '../pds/provider.ts';
+import { providerOf, readProviderState } from '../pds/providers.ts';
 import { isRejection, XrpcError } from '../pds/xrpc-error.ts';
 import { openSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -12,6 +13,7 @@ import type { SealedBackup } from './backups.ts';
 import { credentialBundle } from './bundle.ts';
 
 export type ProofDeps = {
+  sql: Queryable;
   vault: Vault;
   providers: readonly Provider[];
   fetch: typeof globalThis.fetch;
@@ -51,11 +53,9 @@ export async function proveBackup(deps: ProofDeps, holder: Holder, backup: Seale
 }
 
 async function openSession(deps: ProofDeps, holder: Holder, password: string): Promise<PdsSession> {
-  const { providers, now, pdsTimeoutMs = PDS_TIMEOUT_MS } = deps;
+  const { sql, providers, now, pdsTimeoutMs = PDS_TIMEOUT_MS } = deps;
   const { pds_did, provider_id } = holder;
-  const provider = providers.find(({ id }) => id === provider_id);
-  if (!provider)
-    throw new AppError('PROVIDER_NOT_CONFIGURED', `The settings name no provider "${provider_id}".`);
+  const provider = providerOf(providers, await readProviderState(sql, provider_id));
   try {
     const { did, ...session } = await createSession(connectionTo(deps, provider, pdsTimeoutMs), {
       did: pds_did,

@@ -43,6 +43,23 @@ export const NOTICES = {
     todo: 'See to the PDS (/xrpc/_health). When it answers, the next sweep makes them accessible again by itself.',
     see: 'Health',
   },
+  invite_needed: {
+    means: 'A PDS takes new accounts by invitation only, and we have no invite code that it takes.',
+    todo: 'Ask its operator for one, write it into PDS_REMOTE_INVITE_CODE, restart the worker, redrive who failed.',
+    see: 'Modes and providers',
+  },
+  orphan_left: {
+    means:
+      'An account that a member does not use lies deactivated on a PDS that only its operator can delete it from.',
+    todo: 'Nothing has to be done. To be rid of it, write PDS_REMOTE_ADMIN_PASSWORD: then it is deleted.',
+    see: 'Modes and providers',
+  },
+  orphan_foreign: {
+    means:
+      'A PDS has an account with the DID of a member who lives elsewhere, and our password does not open it.',
+    todo: 'Ask the operator of that PDS who made it. We do not touch it, and the member is not harmed.',
+    see: 'Modes and providers',
+  },
 } as const satisfies Record<string, NoticeText>;
 
 export type NoticeKind = keyof typeof NOTICES;

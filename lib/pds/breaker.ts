@@ -35,6 +35,12 @@ export async function admit(
   return { admitted: false, reason: 'provider_down', until: waitUntil };
 }
 
+/** Whether `admit` would let somebody in now, as the probe of an open breaker, too. Takes nothing and asks nobody. */
+export function wouldAdmit(state: ProviderState, now: Date): boolean {
+  if (state.throttled_until && state.throttled_until > now) return false;
+  return state.breaker_state === 'closed' || (state.breaker_until !== null && state.breaker_until <= now);
+}
+
 /**
  * Counts one failure of the provider itself. From the fifth in a row on, and when the probe fails, the breaker opens
  * for 5 s, doubling up to 30 s. Returns the end of that pause, or undefined while the breaker stays closed.

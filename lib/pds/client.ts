@@ -174,16 +174,22 @@ export async function getRepoStatus(
   });
 }
 
-/** com.atproto.server.describeServer: its DID, and the domains (`.example.org`) in which it gives out handles itself. */
-export async function describeServer(
-  pds: PdsConnection,
-): Promise<{ did: string; availableUserDomains: readonly string[] }> {
+/**
+ * com.atproto.server.describeServer: its DID, the domains (`.example.org`) in which it gives out handles itself, and
+ * whether it takes new accounts by invitation only.
+ */
+export async function describeServer(pds: PdsConnection): Promise<{
+  did: string;
+  availableUserDomains: readonly string[];
+  inviteCodeRequired?: boolean | undefined;
+}> {
   return callXrpc(pds, {
     nsid: 'com.atproto.server.describeServer',
     params: {},
     answer: z.object({
       did: z.string().check(z.startsWith('did:')),
       availableUserDomains: z._default(z.array(z.string()), []),
+      inviteCodeRequired: z.optional(z.boolean()),
     }),
   });
 }

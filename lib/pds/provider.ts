@@ -14,6 +14,8 @@ export type Provider = {
   readonly adminPassword?: string | undefined;
   readonly inviteCode?: string | undefined;
   readonly rateLimitBypassKey?: string | undefined;
+  /** The settings do not name it any more: members live there, new ones do not come, and it gives us no rights. */
+  readonly former?: true;
 };
 
 /**
@@ -48,14 +50,34 @@ export function providersFrom(settings: ProviderSettings): readonly Provider[] {
   return providers;
 }
 
-/** Anybody may try to create an account and list repos; the rest takes the admin password, or the bypass key. */
-export function capabilitiesOf({ adminPassword, rateLimitBypassKey }: Provider): readonly Capability[] {
+/**
+ * Anybody may list repos, and try to create an account where the settings place members; the rest takes the admin
+ * password, or the bypass key.
+ */
+export function capabilitiesOf(provider: Provider): readonly Capability[] {
+  const { adminPassword, rateLimitBypassKey, former } = provider;
+  if (former) return ['list_repos'];
   return [
     'create',
     'list_repos',
     ...(adminPassword === undefined ? [] : (['reset_password', 'delete'] as const)),
     ...(rateLimitBypassKey === undefined ? [] : (['pass_limits'] as const)),
   ];
+}
+
+/** What operators have to do so that we have the rights of this provider's admin. */
+export function toHaveAdminRights({ id, former }: Provider): string {
+  if (id === 'local') {
+    return former ? 'set PDS_MODE to hybrid and PDS_ADMIN_PASSWORD' : 'set PDS_ADMIN_PASSWORD';
+  }
+  const named = former ? 'name it in PDS_REMOTE_PROVIDER again and ' : '';
+  return `${named}set PDS_REMOTE_ADMIN_PASSWORD`;
+}
+
+/** What operators have to do so that this provider, which takes new accounts by invitation, takes ours. */
+export function toBeInvited(provider: Provider): string {
+  const invite = provider.id === 'local' ? '' : 'set PDS_REMOTE_INVITE_CODE, or ';
+  return `${invite}${toHaveAdminRights(provider)}, by which we make invite codes`;
 }
 
 /** How to talk to a provider. `timeoutMs` is for one request. */

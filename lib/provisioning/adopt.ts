@@ -1,6 +1,7 @@
 import { notifyOperators } from '../operators/notify.ts';
 import { getAccountInfo, updateAccountPassword } from '../pds/admin.ts';
 import { createSession, type PdsSession } from '../pds/client.ts';
+import { toHaveAdminRights } from '../pds/provider.ts';
 import { isRejection } from '../pds/xrpc-error.ts';
 import type { AccountHost } from './provider-access.ts';
 import { ProvisioningError } from './provisioning-error.ts';
@@ -34,7 +35,7 @@ export async function signIn(run: Run, host: AccountHost): Promise<PdsSession> {
     if (reset.asAdmin) return createSession(host.pds, credentials);
     throw new ProvisioningError(
       'ACCOUNT_LOCKED',
-      'The identity server does not accept the stored password. Only its operator can reset it: set PDS_ADMIN_PASSWORD.',
+      `The identity server does not accept the stored password. Only its operator can reset it: ${toHaveAdminRights(host.provider)}.`,
       { cause: error },
     );
   }

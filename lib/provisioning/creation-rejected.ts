@@ -1,5 +1,7 @@
+import { notifyOperators } from '../operators/notify.ts';
 import { createInviteCode, deleteAccount } from '../pds/admin.ts';
-import type { PdsSession } from '../pds/client.ts';
+import { describeServer, type PdsSession } from '../pds/client.ts';
+import { capabilitiesOf, toBeInvited, toHaveAdminRights } from '../pds/provider.ts';
 import { storeServiceDid } from '../pds/providers.ts';
 import type { XrpcError } from '../pds/xrpc-error.ts';
 import { adoptAccount, withAdmin } from './adopt.ts';
@@ -102,7 +104,7 @@ async function clearRemains(
   throw fatal(
     error,
     'ACCOUNT_NOT_OURS_TO_OPEN',
-    'The identity server holds remains of this account, and only its operator can clear them: set PDS_ADMIN_PASSWORD.',
+    `The identity server holds remains of this account, and only its operator can clear them: ${toHaveAdminRights(host.provider)}.`,
   );
 }
 
@@ -120,11 +122,35 @@ export async function findInvite(
       return undefined;
     }
   }
-  throw fatal(
-    error,
-    'NO_INVITE',
-    'The identity server takes new accounts by invitation only. Operators must set PDS_ADMIN_PASSWORD, by which we make invite codes.',
-  );
+  return refuseUninvited(run, host, error);
+}
+
+/**
+ * Throws before anything is tried that cannot succeed: at a provider that the settings no longer name, and at one that
+ * wants an invitation when we have neither a code nor the admin password. Such a one is asked anew each time, because its
+ * operator may open the door any time.
+ */
+export async function expectWelcome(run: Run, host: AccountHost): Promise<void> {
+  if (!capabilitiesOf(host.provider).includes('create')) {
+    throw new ProvisioningError(
+      'PROVIDER_NOT_CONFIGURED',
+      `The settings name no provider "${host.provider.id}" any more, and it has not made this account.`,
+    );
+  }
+  if (host.provider.inviteCode !== undefined || host.admin) return;
+  const { inviteCodeRequired } = await describeServer(host.pds);
+  if (inviteCodeRequired) await refuseUninvited(run, host);
+}
+
+async function refuseUninvited(run: Run, { provider }: AccountHost, cause?: XrpcError): Promise<never> {
+  await notifyOperators(run.sql, { kind: 'invite_needed', subject: provider.id });
+  const uninvited =
+    provider.inviteCode === undefined
+      ? 'The identity server takes new accounts by invitation only.'
+      : 'The identity server does not take our invite code any more.';
+  throw new ProvisioningError('NO_INVITE', `${uninvited} Operators must ${toBeInvited(provider)}.`, {
+    cause,
+  });
 }
 
 /** Our names are served, but this PDS does not see them. */

@@ -31,11 +31,11 @@ export type Identity = {
   last_verified_at: Date | null;
   verification_status: 'accessible' | 'inaccessible' | 'unknown';
   provisioning_step: Step;
-  did_method: 'web' | 'plc';
   /** Fencing token: every claim adds 1, and every later write names it. */
   epoch: number;
   lease_until: Date | null;
   provider_id: string | null;
+  did_method: 'web' | 'plc';
   data_key_id: string | null;
   credential_version: number;
   account_email: string | null;

@@ -3,11 +3,10 @@ import type { PdsAdmin } from '../pds/admin.ts';
 import { admit, noteFailure, noteSuccess, noteThrottled } from '../pds/breaker.ts';
 import { describeServer, type PdsSession } from '../pds/client.ts';
 import { connectionTo, type Provider } from '../pds/provider.ts';
-import { type ProviderState, readProviderState, storeServiceDid } from '../pds/providers.ts';
+import { type ProviderState, providerOf, readProviderState, storeServiceDid } from '../pds/providers.ts';
 import type { PdsConnection } from '../pds/xrpc.ts';
 import { XrpcError } from '../pds/xrpc-error.ts';
 import { Parked } from './outcome.ts';
-import { ProvisioningError } from './provisioning-error.ts';
 import { restartQuarantine } from './quarantine.ts';
 import { type Run, reserved, type WorkerDeps } from './run.ts';
 
@@ -26,22 +25,24 @@ export type AccountHost = {
 
 /** Opens the way to the member's PDS. Throws Parked when its breaker is open or it asked us to wait. */
 export async function openAccountHost(run: Run): Promise<AccountHost> {
-  const { sql, providers, now, times } = run;
-  const { provider_id } = reserved(run);
-  const provider = providers.find(({ id }) => id === provider_id);
-  if (!provider) {
-    throw new ProvisioningError(
-      'PROVIDER_NOT_CONFIGURED',
-      `The settings name no provider "${provider_id}", where this identity lives. Operators must add it again.`,
-    );
-  }
-  const state = await readProviderState(sql, provider_id);
-  const admission = await admit(sql, state, { now: now(), probeMs: times.lease * 1000 });
+  const { sql, now, times } = run;
+  const host = await findHost(run, reserved(run).provider_id);
+  const admission = await admit(sql, host.state, { now: now(), probeMs: times.lease * 1000 });
   if (!admission.admitted) {
     if (admission.reason === 'provider_down') await restartQuarantine(run);
     throw new Parked(admission.reason, admission.until);
   }
-  const pds = connectionTo(run, provider, times.http * 1000);
+  return host;
+}
+
+/** The way to a provider, whether or not it may be asked now. */
+export async function findHost(
+  deps: Pick<WorkerDeps, 'sql' | 'providers' | 'fetch' | 'now' | 'times'>,
+  providerId: string,
+): Promise<AccountHost> {
+  const state = await readProviderState(deps.sql, providerId);
+  const provider = providerOf(deps.providers, state);
+  const pds = connectionTo(deps, provider, deps.times.http * 1000);
   const { adminPassword } = provider;
   return { provider, state, pds, admin: adminPassword === undefined ? undefined : { ...pds, adminPassword } };
 }

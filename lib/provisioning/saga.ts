@@ -1,3 +1,4 @@
+import { createSomewhere } from './fail-over.ts';
 import type { Identity, Step } from './identity.ts';
 import { createOrAdoptPlcAccount } from './plc/account_created.ts';
 import { activatePlc } from './plc/activated.ts';
@@ -41,6 +42,8 @@ export async function provision(run: Run): Promise<void> {
     const begun = performance.now();
     if (step === 'requested') {
       await reserve(run);
+    } else if (step === 'reserved') {
+      await createSomewhere(run, NEXT[run.identity.did_method].reserved);
     } else {
       run.host ??= await openAccountHost(run);
       await NEXT[run.identity.did_method][step](run, run.host);

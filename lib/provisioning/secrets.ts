@@ -1,3 +1,4 @@
+import type { RandomBytes } from '../identity/keys.ts';
 import { joinSealed, splitSealed } from '../vault/sealed.ts';
 import { openSecret, type SecretPlace, sealSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -15,6 +16,14 @@ type Owner = { user_id: string; credential_version: number };
 /** Where a secret of the mapping row lives; part of what it is sealed with. */
 export function mappingPlace(owner: Owner, column: SealedColumn | 'pds_private_key_encrypted'): SecretPlace {
   return { table: 'user_pds_mapping', column, userId: owner.user_id, version: owner.credential_version };
+}
+
+/** 256 bits; a PDS takes up to 256 characters. */
+const PASSWORD_BYTES = 32;
+
+/** The password of an account that is to be made. */
+export function newAccountPassword(randomBytes: RandomBytes): string {
+  return Buffer.from(randomBytes(PASSWORD_BYTES)).toString('base64url');
 }
 
 export async function sealForMapping(

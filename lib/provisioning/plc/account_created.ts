@@ -9,6 +9,7 @@ import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { adoptEarlier, sendOnce } from '../creation-outcome.ts';
 import {
   type Concessions,
+  expectWelcome,
   fatal,
   findInvite,
   handleRefusal,
@@ -42,6 +43,7 @@ async function findAccount({ identity }: Run, { pds }: AccountHost): Promise<str
 }
 
 async function create(run: Run, host: AccountHost): Promise<string> {
+  await expectWelcome(run, host);
   const given = newConcessions();
   for (let anew = false; ; ) {
     stopInTime(run);

@@ -3,7 +3,7 @@ import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { adoptAccount } from '../adopt.ts';
 import { sendCreateAccount } from '../create-account.ts';
 import { adoptEarlier, sendOnce } from '../creation-outcome.ts';
-import { answerRejection, newConcessions } from '../creation-rejected.ts';
+import { answerRejection, expectWelcome, newConcessions } from '../creation-rejected.ts';
 import { updateIdentity } from '../identity.ts';
 import { takeBestHandle, takeNextHandle } from '../next-handle.ts';
 import { type AccountHost, serviceDidOf } from '../provider-access.ts';
@@ -24,6 +24,7 @@ export async function createOrAdoptAccount(run: Run, host: AccountHost): Promise
 }
 
 async function create(run: Run, host: AccountHost): Promise<PdsSession> {
+  await expectWelcome(run, host);
   const concessions = newConcessions();
   for (;;) {
     const aud = await serviceDidOf(run, host);

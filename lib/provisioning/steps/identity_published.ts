@@ -1,6 +1,7 @@
 import { didKeyToMultikey } from '../../identity/multikey.ts';
 import { deleteAccount } from '../../pds/admin.ts';
 import { checkAccountStatus, getRecommendedDidCredentials, type PdsSession } from '../../pds/client.ts';
+import { toHaveAdminRights } from '../../pds/provider.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { sessionOf, withAdmin } from '../adopt.ts';
 import { updateIdentity } from '../identity.ts';
@@ -58,7 +59,7 @@ async function beginAgain(run: Run, host: AccountHost, cause: XrpcError): Promis
   if (!deleted.asAdmin) {
     throw new ProvisioningError(
       'ACCOUNT_WITHOUT_REPO',
-      'The account has no repository. Only the operator of the identity server can delete it: set PDS_ADMIN_PASSWORD.',
+      `The account has no repository. Only the operator of the identity server can delete it: ${toHaveAdminRights(host.provider)}.`,
       { cause },
     );
   }

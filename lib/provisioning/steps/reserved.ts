@@ -6,15 +6,14 @@ import { reserveHostnames } from '../../identity/hostnames.ts';
 import { newK256Key, newMemberKey } from '../../identity/keys.ts';
 import { chooseDataKey } from '../../vault/choose-data-key.ts';
 import { sealSecret } from '../../vault/secrets.ts';
+import { chooseProvider } from '../choose-provider.ts';
 import { updateIdentity } from '../identity.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
 import type { Run } from '../run.ts';
-import { mappingPlace, sealForMapping } from '../secrets.ts';
+import { mappingPlace, newAccountPassword, sealForMapping } from '../secrets.ts';
 
 const MOST_CANDIDATES = 50;
 export const FIRST_MEMBER_KEY = 'pnptv-1';
-/** 256 bits; a PDS takes up to 256 characters. */
-const PASSWORD_BYTES = 32;
 
 /**
  * requested → reserved: chooses everything that makes the identity, seals what is secret of it, and stores it all
@@ -23,16 +22,10 @@ const PASSWORD_BYTES = 32;
 export async function reserve(run: Run): Promise<void> {
   const { sql, vault, identity, naming, random } = run;
   const { didMethod } = naming;
-  const [provider] = run.providers;
-  if (!provider) {
-    throw new ProvisioningError(
-      'NO_PROVIDER',
-      'There is no identity server to use. Operators must set PDS_LOCAL_ENDPOINT.',
-    );
-  }
+  const provider = await chooseProvider(run);
   const dataKeyId = await chooseDataKey(vault);
   const memberKey = newMemberKey(random.bytes);
-  const password = Buffer.from(random.bytes(PASSWORD_BYTES)).toString('base64url');
+  const password = newAccountPassword(random.bytes);
   const [sealedKey, sealedPassword, ownKey] = await Promise.all([
     sealSecret(vault, dataKeyId, mappingPlace(identity, 'pds_private_key_encrypted'), memberKey.privateKey),
     sealForMapping(vault, dataKeyId, identity, 'account_password_sealed', password),

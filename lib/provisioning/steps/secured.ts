@@ -15,7 +15,7 @@ import { completeRow } from '../settle.ts';
  */
 export async function secure(run: Run, host: AccountHost): Promise<void> {
   const { sql, vault, identity, work, now, startedAt } = run;
-  const { data_key_id, pds_did, pds_handle, user_id, pnptv_uuid } = reserved(run);
+  const { data_key_id, pds_did, pds_handle, provider_id, user_id, pnptv_uuid } = reserved(run);
   const { accessJwt, refreshJwt } = await sessionOf(run, host);
   // Sealed before the transaction: should the data key have to be opened, nobody's locks wait for KMS.
   const [access, refresh] = await Promise.all([
@@ -42,7 +42,7 @@ export async function secure(run: Run, host: AccountHost): Promise<void> {
       pnptvUuid: pnptv_uuid,
       action: 'created',
       status: 'success',
-      details: { pds_did, pds_handle, took_ms: now().getTime() - startedAt.getTime() },
+      details: { pds_did, pds_handle, provider: provider_id, took_ms: now().getTime() - startedAt.getTime() },
     });
     return queueId;
   });
