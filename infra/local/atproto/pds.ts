@@ -28,6 +28,8 @@ export type PdsOptions = {
   inviteRequired?: boolean;
   /** The limits of the Docker distribution; requests that show `rateLimitBypassKey` pass them. */
   rateLimits?: boolean;
+  /** A module that its process loads first: a test lets its clock run faster by it. */
+  preload?: URL;
   onLog?: OnLog;
 };
 
@@ -84,6 +86,7 @@ export async function startPds(options: PdsOptions): Promise<Pds> {
     entry: new URL('./pds-process.ts', import.meta.url),
     input: { memberHosts: { domain, gatewayUrl }, environment } satisfies PdsProcessInput,
     directory: dir,
+    preload: options.preload,
     env: { LOG_ENABLED: onLog ? 'true' : 'false' },
     onLog,
   });

@@ -19,18 +19,20 @@ type NodeChild = {
   /** Where it writes. Stands on its command line, by which awaitLeftovers finds it. */
   directory?: string;
   env?: Record<string, string>;
-  onLog?: OnLog;
+  /** A module that is loaded before `entry`. */
+  preload?: URL | undefined;
+  onLog?: OnLog | undefined;
 };
 
 const START_TIMEOUT_MS = 60_000;
 
 /** Starts a server in a Node process of its own and resolves with its port when it listens. */
 export async function startNodeChild(options: NodeChild): Promise<Child & { port: number }> {
-  const { name, entry, input, directory, env, onLog } = options;
+  const { name, entry, input, directory, env, preload, onLog } = options;
   const process = fork(entry, directory ? [directory] : [], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     env: { NODE_ENV: 'production', TZ: 'UTC', ...env },
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgv: ['--disable-warning=ExperimentalWarning', ...(preload ? ['--import', preload.href] : [])],
     // Ctrl-C at the terminal must reach only us: we stop the parts in their order.
     detached: true,
   });

@@ -39,7 +39,6 @@ export function modelledPds(deps: {
   const takenHandles = new Set<string>();
   let running: Creation[] = [];
   const most = new Map<string, number>();
-  const created: { did: string; at: number }[] = [];
   let limit = deps.creationLimit;
   let window = { endsAt: 0, creations: 0 };
 
@@ -72,7 +71,6 @@ export function modelledPds(deps: {
       active: false,
       repoKey,
     });
-    created.push({ did, at: deps.now() });
     return session(did);
   }
 
@@ -189,8 +187,6 @@ export function modelledPds(deps: {
     url: URL_,
     fetchThrough,
     takenHandles,
-    /** All accounts in the order in which they were made. */
-    created,
     account: (did: string) => {
       finishCreations();
       return accounts.get(did);
