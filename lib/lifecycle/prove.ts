@@ -3,6 +3,7 @@ import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { publicMemberKey } from '../identity/keys.ts';
 import { createSession, type PdsSession } from '../pds/client.ts';
+import { proveSession } from '../pds/prove-session.ts';
 import { connectionTo, type Provider } from '../pds/provider.ts';
 import { providerOf, readProviderState } from '../pds/providers.ts';
 import { isRejection, XrpcError } from '../pds/xrpc-error.ts';
@@ -57,12 +58,10 @@ async function openSession(deps: ProofDeps, holder: Holder, password: string): P
   const { pds_did, provider_id } = holder;
   const provider = providerOf(providers, await readProviderState(sql, provider_id));
   try {
-    const { did, ...session } = await createSession(connectionTo(deps, provider, pdsTimeoutMs), {
-      did: pds_did,
-      password,
-    });
-    if (did !== pds_did) throw apiError('BACKUP_REJECTED');
-    return session;
+    const pds = connectionTo(deps, provider, pdsTimeoutMs);
+    const session = await createSession(pds, { did: pds_did, password });
+    if (session.did !== pds_did) throw apiError('BACKUP_REJECTED');
+    return proveSession(pds, pds_did, 'createSession', session);
   } catch (cause) {
     if (isRejection(cause)) throw apiError('BACKUP_REJECTED', { cause });
     if (!(cause instanceof XrpcError)) throw cause;

@@ -9,12 +9,13 @@ export type PdsAdmin = PdsConnection & { readonly adminPassword: string };
 /** com.atproto.admin.getAccountInfo, whatever the account's state; undefined when the PDS has no such account. */
 export async function getAccountInfo(pds: PdsAdmin, did: Did): Promise<{ handle: string } | undefined> {
   try {
-    return await callXrpc(pds, {
+    const { handle } = await callXrpc(pds, {
       nsid: 'com.atproto.admin.getAccountInfo',
       params: { did },
       authorization: basic(pds),
-      answer: z.object({ handle: z.string() }),
+      answer: z.object({ did: z.literal(did), handle: z.string() }),
     });
+    return { handle };
   } catch (error) {
     if (isRejection(error, 'NotFound')) return undefined;
     throw error;

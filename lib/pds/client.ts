@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Did, Handle } from '../brands.ts';
+import { proveSession } from './prove-session.ts';
 import { callXrpc, type PdsConnection } from './xrpc.ts';
 import { isRejection } from './xrpc-error.ts';
 
@@ -18,7 +19,8 @@ const session = z.object({ did: z.string(), accessJwt: token, refreshJwt: token 
 
 /**
  * com.atproto.server.createAccount for a DID that we bring; the account is born deactivated.
- * Ask only once at a time for a DID: two that overlap destroy each other's account.
+ * Ask only once at a time for a DID: two that overlap destroy each other's account. An answer about another one is
+ * no answer.
  */
 export async function createAccount(
   pds: PdsConnection,
@@ -34,12 +36,13 @@ export async function createAccount(
     serviceJwt: string;
   },
 ): Promise<PdsSession> {
-  return callXrpc(pds, {
+  const created = await callXrpc(pds, {
     nsid: 'com.atproto.server.createAccount',
     input,
     authorization: `Bearer ${serviceJwt}`,
     answer: session,
   });
+  return proveSession(pds, input.did, 'createAccount', created);
 }
 
 /**

@@ -42,7 +42,9 @@ export async function callXrpc<Answer = void>(
   const signal = AbortSignal.timeout(pds.timeoutMs);
   const { status, headers, text } = await exchange(pds, request, signal);
   if (status >= 200 && status < 300) {
-    if (!answer) return undefined as Answer;
+    // A procedure without an answer is answered by nothing, or by an empty object; what says more is no PDS.
+    if (!answer && (text.trim() === '' || parseJson(text) !== undefined)) return undefined as Answer;
+    if (!answer) throw new XrpcError({ nsid, fault: 'malformed', status });
     const parsed = answer.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
     throw new XrpcError({ nsid, fault: 'malformed', status });

@@ -1,6 +1,7 @@
 import { notifyOperators } from '../operators/notify.ts';
 import { getAccountInfo, updateAccountPassword } from '../pds/admin.ts';
-import { createSession, type PdsSession } from '../pds/client.ts';
+import type { PdsSession } from '../pds/client.ts';
+import { openSession } from '../pds/probes/session.ts';
 import { toHaveAdminRights } from '../pds/provider.ts';
 import { isRejection } from '../pds/xrpc-error.ts';
 import type { AccountHost } from './provider-access.ts';
@@ -17,7 +18,7 @@ export async function adoptAccount(run: Run, host: AccountHost): Promise<PdsSess
   const found = await withAdmin(run, host, (admin) => getAccountInfo(admin, pds_did));
   if (found.asAdmin) return found.result && signIn(run, host);
   try {
-    return await createSession(host.pds, { did: pds_did, password: await accountPassword(run) });
+    return await openSession(host.pds, { did: pds_did, password: await accountPassword(run) });
   } catch (error) {
     if (isRejection(error, 'AuthenticationRequired')) return undefined;
     throw takenDownOr(error);
@@ -28,11 +29,11 @@ export async function adoptAccount(run: Run, host: AccountHost): Promise<PdsSess
 export async function signIn(run: Run, host: AccountHost): Promise<PdsSession> {
   const credentials = { did: reserved(run).pds_did, password: await accountPassword(run) };
   try {
-    return await createSession(host.pds, credentials);
+    return await openSession(host.pds, credentials);
   } catch (error) {
     if (!isRejection(error, 'AuthenticationRequired')) throw takenDownOr(error);
     const reset = await withAdmin(run, host, (admin) => updateAccountPassword(admin, credentials));
-    if (reset.asAdmin) return createSession(host.pds, credentials);
+    if (reset.asAdmin) return openSession(host.pds, credentials);
     throw new ProvisioningError(
       'ACCOUNT_LOCKED',
       `The identity server does not accept the stored password. Only its operator can reset it: ${toHaveAdminRights(host.provider)}.`,

@@ -42,6 +42,12 @@ const CAUSES: Readonly<Record<string, Words>> = {
   NO_HANDLE_FREE: { todo: 'Redrive: other names are tried.' },
   IDENTITY_NOT_REACHABLE: { todo: DNS_TODO },
   DID_DOCUMENT_NOT_SEEN: { todo: DNS_TODO },
+  ACCOUNT_NOT_ACTIVATED: {
+    todo: 'Read the log of the PDS at the time of the failure, repair it, then redrive.',
+  },
+  PDS_ADDRESS_WRONG: {
+    todo: 'Give the PDS the public hostname under which it answers (PDS_HOSTNAME of the PDS), then redrive.',
+  },
   DID_NOT_OURS: { todo: 'Read the log of the PDS at the time of the failure, repair it, then redrive.' },
   // What the PLC directory says
   PLC_ANSWER_WRONG: { todo: 'See what PDS_PLC_URL answers about this DID, repair it, then redrive.' },

@@ -1,12 +1,18 @@
-import { didKeyToMultikey } from '../../identity/multikey.ts';
+import { AppError } from '../../app-error.ts';
+import { decodeMultikey, didKeyToMultikey } from '../../identity/multikey.ts';
 import { deleteAccount } from '../../pds/admin.ts';
-import { checkAccountStatus, getRecommendedDidCredentials, type PdsSession } from '../../pds/client.ts';
+import {
+  checkAccountStatus,
+  describeServer,
+  getRecommendedDidCredentials,
+  type PdsSession,
+} from '../../pds/client.ts';
 import { toHaveAdminRights } from '../../pds/provider.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { sessionOf, withAdmin } from '../adopt.ts';
 import { updateIdentity } from '../identity.ts';
 import { Parked } from '../outcome.ts';
-import type { AccountHost } from '../provider-access.ts';
+import { type AccountHost, serviceDidOf } from '../provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
 import { quarantineEnd } from '../quarantine.ts';
 import { type Run, reserved } from '../run.ts';
@@ -21,12 +27,46 @@ export const SETTLING_MS = 60_000;
 export async function publishIdentity(run: Run, host: AccountHost): Promise<void> {
   const session = await sessionOf(run, host);
   const { repoKey, endpoint } = await recommendedCredentials(run, host, session);
+  const atprotoKey = repoMultikey(repoKey);
+  await expectItsOwnAddress(run, host, endpoint);
   await updateIdentity(run.sql, run.identity, {
-    atproto_public_key: didKeyToMultikey(repoKey),
+    atproto_public_key: atprotoKey,
     pds_endpoint: endpoint,
     document_settles_at: new Date(run.now().getTime() + SETTLING_MS),
     provisioning_step: 'identity_published',
   });
+}
+
+/** Throws an XrpcError for what can be no repo's key: https://atproto.com/specs/cryptography, k256 and p256. */
+function repoMultikey(didKey: string): string {
+  try {
+    const multikey = didKeyToMultikey(didKey);
+    if (decodeMultikey(multikey).algorithm !== 'ed25519') return multikey;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+  }
+  const nsid = 'com.atproto.identity.getRecommendedDidCredentials';
+  throw new XrpcError({ nsid, fault: 'malformed', detail: 'its repo key is none that we can publish' });
+}
+
+/** Others may reach a PDS at another address than we do; but it is the same one that answers there. */
+async function expectItsOwnAddress(run: Run, host: AccountHost, named: string): Promise<void> {
+  const endpoint = named.replace(/\/$/, '');
+  if (endpoint === host.provider.endpoint) return;
+  const serviceDid = await serviceDidOf(run, host);
+  try {
+    const { did } = await describeServer({ ...host.pds, endpoint, rateLimitBypassKey: undefined });
+    if (did === serviceDid) return;
+    run.log.warn('another server answers at the address that the PDS names', { endpoint, did });
+  } catch (error) {
+    if (!(error instanceof XrpcError)) throw error;
+    run.log.warn('nobody answers at the address that the PDS names', { endpoint, error });
+  }
+  throw new ProvisioningError(
+    'PDS_ADDRESS_WRONG',
+    'The identity server does not answer at the public address that it names. Operators must check its hostname setting.',
+    { retryable: true },
+  );
 }
 
 async function recommendedCredentials(run: Run, host: AccountHost, { accessJwt }: PdsSession) {

@@ -108,7 +108,7 @@ export function modelledPds(deps: {
         return finish(begun);
       }
       case 'com.atproto.admin.getAccountInfo':
-        return account ? Response.json({ handle: account.handle }) : error(400, 'NotFound');
+        return account ? Response.json({ did, handle: account.handle }) : error(400, 'NotFound');
       case 'com.atproto.admin.updateAccountPassword':
         if (account) account.password = String(input.password);
         return Response.json({});

@@ -42,8 +42,8 @@ describe('provisioning', () => {
     expect(network.asked).toEqual([
       CREATE,
       'com.atproto.identity.getRecommendedDidCredentials',
-      'com.atproto.server.checkAccountStatus',
       'com.atproto.server.activateAccount',
+      'com.atproto.server.checkAccountStatus',
     ]);
   });
 
