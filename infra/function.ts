@@ -21,6 +21,8 @@ export type Ground = {
   readonly data: DataStack;
   /** The provisioning queue: logins send to it, the worker reads from it. */
   readonly queue: IQueue;
+  /** The queue of health sweeps, for those who send to it. */
+  readonly healthQueue?: IQueue;
   /** The bundled code of a function (infra/build.ts). */
   readonly code: (subsystem: string, operation: string) => Code;
 };

@@ -1,8 +1,8 @@
 import type { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { Grant } from 'aws-cdk-lib/aws-iam';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
-import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { SETTINGS, type SettingName } from '../lib/config.ts';
+import type { Ground } from './function.ts';
 import type { DataStack } from './stacks/data.ts';
 import type { DatabaseRole, Stage } from './stage.ts';
 
@@ -17,7 +17,7 @@ export type SettingSources = Readonly<Partial<Record<SettingName, Source>>>;
  * (lib/config.ts); asking for a required one fails the synthesis.
  */
 export function settingSources(
-  { stage, data, queue }: { stage: Stage; data: DataStack; queue: IQueue },
+  { stage, data, queue, healthQueue }: Pick<Ground, 'stage' | 'data' | 'queue' | 'healthQueue'>,
   databaseRole: DatabaseRole,
 ): SettingSources {
   const plain = Object.entries(stage.settings)
@@ -35,6 +35,9 @@ export function settingSources(
       value: data.operators.topicArn,
       grant: (to) => data.operators.grantPublish(to),
     },
+    ...(healthQueue && {
+      HEALTH_QUEUE_URL: { value: healthQueue.queueUrl, grant: (to) => healthQueue.grantSendMessages(to) },
+    }),
     AUDIT_SIGNING_KEY_ID: {
       value: data.audit.signingKey.keyArn,
       grant: (to) => data.audit.signingKey.grant(to, 'kms:Sign', 'kms:GetPublicKey'),

@@ -1,6 +1,7 @@
 import { GraphWidget, type IMetric, type IWidget, MathExpression, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { type AlarmText, addAlarm, PERIOD } from './alarm.ts';
 
@@ -62,6 +63,20 @@ export function durations(functions: readonly Lambda[]): IWidget {
 export function failures(functions: readonly Lambda[]): IWidget {
   const left = functions.map((fn) => fn.metricErrors({ period: PERIOD, label: shortName(fn) }));
   return new GraphWidget({ title: 'Errors', width: 12, left });
+}
+
+/** What waits in a queue and in its dead letters. */
+export function queueGraph(queue: Queue, deadLetters: Queue): GraphWidget {
+  return new GraphWidget({
+    title: 'Messages',
+    width: 24,
+    left: [
+      queue.metricApproximateNumberOfMessagesVisible({ label: 'waiting' }),
+      queue.metricApproximateNumberOfMessagesNotVisible({ label: 'in work' }),
+      deadLetters.metricApproximateNumberOfMessagesVisible({ label: 'dead' }),
+    ],
+    right: [queue.metricApproximateAgeOfOldestMessage({ label: 'oldest, seconds' })],
+  });
 }
 
 /** One sum over several functions: an alarm for the group instead of one each. */

@@ -5,8 +5,8 @@ import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import type { SettingName } from '../../lib/config.ts';
 import { type AlarmProps, addAlarm, countedBy, PERIOD } from '../alarm.ts';
-import { runEveryMinute } from '../every-minute.ts';
 import { addFunction, type Ground } from '../function.ts';
+import { runRegularly } from '../run-regularly.ts';
 
 /** What every function reads that lets the bot speak. */
 export const BOT_SETTINGS = [
@@ -26,8 +26,9 @@ export function addDelivery(scope: Construct, ground: Ground): Lambda {
     timeout: Duration.seconds(60),
     settings: ['DATABASE_URL', ...BOT_SETTINGS],
   });
-  const unstarted = runEveryMinute(scope, ground.stage.name, deliver, {
+  const unstarted = runRegularly(scope, ground.stage.name, deliver, {
     name: 'deliver-messages',
+    every: 'minute',
     description: 'Sends what the bot could not say at once',
   });
   for (const [id, props] of Object.entries(alarms(deliver, unstarted)))

@@ -6,6 +6,7 @@ import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import type { Ground } from '../function.ts';
 import { addRoutes, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { durations, failures, watchRoutes } from '../watch.ts';
+import { addSweep } from './lifecycle-sweep.ts';
 import { addTellOperators } from './tell-operators.ts';
 
 /** What a member does with the credentials that we keep for him, and what has its time. */
@@ -30,6 +31,7 @@ export class Lifecycle extends Construct {
       revealCredentials: { settings: VAULT_SETTINGS },
     });
     const tell = addTellOperators(this, ground);
+    const sweep = addSweep(this, ground);
     const { title, row } = watchRoutes(this, 'lifecycle', functions, ground.data.operators, {
       means:
         'Members cannot back up or restore their credentials or get at them. Identities themselves go on working.',
@@ -37,6 +39,6 @@ export class Lifecycle extends Construct {
         'read the log groups of the lifecycle functions for the error and its request id; if it is KMS, see the alarms ' +
         'of the data key. A restore that breaks off leaves everything as it was: the member can repeat it.',
     });
-    this.watched = { title, row: [...row, durations([tell]), failures([tell])] };
+    this.watched = { title, row: [...row, durations([tell]), failures([tell]), ...sweep] };
   }
 }

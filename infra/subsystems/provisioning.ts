@@ -1,6 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
-import { GraphWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
@@ -8,11 +7,11 @@ import { Construct } from 'constructs';
 import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import * as contracts from '../../lib/provisioning/api.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
-import { runEveryMinute } from '../every-minute.ts';
 import { addFunction, type Ground } from '../function.ts';
 import { addQueue } from '../queue.ts';
 import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
-import { durations, failures, type Watched, watchRoutes } from '../watch.ts';
+import { runRegularly } from '../run-regularly.ts';
+import { durations, failures, queueGraph, type Watched, watchRoutes } from '../watch.ts';
 import { addProvisioningAlarms, MAX_RECEIVE_COUNT } from './provisioning-alarms.ts';
 
 /** How many members are provisioned at once: one database connection each, and what a PDS takes (8 at a time). */
@@ -126,23 +125,11 @@ export class Provisioning extends Construct {
       timeout: TIMEOUT,
       settings: ['DATABASE_URL', 'PROVISIONING_QUEUE_URL', 'PDS_PROVISIONING_ENABLED'],
     });
-    const unstarted = runEveryMinute(this, ground.stage.name, relay, {
+    const unstarted = runRegularly(this, ground.stage.name, relay, {
       name: 'relay',
+      every: 'minute',
       description: 'Sends the rows of the queue table that are due',
     });
     return { relay, unstarted };
   }
-}
-
-function queueGraph(queue: Queue, deadLetters: Queue): GraphWidget {
-  return new GraphWidget({
-    title: 'Messages',
-    width: 24,
-    left: [
-      queue.metricApproximateNumberOfMessagesVisible({ label: 'waiting' }),
-      queue.metricApproximateNumberOfMessagesNotVisible({ label: 'in work' }),
-      deadLetters.metricApproximateNumberOfMessagesVisible({ label: 'dead' }),
-    ],
-    right: [queue.metricApproximateAgeOfOldestMessage({ label: 'oldest, seconds' })],
-  });
 }

@@ -4,8 +4,8 @@ import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { type AlarmProps, addAlarm, countedBy, PERIOD } from '../alarm.ts';
-import { runEveryMinute } from '../every-minute.ts';
 import { addFunction, type Ground } from '../function.ts';
+import { runRegularly } from '../run-regularly.ts';
 
 /** The function that tells operators every minute what was noted for them, and what watches over it. */
 export function addTellOperators(scope: Construct, ground: Ground): Lambda {
@@ -16,8 +16,9 @@ export function addTellOperators(scope: Construct, ground: Ground): Lambda {
     timeout: Duration.seconds(30),
     settings: ['DATABASE_URL', 'OPERATORS_TOPIC_ARN', 'PDS_ENVIRONMENT', 'TELEGRAM_ADMIN_CHAT_ID'],
   });
-  const unstarted = runEveryMinute(scope, ground.stage.name, tell, {
+  const unstarted = runRegularly(scope, ground.stage.name, tell, {
     name: 'tell-operators',
+    every: 'minute',
     description: 'Tells operators what was noted for them',
   });
   for (const [id, props] of Object.entries(alarms(tell, unstarted)))

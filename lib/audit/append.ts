@@ -40,6 +40,7 @@ export type AuditEntry = {
 };
 
 type Head = {
+  pnptv_uuid: string;
   id: number;
   created_at: string;
   erasure_key: Uint8Array | null;
@@ -47,6 +48,7 @@ type Head = {
   seq: number;
   prev_hash: Uint8Array | null;
 };
+type Appended = { id: number; seq: number };
 
 /**
  * Adds an entry to the member's chain as part of the caller's transaction: it is there if and only if the
@@ -54,10 +56,26 @@ type Head = {
  * The transaction must be READ COMMITTED (the default); under a stricter level concurrent appends fail, never fork.
  * Fails with AUDIT_MEMBER_ERASED when the member was erased.
  */
-export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<{ id: number; seq: number }> {
+export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<Appended> {
+  await lockChains(tx, [entry.pnptvUuid]);
+  const [head] = await readHeads(tx, [entry.pnptvUuid]);
+  return append(tx, head as Head, entry);
+}
+
+/** {@link appendAudit} for many members at once, one entry each; a few hundred a transaction. */
+export async function appendAudits(tx: Transaction, entries: readonly AuditEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const byMember = new Map(entries.map((entry) => [entry.pnptvUuid, entry]));
+  if (byMember.size < entries.length) throw new Error('one entry a member: the second would need the first');
+  // Always in the same order, so that no two transactions wait for each other.
+  const members = [...byMember.keys()].sort();
+  await lockChains(tx, members);
+  const heads = await readHeads(tx, members);
+  await Promise.all(heads.map((head) => append(tx, head, byMember.get(head.pnptv_uuid) as AuditEntry)));
+}
+
+async function append(tx: Transaction, head: Head, entry: AuditEntry): Promise<Appended> {
   const { pnptvUuid } = entry;
-  await lockChain(tx, pnptvUuid);
-  const head = await readHead(tx, pnptvUuid);
   if (head.erased)
     throw new AppError(
       'AUDIT_MEMBER_ERASED',
@@ -94,25 +112,25 @@ export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<{
   return { id: row.id, seq: row.seq };
 }
 
-/** A statement of its own: the next one then sees what the transaction we waited for has committed. */
-async function lockChain(tx: Transaction, pnptvUuid: string): Promise<void> {
-  await tx`SELECT pg_advisory_xact_lock(hashtextextended('audit:' || ${pnptvUuid}::uuid, 0))`;
+/** A statement of its own: the next one then sees what the transactions we waited for have committed. */
+async function lockChains(tx: Transaction, members: readonly string[]): Promise<void> {
+  await tx`
+    SELECT pg_advisory_xact_lock(hashtextextended('audit:' || member, 0)) FROM unnest(${members}::uuid[]) AS member`;
 }
 
-/** The end of the chain, and an id and a time for the row after it: both are part of what is hashed. */
-async function readHead(tx: Transaction, pnptvUuid: string): Promise<Head> {
-  const [head] = await tx<[Head]>`
-    SELECT nextval('pds_provisioning_log_id_seq') AS id,
+/** The ends of the chains, and for each an id and a time for the row after it: both are part of what is hashed. */
+async function readHeads(tx: Transaction, members: readonly string[]): Promise<Head[]> {
+  return tx<Head[]>`
+    SELECT pnptv_uuid, nextval('pds_provisioning_log_id_seq') AS id,
       to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
       keys.erasure_key, keys.erased_at IS NOT NULL AS erased,
       coalesce(head.seq, 0) AS seq, head.row_hash AS prev_hash
-    FROM (VALUES (${pnptvUuid}::uuid)) AS member (pnptv_uuid)
+    FROM unnest(${members}::uuid[]) AS member (pnptv_uuid)
     LEFT JOIN pds_erasure_keys AS keys USING (pnptv_uuid)
     LEFT JOIN LATERAL (
       SELECT seq, row_hash FROM pds_provisioning_log AS log
       WHERE log.pnptv_uuid = member.pnptv_uuid ORDER BY seq DESC LIMIT 1
     ) AS head ON true`;
-  return head;
 }
 
 async function makeErasureKey(tx: Transaction, pnptvUuid: string): Promise<Uint8Array> {

@@ -165,6 +165,21 @@ export async function activateAccount(pds: PdsConnection, accessJwt: string): Pr
   });
 }
 
+/** com.atproto.sync.listRepos: a page of the accounts of a PDS, whoever's they are; without `cursor` it was the last. */
+export async function listRepos(
+  pds: PdsConnection,
+  { limit, cursor }: { limit: number; cursor?: string | undefined },
+): Promise<{ cursor?: string | undefined; repos: { did: string; active?: boolean | undefined }[] }> {
+  return callXrpc(pds, {
+    nsid: 'com.atproto.sync.listRepos',
+    params: { limit: String(limit), ...(cursor !== undefined && { cursor }) },
+    answer: z.object({
+      cursor: z.optional(z.string().check(z.maxLength(1024))),
+      repos: z.array(z.object({ did: z.string(), active: z.optional(z.boolean()) })),
+    }),
+  });
+}
+
 /** com.atproto.sync.getRepoStatus: what anybody may know about an account. */
 export async function getRepoStatus(
   pds: PdsConnection,

@@ -1,3 +1,6 @@
+/** Failed checks in a row after which an identity counts as inaccessible; one alone may be a restart. */
+export const FAILURES_TO_INACCESSIBLE = 3;
+
 /** What can stand in the way of an identity, and what the member is told: what it is, and who can do what about it. */
 export const HEALTH_PROBLEMS = {
   PROVIDER_DOWN:

@@ -3,6 +3,7 @@ import type { Transaction } from '../db/connect.ts';
 import { notifyOperators } from '../operators/notify.ts';
 import type { PdsSession } from '../pds/client.ts';
 import { storeHealthChecks } from '../pds/health-checks.ts';
+import { FAILURES_TO_INACCESSIBLE } from '../pds/health-problems.ts';
 import { type Checked, checkIdentity } from './check-identity.ts';
 import { updateIdentity } from './identity.ts';
 import { CheckFailed } from './outcome.ts';
@@ -11,8 +12,6 @@ import { type Run, reserved } from './run.ts';
 import { sealForMapping } from './secrets.ts';
 import { completeRow } from './settle.ts';
 
-/** Failed checks in a row after which an identity counts as inaccessible; one alone may be a restart. */
-const FAILURES_TO_INACCESSIBLE = 3;
 const RECHECK_MS = 60_000;
 
 /**
@@ -36,7 +35,7 @@ export async function verify(run: Run): Promise<void> {
     // Nothing was found out; but tokens that were renewed meanwhile are the only ones from now on.
     await sql.begin(async (tx) => {
       if (renewed) await updateIdentity(tx, identity, renewed);
-      await logPasswordReset(tx, run, checked);
+      await keepPasswordReset(tx, run, checked);
     });
     throw trouble;
   }
@@ -62,7 +61,7 @@ export async function verify(run: Run): Promise<void> {
       tx,
       checks.map((check) => ({ ...check, subject: { userId, pnptvUuid } })),
     );
-    await logPasswordReset(tx, run, checked);
+    await keepPasswordReset(tx, run, checked);
     if (after !== before) await logChange(tx, run, { before, after, checked });
   });
   if (!settled) throw new CheckFailed(new Date(now().getTime() + RECHECK_MS), trouble);
@@ -97,8 +96,11 @@ async function logChange(tx: Transaction, { identity }: Run, { before, after, ch
   );
 }
 
-async function logPasswordReset(tx: Transaction, { identity }: Run, { passwordReset }: Checked) {
+/** What was backed up before holds a password that is not the account's any more, or never was ours. */
+async function keepPasswordReset(tx: Transaction, run: Run, { passwordReset }: Checked) {
   if (!passwordReset) return;
+  const { identity } = run;
+  await run.backUp(tx, identity.user_id);
   await appendAudit(tx, {
     userId: identity.user_id,
     pnptvUuid: identity.pnptv_uuid,

@@ -47,6 +47,7 @@ describe.each([
       'lifecycle-create-backup',
       'lifecycle-restore-backup',
       'lifecycle-reveal-credentials',
+      'lifecycle-sweep-health',
       'provisioning-provision-identity',
     ]);
     for (const id of users) {
@@ -76,6 +77,8 @@ describe.each([
   it('give each function the database login of its role, and none to who asks it nothing', () => {
     const WORKERS = [
       'audit-seal-root',
+      'lifecycle-plan-health-sweep',
+      'lifecycle-sweep-health',
       'lifecycle-tell-operators',
       'provisioning-dead-letter',
       'provisioning-provision-identity',
@@ -110,10 +113,11 @@ describe.each([
         statementsOf(id).some((statement) => actionsOf(statement).includes(action)),
       );
     const withQueueUrl = [...functions].filter(([, { properties }]) =>
-      JSON.stringify(properties.Environment).includes('PROVISIONING_QUEUE_URL'),
+      JSON.stringify(properties.Environment).match(/(PROVISIONING|HEALTH)_QUEUE_URL/),
     );
     expect(allowedTo('sqs:SendMessage').sort()).toEqual(withQueueUrl.map(([id]) => id).sort());
     expect(allowedTo('sqs:ReceiveMessage').sort()).toEqual([
+      'lifecycle-sweep-health',
       'provisioning-dead-letter',
       'provisioning-provision-identity',
     ]);

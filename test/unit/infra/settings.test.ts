@@ -91,6 +91,8 @@ describe('functions', () => {
       'auth-deliver-messages',
       'auth-preflight',
       'database-migrate',
+      'lifecycle-plan-health-sweep',
+      'lifecycle-sweep-health',
       'lifecycle-tell-operators',
       'provisioning-dead-letter',
       'provisioning-provision-identity',

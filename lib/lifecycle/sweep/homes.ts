@@ -1,0 +1,42 @@
+import type { Queryable } from '../../db/connect.ts';
+import { connectionTo, type Provider } from '../../pds/provider.ts';
+import type { PdsConnection } from '../../pds/xrpc.ts';
+
+/** A provider where members live, whether the settings still name it or not. */
+export type Home = {
+  id: string;
+  /** Where we reach it. */
+  endpoint: string;
+  /** Its public URL, as the DID documents of most members name it. */
+  public_endpoint: string;
+  members: number;
+  throttled_until: Date | null;
+};
+
+/** Where members live, each with their number. */
+export async function readHomes(sql: Queryable): Promise<Home[]> {
+  return sql<Home[]>`
+    SELECT p.id, p.endpoint, p.throttled_until, m.members, m.public_endpoint
+    FROM pds_providers p JOIN (
+      SELECT provider_id, count(*)::int AS members, mode() WITHIN GROUP (ORDER BY pds_endpoint) AS public_endpoint
+      FROM user_pds_mapping WHERE status = 'active' GROUP BY provider_id
+    ) m ON m.provider_id = p.id ORDER BY p.id`;
+}
+
+export type ConnectDeps = {
+  fetch: typeof globalThis.fetch;
+  now: () => Date;
+  providers: readonly Provider[];
+};
+
+/** For one request of a sweep: nobody waits for it, but it holds a worker up. */
+const TIMEOUT_MS = 10_000;
+
+/** How a sweep talks to a provider: with what the settings say, where they name it. */
+export function connectionOf(
+  deps: ConnectDeps,
+  { id, endpoint }: Pick<Home, 'id' | 'endpoint'>,
+): PdsConnection {
+  const named = deps.providers.find((provider) => provider.id === id && provider.endpoint === endpoint);
+  return connectionTo(deps, named ?? { id, endpoint, weight: 1 }, TIMEOUT_MS);
+}
