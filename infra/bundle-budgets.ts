@@ -7,7 +7,7 @@ type Budget = { readonly own: number; readonly sdk: number };
  * 31, the logger 20, our code 25. `sdk` is run only when it is called for: Secrets Manager's client alone weighs 330,
  * nearly all of it what every client has in common; each further client adds 25 to 30.
  */
-const DEFAULT: Budget = { own: 150, sdk: 400 };
+const DEFAULT: Budget = { own: 155, sdk: 400 };
 const BUDGETS: Readonly<Record<string, Budget>> = {
   // node-pg-migrate and pg.
   'database-migrate': { own: 480, sdk: 350 },
@@ -22,6 +22,8 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   'lifecycle-sweep-health': { own: 160, sdk: 450 },
   // Elliptic curves and the saga; Secrets Manager, KMS and SQS.
   'lifecycle-restore-backup': { own: 230, sdk: 450 },
+  'lifecycle-get-rotation-keys': { own: 210, sdk: 400 },
+  'lifecycle-add-rotation-key': { own: 230, sdk: 450 },
   'provisioning-provision-identity': { own: 295, sdk: 450 },
   // Every door, and what lets the bot write to who came in.
   'auth-login-mini-app': { own: 160, sdk: 400 },

@@ -29,6 +29,9 @@ export class Lifecycle extends Construct {
         timeout: Duration.seconds(29),
       },
       revealCredentials: { settings: VAULT_SETTINGS },
+      getRotationKeys: { settings: [...SESSION_SETTINGS, 'PDS_PLC_URL'] },
+      // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
+      addRotationKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
     });
     const tell = addTellOperators(this, ground);
     const sweep = addSweep(this, ground);

@@ -17,6 +17,7 @@ export type AuditAction =
   | 'backup_created'
   | 'backup_restored'
   | 'credentials_revealed'
+  | 'rotation_key_added'
   | 'second_factor_enrolled'
   | 'second_factor_removed'
   | 'recovery_codes_renewed'

@@ -56,6 +56,8 @@ export const SUBSYSTEMS = {
       lifecycle.listBackups,
       lifecycle.restoreBackup,
       lifecycle.revealCredentials,
+      lifecycle.getRotationKeys,
+      lifecycle.addRotationKey,
     ],
   },
   provisioning: {

@@ -12,6 +12,12 @@ const HASH = '5f'.repeat(32);
 const TOKEN = 'p0uV3uZQ'.repeat(5).concat('abc');
 const TOTP_SECRET = 'JBSWY3DPEHPK3PXP'.repeat(2);
 const ALICE_DID = `did:web:alice-nf5wn3.${EXAMPLE_DOMAIN}`;
+const PLC_DID = 'did:plc:ewvi7nxzyoun6zhxrhs64oiz';
+const ROTATION_KEY = 'did:key:zQ3shR6ZRPvP3QHbGnJXBFBYyniEZuW13ZL9urvob9EiNf6AW';
+const STATEMENT = {
+  means: 'What you sign, with your did:key right behind it, to show that you hold that key',
+  example: `pds-provisioning rotation-key v1\n${PLC_DID}\n`,
+};
 const INIT_DATA = `user=%7B%22id%22%3A123456789%7D&auth_date=1795512600&hash=${HASH}`;
 
 /**
@@ -209,13 +215,43 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
     example: 'z6Mkf5rGMoatrSj1f4CyvuHBeXJELe9RPdzo2PKGNCKVtZxP',
   },
   private_key: {
-    means: "The private key: Ed25519's seed of 32 bytes (RFC 8032, 5.1.5) in base64url",
+    means:
+      "The private key, 32 bytes in base64url: Ed25519's seed (RFC 8032, 5.1.5); of the rotation key k256's scalar (SEC 1, 2.3.7)",
     example: 'AAAA'.repeat(10).concat('AAA'),
   },
   password: {
     means: 'The password of the account: logs in at `pds_endpoint`, with `pds_did` as the identifier',
     example: 'correct-horse-battery-staple',
   },
+  rotation_keys: { means: 'Who can change the DID, in order of power' },
+  did_key: { means: 'The public half of the key, as did:key', example: ROTATION_KEY },
+  holder: {
+    means: 'Who has the private half: you (`member`), we (`service`) or your PDS (`pds`)',
+    example: 'member',
+  },
+  undoable_until: {
+    means:
+      'Until when a key above the one that signed the last change can undo it; null when nobody can any more',
+    example: '2026-11-27T09:30:00.000Z',
+  },
+  'getRotationKeys.statement': STATEMENT,
+  'addRotationKey.statement': STATEMENT,
+  explanation: {
+    means: 'What these keys can do, and what follows from it for you',
+    example: 'The keys stand in order of power. Whoever holds any of them can change where your DID leads …',
+  },
+  changed: { means: 'It was put there just now; false when it was at the top already' },
+  'addRotationKey.public_key': {
+    means: 'Your key, as did:key: k256 (`did:key:zQ3s…`) or p256 (`did:key:zDna…`)',
+    example: ROTATION_KEY,
+  },
+  'addRotationKey.signature': {
+    means:
+      'By your key, over the SHA-256 of `statement` with `public_key` behind it: ECDSA, 64 bytes r and s, s in the lower half, in base64url',
+    example: 'ZBW_b0_RM2ODifTNk-bD9xxYPseCItiGuRoy8RtwrKVzQ4gGDe8_GDpWFmZaOqI-ga76xxUVTtDqPq-GIkThMA',
+  },
+  'getRotationKeys.pds_did': { means: 'DID', example: PLC_DID },
+  'addRotationKey.pds_did': { means: 'DID', example: PLC_DID },
 
   // Lists
   limit: { means: 'How many entries at most', example: '10' },

@@ -13,6 +13,16 @@ export const ERROR_CODES = {
     status: 400,
     message: 'The body must be one JSON object in UTF-8, of at most 16 KiB (an update for the bot: 256 KiB).',
   },
+  ROTATION_KEY_INVALID: {
+    status: 400,
+    message:
+      'A rotation key is the did:key of a k256 or p256 key of your own: make one and send its public half.',
+  },
+  ROTATION_KEY_NOT_PROVEN: {
+    status: 400,
+    message:
+      'The signature does not show that you hold this key: sign the SHA-256 of `statement` (GET) with your did:key behind it; 64 bytes r and s, low s, base64url.',
+  },
   BODY_UNEXPECTED: { status: 400, message: 'This route takes no body: leave it out.' },
 
   SESSION_REQUIRED: { status: 401, message: 'There is no living session: log in again.' },
@@ -114,6 +124,26 @@ export const ERROR_CODES = {
     message:
       'Your credentials are being restored or checked by somebody else at the moment: try again in a minute.',
   },
+  NO_ROTATION_KEYS: {
+    status: 409,
+    message:
+      'Your DID is a did:web and has no rotation keys: who holds our domain holds its document. A did:plc has some.',
+  },
+  ROTATION_KEYS_NOT_OURS: {
+    status: 409,
+    message:
+      'Our key is not among the rotation keys of your DID any more: only who holds one that is can change them.',
+  },
+  ROTATION_KEYS_CHANGED: {
+    status: 409,
+    message:
+      'Somebody else was faster to change your DID: look at its rotation keys (GET), then confirm anew and try again.',
+  },
+  PLC_REFUSED: {
+    status: 409,
+    message:
+      'The PLC directory refused this, and nothing was changed. It takes 10 operations on a DID an hour and 30 a day: confirm anew and try again tomorrow, and if it stays, ask the administrators.',
+  },
   LOG_TOO_LARGE: {
     status: 409,
     message: 'Your log has more entries than one file holds: ask the administrators for it.',
@@ -126,6 +156,11 @@ export const ERROR_CODES = {
     message: 'Something is wrong on our side. Tell us the request id if it stays so.',
   },
   UNAVAILABLE: { status: 503, message: 'This does not work at the moment: try again in a few seconds.' },
+  PLC_UNAVAILABLE: {
+    status: 503,
+    message:
+      'The PLC directory does not answer, or not as it should: in some minutes look at the rotation keys (GET) before you try again.',
+  },
   AUDIT_TOO_LARGE: {
     status: 503,
     message: 'The log has more entries than can be verified here in time: use `npm run audit:verify`.',

@@ -34,8 +34,12 @@ export function publicMemberKey(seed: Uint8Array): string {
 export function newK256Key(random: RandomBytes = randomBytes): KeyPair {
   // 48 bytes reduced modulo the order are uniform to within 2^-128 (FIPS 186-5 A.2.1); 32 would be biased.
   const privateKey = secp256k1.utils.randomSecretKey(Uint8Array.from(random(secp256k1.lengths.seed ?? 48)));
-  const bytes = secp256k1.getPublicKey(privateKey, true);
-  return { publicKeyMultibase: encodeMultikey({ algorithm: 'k256', bytes }), privateKey };
+  return { publicKeyMultibase: publicK256Key(privateKey), privateKey };
+}
+
+/** The public part, as Multikey, of a k256 key: 32 bytes that are a scalar of the curve, or it throws. */
+export function publicK256Key(privateKey: Uint8Array): string {
+  return encodeMultikey({ algorithm: 'k256', bytes: secp256k1.getPublicKey(privateKey, true) });
 }
 
 /**

@@ -69,7 +69,7 @@ async function readCredentials(tx: Transaction, userId: string): Promise<Credent
   const [credentials] = await tx<Credentials[]>`
     SELECT user_id, pnptv_uuid, pds_did, pds_handle, pds_endpoint, pds_public_key, pds_private_key_encrypted,
       pds_private_key_iv, pds_private_key_auth_tag, pds_refresh_token, account_email, account_password_sealed,
-      provider_id, data_key_id, credential_version
+      rotation_key_sealed, rotation_public_key, provider_id, data_key_id, credential_version
     FROM user_pds_mapping WHERE user_id = ${userId} AND status = 'active' FOR SHARE`;
   if (credentials === undefined) throw apiError('IDENTITY_NOT_READY');
   return credentials;

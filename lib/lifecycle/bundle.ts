@@ -4,6 +4,8 @@ import { mappingPlace, openFromMapping } from '../provisioning/secrets.ts';
 import { openSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';
 
+const keyPair = z.object({ public_key_multibase: z.string(), private_key: z.string() });
+
 /** What a backup holds once it is opened: everything that makes the identity the member's own. */
 export const credentialBundle = z.object({
   format: z.literal(1),
@@ -14,7 +16,9 @@ export const credentialBundle = z.object({
   provider_id: z.string(),
   account: z.object({ email: z.nullable(z.string()), password: z.string(), refresh_token: z.string() }),
   /** Ed25519; `private_key` is the seed of RFC 8032 §5.1.5, base64url. */
-  member_key: z.object({ public_key_multibase: z.string(), private_key: z.string() }),
+  member_key: keyPair,
+  /** Of a did:plc: k256; `private_key` is the scalar of SEC 1 §2.3.7, base64url. */
+  rotation_key: z.optional(keyPair),
 });
 export type CredentialBundle = z.output<typeof credentialBundle>;
 
@@ -35,6 +39,9 @@ export type Credentials = {
   pds_refresh_token: string;
   account_email: string | null;
   account_password_sealed: string;
+  /** Null of a did:web, and so is the other. */
+  rotation_key_sealed: string | null;
+  rotation_public_key: string | null;
   provider_id: string;
   data_key_id: string;
   credential_version: number;
@@ -62,13 +69,23 @@ export async function openPassword(vault: Vault, own: OwnCredentials): Promise<s
   return textOf(await openFromMapping(vault, own, 'account_password_sealed', sealed));
 }
 
+/** Opens our rotation key of his did:plc: its scalar in base64url. Throws what `openSecret` throws. */
+export async function openRotationKey(
+  vault: Vault,
+  own: Pick<OwnCredentials, 'user_id' | 'credential_version'>,
+  sealed: string,
+): Promise<string> {
+  const scalar = await openFromMapping(vault, own, 'rotation_key_sealed', sealed);
+  return Buffer.from(scalar).toString('base64url');
+}
+
 function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('utf8');
 }
 
 /** Opens a member's present credentials. Throws what `openSecret` throws. */
 export async function openBundle(vault: Vault, credentials: Credentials): Promise<CredentialBundle> {
-  const { pds_refresh_token: refreshToken } = credentials;
+  const { pds_refresh_token: refreshToken, rotation_key_sealed, rotation_public_key } = credentials;
   return {
     format: 1,
     pnptv_uuid: credentials.pnptv_uuid,
@@ -85,6 +102,13 @@ export async function openBundle(vault: Vault, credentials: Credentials): Promis
       public_key_multibase: credentials.pds_public_key,
       private_key: await openPrivateKey(vault, credentials),
     },
+    ...(rotation_key_sealed !== null &&
+      rotation_public_key !== null && {
+        rotation_key: {
+          public_key_multibase: rotation_public_key,
+          private_key: await openRotationKey(vault, credentials, rotation_key_sealed),
+        },
+      }),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Did } from '../brands.ts';
 import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
-import { publicMemberKey } from '../identity/keys.ts';
+import { publicK256Key, publicMemberKey } from '../identity/keys.ts';
 import { createSession, type PdsSession } from '../pds/client.ts';
 import { proveSession } from '../pds/prove-session.ts';
 import { connectionTo, type Provider } from '../pds/provider.ts';
@@ -23,20 +23,29 @@ export type ProofDeps = {
   pdsTimeoutMs?: number;
 };
 /** The identity that a backup must be of. */
-export type Holder = { user_id: string; pds_did: Did; provider_id: string; public_keys: readonly string[] };
+export type Holder = {
+  user_id: string;
+  pds_did: Did;
+  provider_id: string;
+  public_keys: readonly string[];
+  /** Of a did:plc. */
+  rotation_public_key: string | null;
+};
 /** Credentials that work, and the session that showed it. */
 export type Proven = {
   publicKey: string;
   privateKey: Uint8Array;
+  rotationKey: Uint8Array | undefined;
   password: string;
   session: PdsSession;
 };
 
 const PDS_TIMEOUT_MS = 8_000;
-const SEED_BYTES = 32;
+const KEY_BYTES = 32;
 
 /**
- * Opens a backup and proves what it holds: its key is one of the member's published ones, and his PDS, the one where he
+ * Opens a backup and proves what it holds: its key is one of the member's published ones, its rotation
+ * key is ours of his did:plc, and his PDS, the one where he
  * is now, opens a session of his DID for its password. Throws `BACKUP_REJECTED` (409) when one of them is not so, and
  * `UNAVAILABLE` (503) when the PDS did not say. What may be left of an unheard answer is one session more at the PDS.
  */
@@ -45,12 +54,22 @@ export async function proveBackup(deps: ProofDeps, holder: Holder, backup: Seale
   const { success, data: bundle } = credentialBundle.safeParse(JSON.parse(Buffer.from(opened).toString()));
   opened.fill(0);
   if (!success || bundle.did !== holder.pds_did) throw apiError('BACKUP_REJECTED');
-  const privateKey = Uint8Array.from(Buffer.from(bundle.member_key.private_key, 'base64url'));
-  if (privateKey.length !== SEED_BYTES) throw apiError('BACKUP_REJECTED');
+  const privateKey = readKey(bundle.member_key.private_key);
   const publicKey = publicMemberKey(privateKey);
   if (!holder.public_keys.includes(publicKey)) throw apiError('BACKUP_REJECTED');
+  const rotationKey = bundle.rotation_key && readKey(bundle.rotation_key.private_key);
+  // Which key it is does not change: what may need to be restored is that it opens.
+  if ((rotationKey ? publicK256Key(rotationKey) : null) !== holder.rotation_public_key)
+    throw apiError('BACKUP_REJECTED');
   const { password } = bundle.account;
-  return { publicKey, privateKey, password, session: await openSession(deps, holder, password) };
+  const session = await openSession(deps, holder, password);
+  return { publicKey, privateKey, rotationKey, password, session };
+}
+
+function readKey(base64url: string): Uint8Array {
+  const key = Uint8Array.from(Buffer.from(base64url, 'base64url'));
+  if (key.length !== KEY_BYTES) throw apiError('BACKUP_REJECTED');
+  return key;
 }
 
 async function openSession(deps: ProofDeps, holder: Holder, password: string): Promise<PdsSession> {

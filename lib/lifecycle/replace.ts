@@ -31,10 +31,10 @@ type SealedCredentials = { [column: string]: string };
 export async function sealForNextVersion(
   vault: Vault,
   { user_id, data_key_id, credential_version }: Member,
-  { publicKey, privateKey, password, session }: Proven,
+  { publicKey, privateKey, rotationKey, password, session }: Proven,
 ): Promise<SealedCredentials> {
   const owner = { user_id, credential_version: credential_version + 1 };
-  const seal = (column: SealedColumn, secret: string) =>
+  const seal = (column: SealedColumn, secret: string | Uint8Array) =>
     sealForMapping(vault, data_key_id, owner, column, secret);
   const key = await sealSecret(
     vault,
@@ -43,6 +43,8 @@ export async function sealForNextVersion(
     privateKey,
   );
   privateKey.fill(0);
+  const rotationKeySealed = rotationKey && (await seal('rotation_key_sealed', rotationKey));
+  rotationKey?.fill(0);
   return {
     pds_public_key: publicKey,
     pds_private_key_encrypted: key.body,
@@ -51,6 +53,7 @@ export async function sealForNextVersion(
     account_password_sealed: await seal('account_password_sealed', password),
     pds_access_token: await seal('pds_access_token', session.accessJwt),
     pds_refresh_token: await seal('pds_refresh_token', session.refreshJwt),
+    ...(rotationKeySealed && { rotation_key_sealed: rotationKeySealed }),
   };
 }
 

@@ -59,7 +59,7 @@ export async function restoreBackup(
 
 async function readMember(sql: Queryable, userId: string): Promise<Member> {
   const [member] = await sql<Member[]>`
-    SELECT user_id, pnptv_uuid, pds_did, provider_id, data_key_id, credential_version, ARRAY(
+    SELECT user_id, pnptv_uuid, pds_did, provider_id, data_key_id, credential_version, rotation_public_key, ARRAY(
       SELECT public_key_multibase FROM pds_verification_keys WHERE user_id = m.user_id AND state <> 'revoked'
     ) AS public_keys
     FROM user_pds_mapping m WHERE user_id = ${userId} AND status = 'active'`;

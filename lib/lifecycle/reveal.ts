@@ -6,7 +6,7 @@ import type { Sql, Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { revealCredentials } from './api.ts';
-import { type OwnCredentials, openPassword, openPrivateKey } from './bundle.ts';
+import { type OwnCredentials, openPassword, openPrivateKey, openRotationKey } from './bundle.ts';
 
 export type Revealed = z.output<typeof revealCredentials.data>;
 export type Credential = Revealed['credential'];
@@ -19,7 +19,7 @@ type Owned = OwnCredentials & { key_id: string };
  * the audit log; only when that is committed is anything opened; and what became of it is written down before it leaves.
  * What cannot be logged is not released: when the first entry fails the step-up is still good, when the second fails it
  * is spent. Throws `STEP_UP_REQUIRED` (403), then `IDENTITY_NOT_READY` (409) unless the identity is active: who has
- * revoked it has ended these credentials too.
+ * revoked it has ended these credentials too; and `NO_ROTATION_KEYS` (409) for the rotation key of a did:web.
  */
 export async function revealCredential(
   { sql, vault }: { sql: Sql; vault: Vault },
@@ -39,6 +39,7 @@ export async function revealCredential(
   const owned = await sql.begin(async (tx) => {
     await useStepUp(tx, need);
     const row = await readOwned(tx, need.userId);
+    if (credential === 'rotation_key' && row.rotation_key_sealed === null) throw apiError('NO_ROTATION_KEYS');
     await note(tx, row, { status: 'pending' });
     return row;
   });
@@ -57,7 +58,7 @@ async function readOwned(tx: Transaction, userId: string): Promise<Owned> {
   const [owned] = await tx<Owned[]>`
     SELECT m.user_id, m.pnptv_uuid, m.pds_did, m.pds_handle, m.pds_endpoint, m.pds_public_key,
       m.pds_private_key_encrypted, m.pds_private_key_iv, m.pds_private_key_auth_tag, m.account_password_sealed,
-      m.credential_version, k.key_id
+      m.rotation_key_sealed, m.rotation_public_key, m.credential_version, k.key_id
     FROM user_pds_mapping m
     JOIN pds_verification_keys k ON k.user_id = m.user_id AND k.public_key_multibase = m.pds_public_key
     WHERE m.user_id = ${userId} AND m.status = 'active'`;
@@ -70,6 +71,11 @@ async function open(vault: Vault, owned: Owned, credential: Credential): Promise
   if (credential === 'account_password') {
     const password = await openPassword(vault, owned);
     return { credential, pds_did, pds_handle: `@${pds_handle}`, pds_endpoint, password };
+  }
+  if (credential === 'rotation_key') {
+    const sealed = owned.rotation_key_sealed ?? '';
+    const did_key = `did:key:${owned.rotation_public_key}`;
+    return { credential, pds_did, did_key, private_key: await openRotationKey(vault, owned, sealed) };
   }
   return {
     credential,

@@ -8,8 +8,10 @@ import { tokenHashes } from '../../lib/auth/session/session-cookie.ts';
 import { CONTRACTS } from '../../lib/docs/contracts.ts';
 import type { Access, Contract } from '../../lib/http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../../lib/http/error-codes.ts';
+import { addRotationKey } from '../../lib/lifecycle/api.ts';
 import { type Answer, type AskOptions, ask } from './ask.ts';
 import { logIn } from './member-journey.ts';
+import { exampleFor } from './rightful.ts';
 import {
   deployedSecret,
   newcomer,
@@ -75,6 +77,12 @@ const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = {
   disableTotp: 'TOTP_NOT_ENROLLED',
 };
 
+/** What nobody here has, who may ask for it all the same: his DID is a did:web. */
+const OF_NOBODY: Readonly<Record<string, ErrorCode>> = {
+  getRotationKeys: 'NO_ROTATION_KEYS',
+  addRotationKey: 'NO_ROTATION_KEYS',
+};
+
 type Sent = AskOptions & { params?: Record<string, string>; query?: Record<string, string> };
 type Target = TelegramUser & { did: string; handle: string };
 
@@ -114,6 +122,7 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
     return {};
   },
   revealCredentials: () => ({ body: { credential: 'private_key' } }),
+  addRotationKey: () => ({ body: exampleFor(addRotationKey, 'body') }),
   didJson: ({ did }) => ({ host: did.slice('did:web:'.length) }),
   atprotoDid: ({ handle }) => ({ host: handle }),
 };
@@ -232,9 +241,10 @@ async function state() {
 
 function verdictOn({ operationId, access, stepUp: need }: Contract, asker: Asker): Verdict {
   const verdict = VERDICTS[access][asker];
-  if (verdict !== 'admitted' || asker === 'member') return verdict;
-  if (asker === WITHOUT_STEP_UP) return need ? 'STEP_UP_REQUIRED' : verdict;
-  return OF_MEMBER_ONLY[operationId] ?? verdict;
+  if (verdict !== 'admitted') return verdict;
+  if (asker === WITHOUT_STEP_UP && need) return 'STEP_UP_REQUIRED';
+  if (asker === 'member' || asker === WITHOUT_STEP_UP) return OF_NOBODY[operationId] ?? verdict;
+  return OF_NOBODY[operationId] ?? OF_MEMBER_ONLY[operationId] ?? verdict;
 }
 
 function expectVerdict(answer: Answer, { redirect }: Contract, verdict: Verdict): void {

@@ -44,6 +44,7 @@ describe.each([
       'auth-confirm-totp',
       'auth-enroll-totp',
       'auth-step-up',
+      'lifecycle-add-rotation-key',
       'lifecycle-create-backup',
       'lifecycle-restore-backup',
       'lifecycle-reveal-credentials',

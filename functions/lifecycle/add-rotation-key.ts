@@ -1,0 +1,17 @@
+import { openApi } from '../../lib/http/api-runtime.ts';
+import { route } from '../../lib/http/route.ts';
+import { addRotationKey as contract } from '../../lib/lifecycle/api.ts';
+import { addRotationKey } from '../../lib/lifecycle/rotation-key/add.ts';
+import { openVault } from '../../lib/vault/open-vault.ts';
+
+const { settings, sql, ...api } = await openApi(
+  ['PDS_ENVIRONMENT', 'PDS_KMS_KEY_ID', 'PDS_ENCRYPTION_KEY', 'PDS_PLC_URL'],
+  { connections: 2 }, // the vault's beside the transaction's
+);
+const vault = await openVault(settings, sql);
+const directory = { fetch: globalThis.fetch, plcUrl: settings.PDS_PLC_URL };
+const deps = { sql, vault, directory, now: () => new Date() };
+
+export const handler = route(contract, api, ({ body, stepUp }) =>
+  addRotationKey(deps, { publicKey: body.public_key, signature: body.signature, stepUp }),
+);
