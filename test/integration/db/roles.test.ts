@@ -107,6 +107,10 @@ describe('pds_api', () => {
     ...[
       'account_password_sealed',
       'bootstrap_key_sealed',
+      'rotation_key_sealed',
+      'rotation_public_key',
+      'service_handle',
+      'did_method',
       'atproto_public_key',
       'provisioning_step',
       'user_id',
@@ -241,6 +245,28 @@ describe('pds_api', () => {
       await expect(attempt('pds_worker', restore(`'50', ${backup}, 4, 2`))).rejects.toMatchObject({
         code: DENIED,
       });
+    });
+
+    it('but not of a did:plc without its rotation key, which comes back sealed for the new version', async () => {
+      await owner.unsafe(`
+        UPDATE user_pds_mapping SET did_method = 'plc', rotation_key_sealed = 'old', rotation_public_key = 'zRotation'
+        WHERE user_id = '50'`);
+      await attempt('owner', recover('manual'));
+      const [{ id }] = await owner<[{ id: number }]>`SELECT max(id) AS id FROM pds_credential_backups`;
+      const args = `'50', ${id}, 4, 2`;
+      await expect(attempt('pds_api', `${recover()}; ${restore(args)}`)).rejects.toMatchObject({
+        code: '23514',
+      });
+      await attempt(
+        'pds_api',
+        `${recover()}; ${restore(args, { ...sealed, rotation_key_sealed: 'new rotation key' })}`,
+      );
+      expect(await mapping()).toMatchObject({
+        rotation_key_sealed: 'new rotation key',
+        rotation_public_key: 'zRotation',
+      });
+      await owner.unsafe(`
+        UPDATE user_pds_mapping SET did_method = 'web', epoch = 4, credential_version = 2 WHERE user_id = '50'`);
     });
 
     it('but not with the recovery backup of another time', async () => {

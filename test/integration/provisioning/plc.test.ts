@@ -9,6 +9,7 @@ import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
 import { enqueue } from '../../../lib/provisioning/queue.ts';
 import { openFromMapping } from '../../../lib/provisioning/secrets.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
+import { openCustody } from '../lifecycle/custody.ts';
 import { faultyNetwork, silence } from './faulty.ts';
 import { mortal } from './mortal.ts';
 import { type Bench, DOMAIN, identityOf, openBench, openStage, rowOf, type Stage } from './stage.ts';
@@ -286,6 +287,39 @@ describe('a PLC directory in trouble', () => {
     await finished;
     expect(await workOn(queueId)).toMatchObject({ status: 'completed', attempt_count: 0 });
     await expectPlcIdentity(userId);
+  });
+});
+
+describe('custody of a did:plc', () => {
+  const REFUSED = expect.objectContaining({ code: 'BACKUP_REJECTED' });
+
+  it('brings the rotation key back with the rest, sealed for what comes next', async () => {
+    const custody = await openCustody(stage);
+    try {
+      custody.bench.deps.naming = { ...custody.bench.deps.naming, didMethod: 'plc' };
+      const userId = await custody.member();
+      const backupId = await custody.backUp(userId);
+      const before = await identityOf(custody.bench, userId);
+      expect(before).toMatchObject({ status: 'active', did_method: 'plc' });
+      // As damaged as can be, and the backup still opens.
+      await custody.db`
+        UPDATE user_pds_mapping SET rotation_key_sealed = account_password_sealed WHERE user_id = ${userId}`;
+      await custody.restore(userId, backupId);
+      const after = await identityOf(custody.bench, userId);
+      expect(after).toMatchObject({ credential_version: 2, rotation_public_key: before.rotation_public_key });
+      const [was, is] = [before, after].map((identity) =>
+        openFromMapping(custody.vault, identity, 'rotation_key_sealed', identity.rotation_key_sealed ?? ''),
+      );
+      expect(await is).toEqual(await was);
+
+      // A key that is not the one of the DID comes back for nobody.
+      const newer = await custody.backUp(userId);
+      await custody.db`UPDATE user_pds_mapping SET rotation_public_key = 'zOther' WHERE user_id = ${userId}`;
+      await expect(custody.restore(userId, newer)).rejects.toThrow(REFUSED);
+    } finally {
+      await custody.close();
+      stage.gateway.serve(bench.sql);
+    }
   });
 });
 
