@@ -9,12 +9,18 @@ import { addQueue } from './queue.ts';
 
 /** How often, what the schedule is called by, and how often a run that failed is tried again. */
 const RATES = {
-  // The next minute comes anyway.
+  // The next time comes anyway.
   minute: {
     rate: Duration.minutes(1),
     suffix: 'every-minute',
     retryAttempts: 0,
     maxEventAge: Duration.minutes(1),
+  },
+  quarterOfAnHour: {
+    rate: Duration.minutes(15),
+    suffix: 'every-15-minutes',
+    retryAttempts: 0,
+    maxEventAge: Duration.minutes(15),
   },
   hour: { rate: Duration.hours(1), suffix: 'hourly', retryAttempts: 2, maxEventAge: Duration.minutes(30) },
 } as const;

@@ -12,19 +12,19 @@ CREATE TABLE pds_possible_orphans (
   create_started_at       timestamptz  NOT NULL,    -- when createAccount left, or the provider was last found asleep
   state                   text         NOT NULL DEFAULT 'possible' CHECK (state IN (
     'possible',                                     -- nobody knows yet
-    'deleting',                                     -- proven ours, its deletion has begun: nobody moves in any more
+    'closing',                                      -- proven ours, about to be deleted or deactivated: nobody moves in
     'absent',                                       -- there is none
     'deleted',                                      -- there was one, proven ours
     'deactivated',                                  -- there is one, proven ours, that only the provider's operator can delete
     'foreign',                                      -- there is one that our password does not open: not touched
     'in_use')),                                     -- the member lives there after all
   absent_since            timestamptz,              -- possible: since when no account is seen there
-  look_at                 timestamptz,              -- possible, deleting: whoever looks has until then
+  look_at                 timestamptz,              -- whoever looks has until then; deactivated: not before
   settled_at              timestamptz,
   created_at              timestamptz  NOT NULL DEFAULT now(),
   UNIQUE (user_id, provider_id)
 );
-CREATE INDEX pds_possible_orphans_open ON pds_possible_orphans (create_started_at) WHERE state IN ('possible', 'deleting');
+CREATE INDEX pds_possible_orphans_open ON pds_possible_orphans (create_started_at) WHERE state IN ('possible', 'closing');
 
 GRANT SELECT, INSERT, UPDATE ON pds_possible_orphans TO pds_worker;
 GRANT USAGE ON SEQUENCE pds_possible_orphans_id_seq TO pds_worker;

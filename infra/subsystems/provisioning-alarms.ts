@@ -9,8 +9,8 @@ import { type AlarmProps, addAlarm, countedBy, PERIOD, toldBy } from '../alarm.t
 /** SQS gives a message to a worker that often before it counts as poison. */
 export const MAX_RECEIVE_COUNT = 5;
 
-type Parts = Record<'queue' | 'deadLetters' | 'unstarted', Queue> &
-  Record<'worker' | 'relay' | 'deadLetter', Lambda>;
+type Parts = Record<'queue' | 'deadLetters' | 'unstarted' | 'unreconciled', Queue> &
+  Record<'worker' | 'relay' | 'deadLetter' | 'reconciler', Lambda>;
 
 /** What can go wrong between a login and an identity, and what to do about it. */
 export function addProvisioningAlarms(
@@ -25,7 +25,13 @@ export function addProvisioningAlarms(
     addAlarm(scope, `${id}-alarm`, props, operators);
 }
 
-function queueAlarms({ queue, deadLetters, unstarted, deadLetter }: Parts): Record<string, AlarmProps> {
+function queueAlarms({
+  queue,
+  deadLetters,
+  unstarted,
+  unreconciled,
+  deadLetter,
+}: Parts): Record<string, AlarmProps> {
   const maximum = { period: PERIOD, statistic: Stats.MAXIMUM };
   return {
     // The function empties the queue within seconds, so it is the function's runs that are counted.
@@ -64,10 +70,16 @@ function queueAlarms({ queue, deadLetters, unstarted, deadLetter }: Parts): Reco
       means: 'EventBridge Scheduler could not start the relay.',
       todo: 'read the error code in the attributes of the message, repair the role or the function, purge the queue.',
     },
+    'reconciler-not-started': {
+      metric: unreconciled.metricApproximateNumberOfMessagesVisible(maximum),
+      threshold: 0,
+      means: 'EventBridge Scheduler could not start the reconciler of possible orphans.',
+      todo: 'read the error code in the attributes of the message, repair the role or the function, purge the queue.',
+    },
   };
 }
 
-function functionAlarms({ worker, relay, deadLetter }: Parts): Record<string, AlarmProps> {
+function functionAlarms({ worker, relay, deadLetter, reconciler }: Parts): Record<string, AlarmProps> {
   return {
     'worker-errors': {
       metric: worker.metricErrors({ period: PERIOD }),
@@ -108,6 +120,13 @@ function functionAlarms({ worker, relay, deadLetter }: Parts): Record<string, Al
       periods: 2,
       means: 'SQS does not take our messages: logins work, but new identities and retries wait.',
       todo: 'see whether SQS is in trouble in this region and whether its VPC endpoint and the right to send still stand; it goes on by itself.',
+    },
+    'reconciler-errors': {
+      metric: reconciler.metricErrors({ period: PERIOD }),
+      threshold: 0,
+      means:
+        'The reconciler of possible orphans fails: accounts that nobody uses may be left on a PDS. No member is harmed.',
+      todo: 'read the log of reconcile-orphans; the next run, 15 minutes later, begins anew.',
     },
     'dead-letter-errors': {
       metric: deadLetter.metricErrors({ period: PERIOD }),

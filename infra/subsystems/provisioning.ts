@@ -51,15 +51,25 @@ export class Provisioning extends Construct {
     deadLetter.addEventSource(
       new SqsEventSource(deadLetters, { batchSize: 10, reportBatchItemFailures: true, maxConcurrency: 2 }),
     );
-    const parts = { queue: this.queue, deadLetters, unstarted, worker, relay, deadLetter };
+    const { reconciler, unreconciled } = this.#addReconciler(ground);
+    const parts = {
+      queue: this.queue,
+      deadLetters,
+      unstarted,
+      unreconciled,
+      worker,
+      relay,
+      deadLetter,
+      reconciler,
+    };
     addProvisioningAlarms(this, { ...parts, operators: data.operators });
     const { row } = this.#addRoutes({ ...ground, api: base.api });
     this.watched = {
       title: 'provisioning',
       row: [
         queueGraph(this.queue, deadLetters),
-        durations([worker, relay, deadLetter]),
-        failures([worker, relay, deadLetter]),
+        durations([worker, relay, deadLetter, reconciler]),
+        failures([worker, relay, deadLetter, reconciler]),
         ...row,
       ],
     };
@@ -131,5 +141,29 @@ export class Provisioning extends Construct {
       description: 'Sends the rows of the queue table that are due',
     });
     return { relay, unstarted };
+  }
+
+  #addReconciler(ground: Ground): { reconciler: Lambda; unreconciled: Queue } {
+    const reconciler = addFunction(this, ground, {
+      subsystem: 'provisioning',
+      operation: 'reconcile-orphans',
+      role: 'worker',
+      timeout: Duration.minutes(5),
+      settings: [
+        ...PROVIDER_SETTINGS,
+        ...PROVIDER_RIGHTS,
+        'PDS_ENVIRONMENT',
+        'PDS_TIMES',
+        'PDS_KMS_KEY_ID',
+        'PDS_ENCRYPTION_KEY',
+        'DATABASE_URL',
+      ],
+    });
+    const unreconciled = runRegularly(this, ground.stage.name, reconciler, {
+      name: 'reconcile-orphans',
+      every: 'quarterOfAnHour',
+      description: 'Finds out what became of accounts that were perhaps left behind',
+    });
+    return { reconciler, unreconciled };
   }
 }

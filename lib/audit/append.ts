@@ -24,6 +24,7 @@ export type AuditAction =
   | 'recovery_code_used'
   | 'step_up_refused'
   | 'exported'
+  | 'orphan_settled'
   | 'moved'
   | 'erased';
 

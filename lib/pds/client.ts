@@ -180,6 +180,15 @@ export async function listRepos(
   });
 }
 
+/** com.atproto.server.deactivateAccount; may be repeated. */
+export async function deactivateAccount(pds: PdsConnection, accessJwt: string): Promise<void> {
+  await callXrpc(pds, {
+    nsid: 'com.atproto.server.deactivateAccount',
+    input: {},
+    authorization: `Bearer ${accessJwt}`,
+  });
+}
+
 /** com.atproto.sync.getRepoStatus: what anybody may know about an account. */
 export async function getRepoStatus(
   pds: PdsConnection,

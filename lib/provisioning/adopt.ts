@@ -6,7 +6,7 @@ import { toHaveAdminRights } from '../pds/provider.ts';
 import { isRejection } from '../pds/xrpc-error.ts';
 import type { AccountHost } from './provider-access.ts';
 import { ProvisioningError } from './provisioning-error.ts';
-import { type Run, reserved } from './run.ts';
+import { type Run, reserved, type WorkerDeps } from './run.ts';
 import { openFromMapping } from './secrets.ts';
 
 /**
@@ -58,7 +58,7 @@ export async function accountPassword(run: Run): Promise<string> {
 
 /** Asks as the PDS's admin, if we can; a PDS that refuses our admin password counts as one that gave us none. */
 export async function withAdmin<T>(
-  { sql, log, metrics }: Run,
+  { sql, log, metrics }: Pick<WorkerDeps, 'sql' | 'log' | 'metrics'>,
   host: AccountHost,
   ask: (admin: NonNullable<AccountHost['admin']>) => Promise<T>,
 ): Promise<{ asAdmin: true; result: T } | { asAdmin: false }> {

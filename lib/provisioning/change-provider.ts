@@ -15,7 +15,7 @@ class NotFree extends Error {}
  * Gives a member whose account is not made yet another provider. Names, DID and keys stay; the password does not, since
  * there is one for each provider. If a createAccount left whose end nobody saw, the provider of before may have an
  * account of his one day: the same transaction writes that down. Who comes back to such a provider has the password of
- * then, and waits as if he had never been away. False, and nothing changed, while that account is being deleted.
+ * then, and waits as if he had never been away. False, and nothing changed, while that account is being done away with.
  */
 export async function changeProvider(run: Run, to: string): Promise<boolean> {
   const { sql, vault, identity, random } = run;

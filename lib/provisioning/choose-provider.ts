@@ -35,7 +35,7 @@ async function admitting({ sql, identity, now }: Run, ranked: readonly Provider[
     ranked.map(({ id }) => id),
   );
   const leaving = await sql<{ provider_id: string }[]>`
-    SELECT provider_id FROM pds_possible_orphans WHERE user_id = ${identity.user_id} AND state = 'deleting'`;
+    SELECT provider_id FROM pds_possible_orphans WHERE user_id = ${identity.user_id} AND state = 'closing'`;
   const open = new Set(states.filter((state) => wouldAdmit(state, now())).map(({ id }) => id));
   for (const { provider_id } of leaving) open.delete(provider_id);
   return ranked.filter(({ id }) => open.has(id));

@@ -135,6 +135,8 @@ describe('pds_api', () => {
     `INSERT INTO audit_roots (created_at, statement, signature) VALUES (now(), '{}', '{}')`,
     `UPDATE audit_root_blocks SET hash = sha256('x')`,
     `DELETE FROM pds_credential_backups`,
+    `SELECT account_password_sealed FROM pds_possible_orphans`,
+    `UPDATE pds_possible_orphans SET state = 'possible'`,
     `DELETE FROM pds_provisioning_queue`,
     `UPDATE users SET id = '44'`,
     `DELETE FROM login_nonces`,

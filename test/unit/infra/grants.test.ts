@@ -50,6 +50,7 @@ describe.each([
       'lifecycle-reveal-credentials',
       'lifecycle-sweep-health',
       'provisioning-provision-identity',
+      'provisioning-reconcile-orphans',
     ]);
     for (const id of users) {
       const kms = statementsOf(id).filter((statement) => /"kms:/.test(JSON.stringify(statement.Action)));
@@ -83,6 +84,7 @@ describe.each([
       'lifecycle-tell-operators',
       'provisioning-dead-letter',
       'provisioning-provision-identity',
+      'provisioning-reconcile-orphans',
       'provisioning-relay',
     ];
     const expected = (id: string) => {

@@ -96,6 +96,7 @@ describe('functions', () => {
       'lifecycle-tell-operators',
       'provisioning-dead-letter',
       'provisioning-provision-identity',
+      'provisioning-reconcile-orphans',
       'provisioning-relay',
     ];
     expect(files.map(idOf).sort()).toEqual([...contracts, ...others].sort());

@@ -1,0 +1,99 @@
+import { deleteAccount } from '../../pds/admin.ts';
+import { deactivateAccount } from '../../pds/client.ts';
+import { capabilitiesOf } from '../../pds/provider.ts';
+import { XrpcError } from '../../pds/xrpc-error.ts';
+import { withAdmin } from '../adopt.ts';
+import { type AccountHost, findHost } from '../provider-access.ts';
+import type { WorkerDeps } from '../run.ts';
+import { lookForOrphan } from './look.ts';
+import { openOrphanPassword } from './password.ts';
+import { beginClosing, claimOrphan, type End, noteAbsent, type Orphan, settleOrphan } from './rows.ts';
+
+export type ReconcileDeps = Pick<
+  WorkerDeps,
+  'sql' | 'vault' | 'providers' | 'fetch' | 'now' | 'times' | 'log' | 'metrics'
+>;
+type Result = End | 'postponed';
+
+/** To a PDS, about one account. */
+const MOST_REQUESTS = 5;
+
+/**
+ * Finds out what became of accounts that may have come to be where their members do not live, and does away with those
+ * that are proven ours: it deletes them where the provider lets us, else it makes sure that they are deactivated, as
+ * they were born. What a member lives on it never touches, nor what our password does not open. Every step may be
+ * repeated, and a provider that does not answer only postpones it. Stops before `deadline`; the next run goes on. Throws
+ * at its end what nobody foresaw of one of them.
+ */
+export async function reconcileOrphans(deps: ReconcileDeps, deadline: Date): Promise<Record<Result, number>> {
+  const { sql, providers, now, times, log } = deps;
+  const results = { absent: 0, deleted: 0, deactivated: 0, foreign: 0, in_use: 0, postponed: 0 };
+  const deletingAt = providers
+    .filter((provider) => capabilitiesOf(provider).includes('delete'))
+    .map(({ id }) => id);
+  const down = new Set<string>();
+  const crashes: unknown[] = [];
+  const isLate = () => now().getTime() + MOST_REQUESTS * times.http * 1000 > deadline.getTime();
+  while (!isLate()) {
+    const startedBefore = new Date(now().getTime() - times.quarantine * 1000);
+    const orphan = await claimOrphan(sql, { now: now(), startedBefore, deletingAt });
+    if (!orphan) break;
+    const result = await reconcile(deps, orphan, down).catch((error): Result => {
+      log.error('possible orphan not looked at', { orphan: orphan.id, error });
+      crashes.push(error);
+      return 'postponed';
+    });
+    results[result] += 1;
+  }
+  if (crashes.length > 0) throw crashes[0];
+  return results;
+}
+
+async function reconcile(deps: ReconcileDeps, orphan: Orphan, down: Set<string>): Promise<Result> {
+  const { sql, now, log } = deps;
+  const host = await findHost(deps, orphan.provider_id);
+  const { breaker_state, throttled_until } = host.state;
+  const busy = throttled_until !== null && throttled_until > now();
+  if (down.has(orphan.provider_id) || breaker_state !== 'closed' || busy) return 'postponed';
+  const fields = { provider: orphan.provider_id, pnptv_uuid: orphan.pnptv_uuid };
+  try {
+    const end = await findEnd(deps, host, orphan);
+    if (end === undefined) return 'postponed';
+    await settleOrphan(sql, orphan, end, now());
+    log.info('possible orphan settled', { ...fields, outcome: end });
+    return end;
+  } catch (error) {
+    if (!(error instanceof XrpcError)) throw error;
+    if (error.providerDown) down.add(orphan.provider_id);
+    await noteAbsent(sql, orphan, null);
+    log.warn('possible orphan not settled', { ...fields, error });
+    return 'postponed';
+  }
+}
+
+/** What becomes of it; undefined when that is for a later look to say. */
+async function findEnd(deps: ReconcileDeps, host: AccountHost, orphan: Orphan): Promise<End | undefined> {
+  const { sql, vault } = deps;
+  const password = await openOrphanPassword(vault, orphan);
+  const found = await lookForOrphan(host.pds, { did: orphan.pds_did, password });
+  if (found.kind === 'absent') return isAbsentForGood(deps, orphan);
+  if (found.kind !== 'ours') return found.kind;
+  const begun = await beginClosing(sql, orphan);
+  if (begun !== 'mine') return begun === 'gone' ? undefined : begun;
+  const deleted = await withAdmin(deps, host, (admin) => deleteAccount(admin, orphan.pds_did));
+  if (deleted.asAdmin) return 'deleted';
+  if (found.activated) await deactivateAccount(host.pds, found.session.accessJwt);
+  return 'deactivated';
+}
+
+/**
+ * A PDS that was asleep may have the creation still under way when it wakes up: so it is only after a second look, a
+ * quarantine after the first, that there is none.
+ */
+async function isAbsentForGood({ sql, now, times }: ReconcileDeps, orphan: Orphan): Promise<End | undefined> {
+  if (orphan.state !== 'possible') return 'deleted';
+  const { absent_since: since } = orphan;
+  if (since && since.getTime() <= now().getTime() - times.quarantine * 1000) return 'absent';
+  if (since === null) await noteAbsent(sql, orphan, now());
+  return undefined;
+}
