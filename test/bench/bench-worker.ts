@@ -6,8 +6,6 @@ import { openWorker } from '../../lib/provisioning/open-worker.ts';
 import { enqueue, type QueueId } from '../../lib/provisioning/queue.ts';
 import { DOMAIN, type Ground } from './ground.ts';
 
-export type BenchWorker = Awaited<ReturnType<typeof openBenchWorker>>;
-
 /** The worker as its Lambda has it, with connections of its own to everything on the ground. */
 export async function openBenchWorker(ground: Ground) {
   const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
