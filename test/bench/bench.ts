@@ -5,6 +5,7 @@ import { measureLogins } from './login-to-active.ts';
 import { p50, quantile, type Sample } from './measure.ts';
 import { measureProvisioning } from './provision-ratio.ts';
 import { A_ROUND, AT_ONCE, measureThroughput } from './provision-throughput.ts';
+import { measureSweep, type SweepFigures } from './sweep-ratio.ts';
 import { measureVault } from './vault-ratio.ts';
 
 const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
@@ -19,17 +20,23 @@ const PROMISED = {
   info_ratio: '≤ 2',
   vault_ratio: '≥ 0.8',
 };
+/** Of a sweep: how many times fewer requests than one for each account, and requests and KMS calls for each account. */
+const PROMISED_OF_SWEEP = { ratio: '≥ 20', forEach: '≤ 1/400' };
 
 const ground = await layGround();
 let provisioning: { yardstick: number[]; ours: number[] };
 let throughput: { yardstick: number[]; ours: number[] };
 let info: { yardstick: number[]; ours: number[] };
 let vault: { yardstick: number[]; ours: number[] };
+let smallSweep: SweepFigures;
+let sweep: SweepFigures;
 try {
   provisioning = await measureProvisioning(ground, 30);
   throughput = await measureThroughput(ground, 7);
   info = await measureInfo(ground, 2_000);
   vault = await measureVault(ground, 400);
+  smallSweep = await measureSweep(ground, 10_000);
+  sweep = await measureSweep(ground, 100_000);
 } finally {
   await ground.end();
 }
@@ -50,6 +57,16 @@ const figures = {
   info_bare_sql_p50_ms: round(p50(info.yardstick), 3),
   vault_p50_ms: round(p50(vault.ours), 4),
   vault_bare_p50_ms: round(p50(vault.yardstick), 4),
+  sweep_request_ratio: round((sweep.oneByOne.requests * sweep.accounts) / sweep.requests, 1),
+  sweep_accounts: sweep.accounts,
+  sweep_check_hours: sweep.checkHours,
+  sweep_requests: sweep.requests,
+  sweep_kms_calls: sweep.kmsCalls,
+  sweep_ms: round(sweep.tookMs, 0),
+  sweep_held_mb: round(sweep.heldMb, 1),
+  sweep_resident_mb: round(sweep.residentMb, 1),
+  sweep_of_10000_held_mb: round(smallSweep.heldMb, 1),
+  sweep_of_10000_resident_mb: round(smallSweep.residentMb, 1),
 };
 
 row('', 'runs', 'p50 ms', 'p90 ms', 'ratio', 'promised');
@@ -67,11 +84,38 @@ measured('handler of info', info.ours, figures.info_ratio, PROMISED.info_ratio);
 measured('bare HKDF, AES-GCM', vault.yardstick);
 measured('our vault', vault.ours, figures.vault_ratio, PROMISED.vault_ratio);
 measured('login to active', logins);
+console.log();
+row('', 'accounts', 'requests', 'KMS calls', 'ms', 'MB held', 'ratio', 'promised');
+const { requests, ms } = sweep.oneByOne;
+row('one call for each', ...[sweep.accounts, requests * sweep.accounts, 0, ms * sweep.accounts].map(whole));
+swept(smallSweep);
+swept(sweep, figures.sweep_request_ratio, PROMISED_OF_SWEEP.ratio);
+row(
+  'for each account',
+  '',
+  ...[sweep.requests, sweep.kmsCalls].map((count) => `1/${whole(sweep.accounts / count)}`),
+  ...['', '', '', PROMISED_OF_SWEEP.forEach],
+);
 if (values.json) console.log(JSON.stringify(figures));
 
 function measured(name: string, sample: Sample, ratio?: number, promised = ''): void {
   const cells = [quantile(sample, 0.5).toFixed(3), quantile(sample, 0.9).toFixed(3)];
   row(name, String(sample.length), ...cells, ratio?.toFixed(2) ?? '', promised);
+}
+
+function swept(figures: SweepFigures, ratio?: number, promised = ''): void {
+  const { accounts, requests, kmsCalls, tookMs, heldMb } = figures;
+  row(
+    'our sweep',
+    ...[accounts, requests, kmsCalls, tookMs].map(whole),
+    heldMb.toFixed(1),
+    ratio?.toFixed(0) ?? '',
+    promised,
+  );
+}
+
+function whole(figure: number): string {
+  return figure.toFixed(0);
 }
 
 function row(name: string, ...cells: string[]): void {

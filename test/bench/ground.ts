@@ -31,17 +31,21 @@ export async function layGround() {
   try {
     const database = await startPostgres({ dir: path.join(parent, 'postgres') });
     ends.push(() => database.stop());
-    const superuser = postgres(database.url, { max: 1, onnotice: () => {} });
-    await superuser`CREATE DATABASE bench`;
-    await superuser.end();
-    const urlOf = (username?: string) => {
-      const url = new URL(database.url);
-      Object.assign(url, { pathname: '/bench', ...(username && { username, password: ROLE_PASSWORD }) });
-      return url.href;
+    const makeDatabase = async (name: string) => {
+      const superuser = postgres(database.url, { max: 1, onnotice: () => {} });
+      await superuser`CREATE DATABASE ${superuser(name)}`;
+      await superuser.end();
+      const urlOf = (username?: string) => {
+        const url = new URL(database.url);
+        Object.assign(url, { pathname: `/${name}`, ...(username && { username, password: ROLE_PASSWORD }) });
+        return url.href;
+      };
+      const directory = path.resolve(import.meta.dirname, '../../migrations');
+      const rolePasswords = { api: ROLE_PASSWORD, worker: ROLE_PASSWORD };
+      await migrate({ ownerUrl: urlOf(), directory, rolePasswords });
+      return urlOf;
     };
-    const directory = path.resolve(import.meta.dirname, '../../migrations');
-    const rolePasswords = { api: ROLE_PASSWORD, worker: ROLE_PASSWORD };
-    await migrate({ ownerUrl: urlOf(), directory, rolePasswords });
+    const urlOf = await makeDatabase('bench');
 
     const sql = connect(urlOf('pds_api'), { max: 4 });
     ends.push(() => sql.end());
@@ -77,6 +81,8 @@ export async function layGround() {
     return {
       apiUrl: urlOf('pds_api'),
       workerUrl: urlOf('pds_worker'),
+      /** Another database with the whole schema; without a name the URL is its owner's. */
+      makeDatabase,
       pds,
       kms,
       sqs,

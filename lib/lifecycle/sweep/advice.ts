@@ -6,8 +6,8 @@ const ADVICE = [
   { members: 10_000, hours: 24 },
   { members: 50_000, hours: 168 },
 ] as const;
-/** A third of a refresh token's life; keeps a sweep at one request for 400 members. */
-const BEYOND = 720;
+/** Half of a refresh token's life, so that there is another chance; keeps a sweep below one request for 400 members. */
+const BEYOND = 1_080;
 const LISTED_AT_ONCE = 1_000;
 
 /** PDS_CREDENTIAL_CHECK_HOURS for a provider with so many members. */

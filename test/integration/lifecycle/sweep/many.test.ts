@@ -14,7 +14,7 @@ import { runSweep, sqsClient, type WholeSweep, workOff } from './run-sweep.ts';
 
 const MEMBERS = 5_000;
 const DATA_KEYS = 10;
-const HOURS = 720;
+const HOURS = 1_080;
 const OVERDUE = 3;
 
 describe('a sweep over many members', () => {
@@ -89,7 +89,7 @@ describe('a sweep over many members', () => {
     return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
   };
 
-  it('asks the PDS once for 400 members, and KMS once for a data key with somebody who is due', async () => {
+  it('asks the PDS for a thousand members at once, and KMS once for a data key with somebody who is due', async () => {
     const began = new Date();
     expect(await runSweep(deps)).toBe(DATA_KEYS);
     expect(Object.fromEntries(pds.asked)).toEqual({
