@@ -215,7 +215,7 @@ describe('a sweep over many members', () => {
   });
 
   it('says when the setting asks more than the budget', async () => {
-    await runSweep({ ...deps, checkHours: 1_440 });
+    await runSweep(deps);
     expect(counted).toEqual([]);
     await owner`UPDATE user_pds_mapping SET credentials_checked_at = now() + interval '1 day'`;
     await owner`INSERT INTO users (id) SELECT 'more' || n FROM generate_series(1, 2500) AS n`;
