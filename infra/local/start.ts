@@ -9,6 +9,7 @@ import { removeData } from './remove-data.ts';
 /** Settings of infra/stage.ts that make sense on one machine. */
 const SETTINGS = [
   'PDS_HANDLE_STRATEGY',
+  'PDS_DID_METHOD',
   'PDS_PROVISIONING_ENABLED',
   'TELEGRAM_BOT_USERNAME',
   'PDS_LOCAL_WEIGHT',

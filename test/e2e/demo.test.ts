@@ -53,11 +53,25 @@ describe('npm run demo', { timeout: 90_000 }, () => {
         steps: STEPS.map((name) => ({ name, ms: expect.any(Number) })),
         record_uri: expect.stringContaining(`at://${member.did}/app.bsky.feed.post/`),
         checks: Object.fromEntries(CHECKS.map((name) => [name, true])),
+        not_applicable: [],
       });
       const times = member.steps.map(({ ms }: { ms: number }) => ms);
       expect(times).toEqual(times.toSorted((a: number, b: number) => a - b));
       expect(times.at(-1)).toBeLessThanOrEqual(member.duration_ms);
     }
+  });
+
+  it('proves a did:plc, and says what this machine cannot show of it', async () => {
+    const { code, last, stderr } = await demo(['--did-method', 'plc', '--json']);
+    expect([code, stderr]).toEqual([0, '']);
+    const { did, checks, not_applicable } = JSON.parse(last);
+    expect(did).toMatch(/^did:plc:[a-z2-7]{24}$/);
+    const expected = [
+      ...CHECKS.filter((name) => name !== 'member_key_is_published'),
+      'sealed_rotation_key_comes_first',
+    ];
+    expect(checks).toEqual(Object.fromEntries(expected.map((name) => [name, true])));
+    expect(not_applicable).toEqual(['member_key_is_published']);
   });
 
   it('fails, and names the check, when one does not hold', async () => {

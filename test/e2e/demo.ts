@@ -32,6 +32,8 @@ type Outcome = {
   steps: ObservedStep[];
   record_uri: string;
   checks: Checks;
+  /** What could not be checked because it cannot be on this machine. */
+  not_applicable: string[];
 };
 
 const values = readOptions();
@@ -47,6 +49,7 @@ try {
   platform = await startPlatform({
     dataDir,
     durable: false,
+    settings: { PDS_DID_METHOD: values['did-method'] },
     onProgress: (part, text) => say(`  ${part}: ${text}`),
   });
   await demonstrate(platform);
@@ -109,7 +112,7 @@ async function demonstrate(platform: Platform): Promise<void> {
   for (const member of active) {
     const opened = credentials.get(member.did);
     if (!opened) throw new Error(`nothing is stored for ${member.did}`);
-    const { checks, recordUri } = await proveIdentity({ fetch }, member, opened);
+    const proof = await proveIdentity({ fetch, plcUrl: platform.plcUrl }, member, opened);
     const { did, handle, status, steps } = member;
     outcomes.push({
       did,
@@ -117,8 +120,9 @@ async function demonstrate(platform: Platform): Promise<void> {
       status,
       duration_ms: Math.round(member.ms),
       steps,
-      record_uri: recordUri,
-      checks,
+      record_uri: proof.recordUri,
+      checks: proof.checks,
+      not_applicable: proof.notApplicable,
     });
   }
 
@@ -137,14 +141,18 @@ async function demonstrate(platform: Platform): Promise<void> {
 function readOptions() {
   const members = { type: 'string', default: '1' } as const;
   const json = { type: 'boolean', default: false } as const;
+  const didMethod = { type: 'string', default: 'web' } as const;
   try {
-    const { values } = parseArgs({ options: { json, members } });
-    if (/^([1-9]\d?|[1-4]\d\d|500)$/.test(values.members)) return values;
-    console.error('--members takes a whole number from 1 to 500.');
+    const { values } = parseArgs({ options: { json, members, 'did-method': didMethod } });
+    const isMethod = ['web', 'plc'].includes(values['did-method']);
+    if (isMethod && /^([1-9]\d?|[1-4]\d\d|500)$/.test(values.members)) return values;
+    console.error(
+      isMethod ? '--members takes a whole number from 1 to 500.' : '--did-method takes web or plc.',
+    );
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
   }
-  console.error('Usage: npm run demo [-- --members NUMBER] [-- --json]');
+  console.error('Usage: npm run demo [-- --members NUMBER] [-- --did-method web|plc] [-- --json]');
   process.exit(2);
 }
 
@@ -159,5 +167,7 @@ function print(outcome: Outcome, inDetail: boolean): void {
   for (const { name, ms } of outcome.steps) say(`  ${String(ms).padStart(6)} ms  ${name}`);
   for (const [name, holds] of Object.entries(outcome.checks))
     say(`  ${holds ? '✓' : '✗'} ${name.replaceAll('_', ' ')}`);
+  for (const name of outcome.not_applicable)
+    say(`  – ${name.replaceAll('_', ' ')}: the PLC directory of this machine takes no Ed25519 keys`);
   say(`  record ${outcome.record_uri}`);
 }

@@ -14,7 +14,7 @@ export async function openCredentials(
     const vault = await openVault({ ...source.settings, PDS_ENCRYPTION_KEY: undefined }, sql);
     const rows = await sql`
       SELECT user_id, pds_did, pds_public_key, credential_version,
-             pds_access_token, pds_refresh_token, account_password_sealed
+             rotation_key_sealed, pds_access_token, pds_refresh_token, account_password_sealed
       FROM user_pds_mapping WHERE pds_did = ANY(${dids as string[]})`;
     const opened = rows.map(async (row): Promise<[string, Credentials]> => {
       const open = async (column: string) => {
@@ -24,13 +24,16 @@ export async function openCredentials(
           userId: row.user_id,
           version: row.credential_version,
         };
-        return Buffer.from(await openSecret(vault, place, splitSealed(row[column]))).toString();
+        return openSecret(vault, place, splitSealed(row[column]));
       };
+      const openText = async (column: string) => Buffer.from(await open(column)).toString();
       const [accessJwt, refreshJwt, password] = await Promise.all(
-        ['pds_access_token', 'pds_refresh_token', 'account_password_sealed'].map(open),
+        ['pds_access_token', 'pds_refresh_token', 'account_password_sealed'].map(openText),
       );
       if (!accessJwt || !refreshJwt || !password) throw new Error('a sealed credential is empty');
-      return [row.pds_did, { accessJwt, refreshJwt, password, memberPublicKey: row.pds_public_key }];
+      const rotationKey = row.rotation_key_sealed ? await open('rotation_key_sealed') : undefined;
+      const { pds_public_key: memberPublicKey } = row;
+      return [row.pds_did, { accessJwt, refreshJwt, password, memberPublicKey, rotationKey }];
     });
     return new Map(await Promise.all(opened));
   } finally {

@@ -41,7 +41,11 @@ export async function expectWorkingIdentities(
     const { pds_did: did, pds_handle: handle, pds_endpoint: endpoint } = member;
     const opened = credentials.get(did);
     if (!opened) throw new Error(`nothing is stored for ${did}`);
-    const { checks } = await proveIdentity({ fetch }, { did, handle, endpoint }, opened);
+    const { checks } = await proveIdentity(
+      { fetch, plcUrl: platform.plcUrl },
+      { did, handle, endpoint },
+      opened,
+    );
     expect(Object.entries(checks).filter(([, holds]) => !holds)).toEqual([]);
     await expectOneStory(running, member);
   };

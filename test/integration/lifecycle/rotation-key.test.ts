@@ -1,3 +1,8 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
 import { type P256Keypair, Secp256k1Keypair } from '@atproto/crypto';
 import { base58btc } from 'multiformats/bases/base58';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -24,6 +29,8 @@ import { verdict } from '../auth/second-factor.ts';
 import { call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../http/app.ts';
 import { giveIdentity } from './active-identity.ts';
 import { givePlcIdentity } from './plc-identity.ts';
+
+const run = promisify(execFile);
 
 let directory: Plc;
 let database: TestDatabase;
@@ -144,6 +151,22 @@ describe('the rotation keys of a did:plc', () => {
     const backups = await db`SELECT backup_type FROM pds_credential_backups WHERE user_id = ${owner.id}`;
     expect([...backups]).toEqual([{ backup_type: 'recovery' }]);
     expect(await unspent()).toBe(0);
+  });
+
+  it('have one at the top that a member made with our command, and with nothing else', async () => {
+    const dir = mkdtempSync(path.join(os.tmpdir(), 'rotation-key-'));
+    const command = async () => {
+      const script = path.resolve(import.meta.dirname, '../../../infra/local/rotation-key.ts');
+      const { stdout } = await run(process.execPath, [script, path.join(dir, 'key'), owner.did]);
+      return JSON.parse(stdout);
+    };
+    const body = await command();
+    expect(await command()).toEqual(body);
+    await confirm(body.public_key);
+    const { data } = await call(routes.add, addContract, { cookie: owner.cookie, body });
+    expect(data.changed).toBe(true);
+    expect((await keysOf())?.[0]).toBe(body.public_key);
+    rmSync(dir, { recursive: true });
   });
 
   it('keep ours and the PDS’s when another of his takes the place of the first, which can undo that', async () => {

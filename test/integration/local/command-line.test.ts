@@ -57,10 +57,12 @@ describe('an npm script called wrongly', () => {
     ['login.ts', ['alice', '--root'], "Unknown option '--root'"],
     ['psql.ts', ['--data'], '--data takes a folder.'],
     ['totp.ts', [], 'SECRET is missing.'],
+    ['rotation-key.ts', ['key'], 'DID is missing.'],
+    ['rotation-key.ts', ['key', 'did:web:alice.test'], 'did:web:alice.test is no did:plc.'],
   ])('%s %j says what is wrong, shows its usage and ends with 2', async (script, args, problem) => {
     const { code, output } = await run(script, ...args);
     expect(code).toBe(2);
-    expect(output).toMatch(/\n\nUsage: npm (start|run \w+) -- /);
+    expect(output).toMatch(/\n\nUsage: npm (start|run [\w-]+) -- /);
     expect(output.split('\n\n', 1)).toEqual([problem]);
   });
 
