@@ -25,7 +25,8 @@ export async function openTwoPds(options: Partial<PdsOptions> = {}): Promise<Two
   const { url: gatewayUrl } = stage.gateway;
   const remoteOptions = {
     dir,
-    plcUrl: 'http://127.0.0.1:9',
+    plcUrl: stage.plcUrl,
+    handleDomain: 'elsewhere.test',
     gatewayUrl,
     domain: DOMAIN,
     inviteRequired: true,
