@@ -6,6 +6,7 @@ import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import type { Ground } from '../function.ts';
 import { addRoutes, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { durations, failures, watchRoutes } from '../watch.ts';
+import { addCleanUp } from './clean-up.ts';
 import { addSweep } from './lifecycle-sweep.ts';
 import { addTellOperators } from './tell-operators.ts';
 
@@ -33,7 +34,7 @@ export class Lifecycle extends Construct {
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
       addRotationKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
     });
-    const tell = addTellOperators(this, ground);
+    const regular = [addTellOperators(this, ground), addCleanUp(this, ground)];
     const sweep = addSweep(this, ground);
     const { title, row } = watchRoutes(this, 'lifecycle', functions, ground.data.operators, {
       means:
@@ -42,6 +43,6 @@ export class Lifecycle extends Construct {
         'read the log groups of the lifecycle functions for the error and its request id; if it is KMS, see the alarms ' +
         'of the data key. A restore that breaks off leaves everything as it was: the member can repeat it.',
     });
-    this.watched = { title, row: [...row, durations([tell]), failures([tell]), ...sweep] };
+    this.watched = { title, row: [...row, durations(regular), failures(regular), ...sweep] };
   }
 }

@@ -144,6 +144,10 @@ describe('pds_api', () => {
     `DELETE FROM telegram_messages`,
     `SELECT erase_member('${member.pnptvUuid}')`,
     `SELECT make_health_partitions(1)`,
+    `SELECT drop_health_partition(30)`,
+    `DELETE FROM dead_letters`,
+    `DELETE FROM operator_notices`,
+    `SELECT * FROM operator_messages`,
   ])('may not: %s', async (statement) => {
     await expect(attempt('pds_api', statement)).rejects.toMatchObject({ code: DENIED });
   });
@@ -337,6 +341,7 @@ describe('the grants', () => {
     expect(rows.map(({ grantee, privilege, table }) => `${grantee} ${privilege} ${table}`)).toEqual([
       'pds_api DELETE totp_factors',
       'pds_worker DELETE audit_roots',
+      'pds_worker DELETE dead_letters',
       'pds_worker DELETE health_sweeps',
       'pds_worker DELETE login_nonces',
       'pds_worker DELETE login_states',
@@ -344,6 +349,7 @@ describe('the grants', () => {
       'pds_worker DELETE operator_messages',
       'pds_worker DELETE operator_notices',
       'pds_worker DELETE pds_credential_backups',
+      'pds_worker DELETE pds_health_checks_default',
       'pds_worker DELETE pds_provisioning_queue',
       'pds_worker DELETE rate_limits',
       'pds_worker DELETE sessions',
@@ -365,6 +371,7 @@ describe('the grants', () => {
     const functions = await owner`
       SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1`;
     expect(functions.map(({ proname }) => proname)).toEqual([
+      'drop_health_partition',
       'erase_member',
       'make_health_partitions',
       'restore_credentials',

@@ -81,6 +81,7 @@ describe.each([
       'audit-seal-root',
       'lifecycle-plan-health-sweep',
       'lifecycle-sweep-health',
+      'lifecycle-clean-up',
       'lifecycle-tell-operators',
       'provisioning-dead-letter',
       'provisioning-provision-identity',

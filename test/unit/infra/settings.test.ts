@@ -93,6 +93,7 @@ describe('functions', () => {
       'database-migrate',
       'lifecycle-plan-health-sweep',
       'lifecycle-sweep-health',
+      'lifecycle-clean-up',
       'lifecycle-tell-operators',
       'provisioning-dead-letter',
       'provisioning-provision-identity',

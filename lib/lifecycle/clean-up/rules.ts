@@ -1,0 +1,82 @@
+import type { Fragment } from 'postgres';
+import type { Queryable } from '../../db/connect.ts';
+import { isOpen } from '../../provisioning/dead-letters.ts';
+
+/** How long checks of health are kept, in days (UTC). */
+export const HEALTH_DAYS = 30;
+
+/** Rows of a table that are over, and since when for long enough. */
+export type Rule = {
+  /** As it is called in the log. */
+  what: string;
+  table: string;
+  /** Of a row `t`: nobody needs it any more. */
+  isOver(sql: Queryable): Fragment;
+  /** Others may have the row in hand: it is left to the next run. */
+  contended?: true;
+};
+
+/** A dead letter that is still open names its work. */
+const isNeeded = (sql: Queryable) => sql`
+  EXISTS (SELECT FROM dead_letters d WHERE d.queue_id = t.id AND d.redriven_at IS NULL)`;
+
+/**
+ * Everything that is deleted, and what says how long it is kept. What is not here is kept for ever: above all data keys,
+ * host names, the audit log and members, for which the worker's role has no right to delete either.
+ */
+export const RULES: readonly Rule[] = [
+  // What logs in, or did. A session ends after 30 days, or before; then it says who was logged in where.
+  rule('sessions', (sql) => sql`t.expires_at < now() - interval '7 days'`),
+  rule('step_ups', (sql) => sql`t.expires_at < now() - interval '1 day'`),
+  rule('login_nonces', (sql) => sql`t.expires_at < now() - interval '1 day'`),
+  rule('login_tokens', (sql) => sql`t.expires_at < now() - interval '1 day'`),
+  rule('login_states', (sql) => sql`t.expires_at < now() - interval '1 day'`),
+  // The longest window is an hour.
+  rule('rate_limits', (sql) => sql`t.window_start < now() - interval '1 day'`),
+  // Telegram sends an update for 24 hours: https://core.telegram.org/bots/api#getting-updates
+  rule('telegram_updates', (sql) => sql`t.received_at < now() - interval '7 days'`),
+  rule(
+    'telegram_messages',
+    (sql) => sql`(t.sent_at IS NOT NULL OR t.gave_up_at IS NOT NULL)
+      AND coalesce(t.sent_at, t.gave_up_at) < now() - interval '30 days'`,
+  ),
+  rule(
+    'operator_messages',
+    (sql) => sql`t.created_at < now() - interval '30 days' AND t.published_at IS NOT NULL`,
+  ),
+  // Work.
+  {
+    what: 'completed_work',
+    table: 'pds_provisioning_queue',
+    isOver: (sql) => sql`
+      t.status = 'completed' AND t.updated_at < now() - interval '7 days' AND NOT ${isNeeded(sql)}`,
+    contended: true,
+  },
+  {
+    what: 'failed_work',
+    table: 'pds_provisioning_queue',
+    isOver: (sql) => sql`
+      t.status = 'failed' AND t.updated_at < now() - interval '7 days' AND NOT ${isNeeded(sql)}
+      AND NOT EXISTS (
+        SELECT FROM pds_provisioning_queue q JOIN user_pds_mapping m USING (user_id) WHERE q.id = t.id AND ${isOpen(sql)})`,
+    contended: true,
+  },
+  { ...rule('dead_letters', (sql) => sql`t.redriven_at < now() - interval '30 days'`), contended: true },
+  // Backups expire 30 days after they were made, but never the newest unused one of a member (012_restore.sql).
+  {
+    ...rule(
+      'pds_credential_backups',
+      (sql) => sql`t.expires_at <= now() AND backup_state(t) <> 'restorable'`,
+    ),
+    contended: true,
+  },
+  // Where a day had no partition of its own.
+  rule(
+    'pds_health_checks_default',
+    (sql) => sql`t.created_at < now() - make_interval(days => ${HEALTH_DAYS})`,
+  ),
+];
+
+function rule(table: string, isOver: Rule['isOver']): Rule {
+  return { what: table, table, isOver };
+}
