@@ -100,6 +100,14 @@ describe("the specification's manual testing", () => {
         verification_status: 'accessible',
         accessible: true,
         last_verified_at: TIME,
+        problem: null,
+        probes: {
+          pds: 'passed',
+          endpoint: 'passed',
+          account: 'passed',
+          did_document: 'passed',
+          handle: 'passed',
+        },
       },
     });
   });
