@@ -43,6 +43,11 @@ export const NOTICES = {
     todo: 'See to the PDS (/xrpc/_health). When it answers, the next sweep makes them accessible again by itself.',
     see: 'Health',
   },
+  plc_directory_down: {
+    means: 'The PLC directory does not answer. New members with a did:plc wait for it and lose nothing.',
+    todo: 'See what PDS_PLC_URL answers (/_health), from here and from the PDS. When it is back, they go on by themselves.',
+    see: 'did:web or did:plc',
+  },
   invite_needed: {
     means: 'A PDS takes new accounts by invitation only, and we have no invite code that it takes.',
     todo: 'Ask its operator for one, write it into PDS_REMOTE_INVITE_CODE, restart the worker, redrive who failed.',

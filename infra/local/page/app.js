@@ -72,10 +72,12 @@ function renderIdentity(info) {
   $('endpoint').textContent = info.pds_endpoint;
   $('verification').textContent = info.verification_status;
   const handleHost = info.pds_handle.slice(1);
-  const didHost = info.pds_did.replace('did:web:', '');
+  const didHost = info.pds_did.startsWith('did:web:') && info.pds_did.replace('did:web:', '');
   $('commands').textContent = [
     `curl -H 'Host: ${handleHost}' ${location.origin}/.well-known/atproto-did`,
-    `curl -H 'Host: ${didHost}' ${location.origin}/.well-known/did.json`,
+    didHost
+      ? `curl -H 'Host: ${didHost}' ${location.origin}/.well-known/did.json`
+      : `curl -b cookies.txt ${location.origin}/api/pds/rotation-key`,
     `curl '${info.pds_endpoint}/xrpc/com.atproto.repo.describeRepo?repo=${info.pds_did}'`,
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 import type { PlcData } from '../../identity/plc/data.ts';
 import type { PlcLog } from '../../identity/plc/log.ts';
+import { notifyOperators } from '../../operators/notify.ts';
 import type { PlcDirectory } from '../../pds/plc/directory.ts';
 import { PlcError } from '../../pds/plc/plc-error.ts';
 import { readPlcLog } from '../../pds/plc/read-log.ts';
@@ -9,6 +10,7 @@ import { type Run, reserved } from '../run.ts';
 
 const LONGEST_EXCHANGE_MS = 5_000;
 const PAUSE_MS = 20_000;
+const LONG_WAIT_MS = 5 * 60_000;
 
 /**
  * Asks the PLC directory. One that is down or busy costs the member no attempt: throws Parked. One that answers what no
@@ -23,6 +25,9 @@ export async function askDirectory<T>(run: Run, ask: (directory: PlcDirectory) =
     if (!(cause instanceof PlcError)) throw cause;
     if (cause.directoryDown) {
       run.log.info('the PLC directory does not answer', { error: cause });
+      if (await hasWaitedLong(run)) {
+        await notifyOperators(run.sql, { kind: 'plc_directory_down', subject: outside.plcUrl });
+      }
       throw new Parked('plc_down', new Date(now().getTime() + PAUSE_MS * (0.5 + 0.5 * random.fraction())));
     }
     throw new ProvisioningError(
@@ -31,6 +36,14 @@ export async function askDirectory<T>(run: Run, ask: (directory: PlcDirectory) =
       { retryable: true, cause },
     );
   }
+}
+
+/** One answer that does not come is no news; that somebody has waited for minutes is. */
+async function hasWaitedLong({ sql, work, now }: Run): Promise<boolean> {
+  const [row] = await sql`
+    SELECT FROM pds_provisioning_queue
+    WHERE id = ${work.queueId} AND created_at < ${new Date(now().getTime() - LONG_WAIT_MS)}`;
+  return row !== undefined;
 }
 
 /** Our rotation key of this DID, as did:key. */

@@ -12,7 +12,16 @@ import { performWork } from '../../../lib/provisioning/work.ts';
 import { openCustody } from '../lifecycle/custody.ts';
 import { faultyNetwork, silence } from './faulty.ts';
 import { mortal } from './mortal.ts';
-import { type Bench, DOMAIN, identityOf, openBench, openStage, rowOf, type Stage } from './stage.ts';
+import {
+  type Bench,
+  DOMAIN,
+  identityOf,
+  openBench,
+  openStage,
+  rowOf,
+  type Stage,
+  sqlAsOwner,
+} from './stage.ts';
 import { expectWorkingIdentity } from './working-identity.ts';
 
 const CREATE = 'com.atproto.server.createAccount';
@@ -253,10 +262,17 @@ describe('a PLC directory in trouble', () => {
       claims: 0,
     });
     expect(await identityOf(bench, userId)).toMatchObject({ pds_did: null, create_started_at: null });
+    expect(await told()).toEqual([]);
+    skipped += 6 * 60_000;
+    expect(await performWork(bench.deps, queueId)).toBe('parked');
+    expect(await told()).toEqual([{ kind: 'plc_directory_down', subject: directory.url }]);
     directory.kill('SIGCONT');
     expect(await workOn(queueId)).toMatchObject({ status: 'completed', attempt_count: 0 });
     await expectPlcIdentity(userId);
   });
+  const told = async () => [
+    ...(await sqlAsOwner(bench.database, (sql) => sql`SELECT kind, subject FROM operator_notices`)),
+  ];
 
   it('while the PDS makes the DID: what comes of it is adopted', async () => {
     const { userId, queueId } = await bench.member();
