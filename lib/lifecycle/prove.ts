@@ -44,10 +44,10 @@ const PDS_TIMEOUT_MS = 8_000;
 const KEY_BYTES = 32;
 
 /**
- * Opens a backup and proves what it holds: its key is one of the member's published ones, its rotation
- * key is ours of his did:plc, and his PDS, the one where he
- * is now, opens a session of his DID for its password. Throws `BACKUP_REJECTED` (409) when one of them is not so, and
- * `UNAVAILABLE` (503) when the PDS did not say. What may be left of an unheard answer is one session more at the PDS.
+ * Opens a backup and proves what it holds: its key is one of the member's published ones, its rotation key is ours of
+ * his did:plc, and his PDS, the one where he is now, opens a session of his DID for its password. Throws
+ * `BACKUP_REJECTED` (409) when one of them is not so, and `UNAVAILABLE` (503) when the PDS did not say. What may be left
+ * of an unheard answer is one session more at the PDS.
  */
 export async function proveBackup(deps: ProofDeps, holder: Holder, backup: SealedBackup): Promise<Proven> {
   const opened = await openSecret(deps.vault, backupPlace(holder.user_id, backup.id), backup);

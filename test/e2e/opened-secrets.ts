@@ -12,6 +12,7 @@ const SEALED_COLUMNS = [
   'bootstrap_key_sealed',
   'pds_access_token',
   'pds_refresh_token',
+  'rotation_key_sealed',
 ] as const;
 
 /** Opens everything that is sealed for anybody at this moment, and the data keys that it is sealed under. */

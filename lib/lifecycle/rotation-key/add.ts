@@ -48,14 +48,13 @@ export async function addRotationKey(
     await backUpCredentials({ tx, vault }, owner.user_id, 'recovery');
     await note(tx, { status: 'pending' });
   });
-  try {
-    const after = await changeRotationKeys(deps, { owner, ours, publicKey, head: before.head });
-    await sql.begin((tx) => note(tx, { status: 'success' }));
-    return { ...rotationKeysOf(after, { ours, now: now() }), changed: true };
-  } catch (error) {
+  const change = { owner, ours, publicKey, head: before.head };
+  const after = await changeRotationKeys(deps, change).catch(async (error) => {
     await sql.begin((tx) => note(tx, { status: 'failed', errorCode: documentedCode(error) }));
     throw error;
-  }
+  });
+  await sql.begin((tx) => note(tx, { status: 'success' }));
+  return { ...rotationKeysOf(after, { ours, now: now() }), changed: true };
 }
 
 async function readOwner(sql: Queryable, userId: string): Promise<PlcOwner> {

@@ -151,6 +151,10 @@ describe('the rotation keys of a did:plc', () => {
     const backups = await db`SELECT backup_type FROM pds_credential_backups WHERE user_id = ${owner.id}`;
     expect([...backups]).toEqual([{ backup_type: 'recovery' }]);
     expect(await unspent()).toBe(0);
+    const written = await db`SELECT l::text AS text FROM pds_provisioning_log l WHERE user_id = ${owner.id}`;
+    const bytes = Buffer.from(owner.rotationKey, 'base64url');
+    for (const spelling of [bytes.toString('base64url'), bytes.toString('base64'), bytes.toString('hex')])
+      expect(JSON.stringify([data, ...written])).not.toContain(spelling);
   });
 
   it('have one at the top that a member made with our command, and with nothing else', async () => {
