@@ -9,6 +9,7 @@ import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
 import { enqueue } from '../../../lib/provisioning/queue.ts';
 import { openFromMapping } from '../../../lib/provisioning/secrets.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
+import { plc } from '../../unit/identity/plc/judge.ts';
 import { openCustody } from '../lifecycle/custody.ts';
 import { faultyNetwork, silence } from './faulty.ts';
 import { mortal } from './mortal.ts';
@@ -152,6 +153,29 @@ describe('a did:plc', () => {
     directory.kill('SIGSTOP');
     bench.deps.outside = { ...bench.deps.outside, timeoutMs: 200 };
     expect(await check()).toBe('again');
+  });
+
+  it('has the member’s own key in its document, where the directory takes such keys', async () => {
+    const { userId, queueId } = await bench.member();
+    const handedIn: string[] = [];
+    bench.deps.fetch = async (input, init) => {
+      if (init?.method !== 'POST' || !String(input).startsWith(directory.url)) return fetch(input, init);
+      handedIn.push(String(init.body));
+      return new Response('OK');
+    };
+    expect(await performWork(bench.deps, queueId)).toBe('done');
+    const { pds_did, pds_public_key } = await identityOf(bench, userId);
+    const log = await new plc.Client(directory.url).getOperationLog(pds_did ?? '');
+    const [operation] = handedIn.map((body) => JSON.parse(body));
+    const after = await plc.validateOperationLog(pds_did ?? '', [...log, operation]);
+    const { data } = await logOf(pds_did);
+    expect(after).toEqual({
+      did: pds_did,
+      rotationKeys: data?.rotationKeys,
+      alsoKnownAs: data?.alsoKnownAs,
+      services: data?.services,
+      verificationMethods: { atproto: expect.any(String), 'pnptv-1': `did:key:${pds_public_key}` },
+    });
   });
 
   it('gets the next handle when an account at the PDS has the first', async () => {
