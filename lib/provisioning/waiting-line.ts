@@ -40,7 +40,8 @@ export type Doorkeeper = {
 
 /**
  * Locks those in a provider's line whose turn comes until `soon`, the oldest first, at most `most`, and says when it is.
- * From a provider that is down it is one, as the probe, and nobody while another one probes it.
+ * From a provider that is down it is one, as the probe, and nobody while another one probes it. One that is well and takes
+ * new members also calls those of them who wait for another one that is down.
  * Who was called and did not come is called again when `resendAfterMs` are over.
  */
 export async function nextInLine(
@@ -61,7 +62,8 @@ export async function nextInLine(
     )
     SELECT q.id::text, line.ahead
     FROM pds_provisioning_queue q JOIN user_pds_mapping m USING (user_id) LEFT JOIN line ON line.id = q.id
-    WHERE q.status = 'pending' AND ${inLine(sql)} AND m.provider_id = ${id}
+    WHERE q.status = 'pending' AND ${inLine(sql)}
+      AND (m.provider_id = ${id} OR ${!isDown && capabilities.includes('create')} AND ${isStranded(sql)})
       AND (q.sent_at IS NULL OR q.sent_at <= ${new Date(at.getTime() - resendAfterMs)})
       AND coalesce(line.ahead < ${turnsUntil(soon, creations)}, true)
     ORDER BY q.id LIMIT ${isDown ? 1 : most} FOR UPDATE OF q SKIP LOCKED`;
@@ -74,15 +76,23 @@ export async function nextInLine(
 
 /**
  * Whoever wants an account of this provider and could go at once: those in its line, those in work or due that have not
- * asked for it yet, and those who have no provider yet. Whose createAccount may still be running looks first.
+ * asked for it yet, those who have no provider yet, and those whose own is down. Whose createAccount may still be running looks first.
  */
 function wantsAccount(sql: Queryable, providerId: string, at: Date) {
   return sql`
     q.status IN ('pending', 'processing') AND q.action IN ('create', 'retry')
     AND m.provisioning_step IN ('requested', 'reserved')
-    AND (m.provider_id = ${providerId} OR m.provider_id IS NULL)
+    AND (m.provider_id = ${providerId} OR m.provider_id IS NULL OR ${isStranded(sql)})
     AND (q.parked_reason = 'provider_busy' OR m.create_started_at IS NULL AND (
       q.status = 'processing' OR q.parked_reason = 'provider_down' OR q.next_retry <= ${at}))`;
+}
+
+/** Whose provider is down before it has made his account, so that another one may (lib/provisioning/fail-over.ts). */
+function isStranded(sql: Queryable) {
+  return sql`(
+    q.parked_reason = 'provider_down' AND m.provisioning_step = 'reserved'
+    AND (m.did_method = 'web' OR m.create_started_at IS NULL)
+    AND EXISTS (SELECT FROM pds_providers own WHERE own.id = m.provider_id AND own.breaker_state <> 'closed'))`;
 }
 
 /** Who has no provider yet may choose any. */

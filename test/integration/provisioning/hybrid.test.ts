@@ -174,6 +174,23 @@ describe('hybrid mode', () => {
     await expectLives(userId, 'remote');
   });
 
+  it('sends those who waited for one that is down on their way when the other is back', async () => {
+    await bench.sql`
+      UPDATE pds_providers SET breaker_state = 'open', breaker_until = now() + interval '1 hour', consecutive_failures = 5`;
+    const members = [await memberOf(bench, remoteId(two)), await memberOf(bench, remoteId(two))];
+    for (const { queueId } of members) expect(await performWork(bench.deps, queueId)).toBe('parked');
+    await bench.sql`UPDATE pds_providers SET breaker_until = now() - interval '1 second' WHERE id = 'local'`;
+    const probe = await memberOf(bench, 'local');
+    expect(await performWork(bench.deps, probe.queueId)).toBe('done');
+    for (const { userId, queueId } of members) {
+      const { next_retry, sent_at } = await rowOf(bench, queueId);
+      expect(next_retry.getTime()).toBeLessThanOrEqual(Date.now());
+      expect(sent_at).not.toBeNull();
+      expect(await performWork(bench.deps, queueId)).toBe('done');
+      await expectLives(userId, 'pds');
+    }
+  });
+
   it('never lets another take over a did:plc of which nobody knows whether it was made', () => {
     const unknown = new OutcomeUnknown(new XrpcError({ nsid: 'x', fault: 'timeout' }), new Date());
     const down = new XrpcError({ nsid: 'x', fault: 'unreachable' });
