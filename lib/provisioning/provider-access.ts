@@ -65,7 +65,7 @@ export async function serviceDidOf(
  * Returns the end of the pause if its breaker is open now, and whether this has closed it: then `callWaiting`.
  */
 export async function reportProvider(
-  { sql, now, log, metrics }: WorkerDeps,
+  { sql, now, log, metrics }: Pick<WorkerDeps, 'sql' | 'now' | 'log' | 'metrics'>,
   { provider, state }: AccountHost,
   error?: unknown,
 ): Promise<{ pausedUntil?: Date | undefined; recovered: boolean }> {

@@ -1,12 +1,14 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { AtpAgent } from '@atproto/api';
 import { expect } from 'vitest';
 import { memberHostFetch } from '../../infra/local/atproto/member-fetch.ts';
+import { pdsAdmin } from '../../infra/local/atproto/pds.ts';
 import { keepPdsSecrets } from '../../infra/local/atproto/pds-secrets.ts';
+import { pdsDirectory, remotePdsDirectory } from '../../infra/local/servers.ts';
 import { verifyMember } from '../../lib/audit/verify.ts';
 import type { Did } from '../../lib/brands.ts';
 import { getAccountInfo } from '../../lib/pds/admin.ts';
+import { listRepos } from '../../lib/pds/client.ts';
 import { openCredentials } from './open-credentials.ts';
 import { proveIdentity } from './prove-identity.ts';
 import type { RunningPlatform } from './running-platform.ts';
@@ -79,38 +81,53 @@ async function expectOneStory({ sql }: RunningPlatform, member: Mapping): Promis
   expect([...open]).toEqual([]);
 }
 
+/** What a final reconciliation has counted, of one PDS. */
+export type Reconciled = { provider: string; accounts: number; active: number; leftDeactivated: number };
+
 /**
- * Holds the PDS itself against our table: exactly one active account for every member, under his handle, none twice,
- * none left over, and no remains of one on its disk.
+ * Holds every PDS itself against our table: exactly one active account for every member, at his provider, under his handle,
+ * none twice, and no remains of one on its disk. What may be left over is only what the reconciler left deactivated,
+ * because we may not delete there. Returns the figures.
  */
 export async function expectNoDoublesNorOrphans(
   { platform, sql, dataDir }: RunningPlatform,
   pdsUrl = platform.pds.url,
-): Promise<void> {
-  const mapped = await sql<{ pds_did: Did; pds_handle: string }[]>`
-    SELECT pds_did, pds_handle FROM user_pds_mapping WHERE pds_did IS NOT NULL ORDER BY pds_did`;
-  const dids = mapped.map(({ pds_did }) => pds_did);
+): Promise<Reconciled[]> {
+  const servers = [{ provider: 'local', url: pdsUrl, dir: pdsDirectory(dataDir) }];
+  if (platform.remotePds) {
+    const { url } = platform.remotePds;
+    servers.push({ provider: `remote:${new URL(url).host}`, url, dir: remotePdsDirectory(dataDir) });
+  }
+  const figures: Reconciled[] = [];
+  for (const server of servers) figures.push(await reconcileWith(sql, server));
+  return figures;
+}
 
-  const pdsDir = path.join(dataDir, 'pds');
-  const { adminPassword } = keepPdsSecrets(path.join(pdsDir, 'secrets.json'));
-  const pds = {
-    fetch,
-    now: () => new Date(),
-    endpoint: pdsUrl,
-    timeoutMs: 10_000,
-    rateLimitBypassKey: undefined,
-    adminPassword,
-  };
-  const agent = new AtpAgent({ service: pdsUrl });
-  const { repos } = (await agent.com.atproto.sync.listRepos({ limit: 1000 })).data;
-  expect(repos.map(({ did }) => did).sort()).toEqual(dids);
-  expect(repos.filter(({ active }) => !active)).toEqual([]);
+async function reconcileWith(
+  sql: RunningPlatform['sql'],
+  { provider, url, dir }: { provider: string; url: string; dir: string },
+): Promise<Reconciled> {
+  const mapped = await sql<{ pds_did: Did; pds_handle: string }[]>`
+    SELECT pds_did, pds_handle FROM user_pds_mapping WHERE pds_did IS NOT NULL AND provider_id = ${provider} ORDER BY pds_did`;
+  const left = await sql<{ pds_did: Did }[]>`
+    SELECT pds_did FROM pds_possible_orphans WHERE provider_id = ${provider} AND state = 'deactivated'`;
+  const dids = mapped.map(({ pds_did }) => pds_did);
+  const all = [...dids, ...left.map(({ pds_did }) => pds_did)].sort();
+
+  const { adminPassword, rateLimitBypassKey } = keepPdsSecrets(path.join(dir, 'secrets.json'));
+  const pds = pdsAdmin({ url, adminPassword, rateLimitBypassKey });
+  const { repos } = await listRepos(pds, { limit: 1000 });
+  expect(repos.map(({ did }) => did).sort()).toEqual(all);
+  const active = repos.filter(({ active }) => active).map(({ did }) => did);
+  expect(active.sort()).toEqual(dids);
   expect(await Promise.all(dids.map((did) => getAccountInfo(pds, did)))).toEqual(
     mapped.map(({ pds_handle }) => ({ handle: pds_handle })),
   );
   // <pds>/actors/<hash>/<did>
-  const stores = readdirSync(path.join(pdsDir, 'actors'), { recursive: true, encoding: 'utf8' })
+  const actors = path.join(dir, 'actors');
+  const stores = (existsSync(actors) ? readdirSync(actors, { recursive: true, encoding: 'utf8' }) : [])
     .map((name) => path.basename(name))
     .filter((name) => name.startsWith('did:'));
-  expect(stores.sort()).toEqual(dids);
+  expect(stores.sort()).toEqual(all);
+  return { provider, accounts: repos.length, active: active.length, leftDeactivated: left.length };
 }

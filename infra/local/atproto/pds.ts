@@ -104,7 +104,11 @@ export async function startPds(options: PdsOptions): Promise<Pds> {
 const ADMIN_TIMEOUT_MS = 10_000;
 
 /** How its operator speaks to it. Its rate limits do not bind him. */
-export function pdsAdmin({ url, adminPassword, rateLimitBypassKey }: Omit<Pds, keyof Child>): PdsAdmin {
+export function pdsAdmin({
+  url,
+  adminPassword,
+  rateLimitBypassKey,
+}: Pick<Pds, 'url' | 'adminPassword' | 'rateLimitBypassKey'>): PdsAdmin {
   const timeoutMs = ADMIN_TIMEOUT_MS;
   return { fetch, now: () => new Date(), endpoint: url, timeoutMs, rateLimitBypassKey, adminPassword };
 }

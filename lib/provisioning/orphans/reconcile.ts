@@ -1,9 +1,10 @@
 import { deleteAccount } from '../../pds/admin.ts';
+import { admit } from '../../pds/breaker.ts';
 import { deactivateAccount } from '../../pds/client.ts';
 import { capabilitiesOf } from '../../pds/provider.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { withAdmin } from '../adopt.ts';
-import { type AccountHost, findHost } from '../provider-access.ts';
+import { type AccountHost, findHost, reportProvider } from '../provider-access.ts';
 import type { WorkerDeps } from '../run.ts';
 import { lookForOrphan } from './look.ts';
 import { openOrphanPassword } from './password.ts';
@@ -50,20 +51,22 @@ export async function reconcileOrphans(deps: ReconcileDeps, deadline: Date): Pro
 }
 
 async function reconcile(deps: ReconcileDeps, orphan: Orphan, down: Set<string>): Promise<Result> {
-  const { sql, now, log } = deps;
+  const { sql, now, times, log } = deps;
+  if (down.has(orphan.provider_id)) return 'postponed';
   const host = await findHost(deps, orphan.provider_id);
-  const { breaker_state, throttled_until } = host.state;
-  const busy = throttled_until !== null && throttled_until > now();
-  if (down.has(orphan.provider_id) || breaker_state !== 'closed' || busy) return 'postponed';
+  const { admitted } = await admit(sql, host.state, { now: now(), probeMs: times.lease * 1000 });
+  if (!admitted) return 'postponed';
   const fields = { provider: orphan.provider_id, pnptv_uuid: orphan.pnptv_uuid };
   try {
     const end = await findEnd(deps, host, orphan);
+    await reportProvider(deps, host);
     if (end === undefined) return 'postponed';
     await settleOrphan(sql, orphan, end, now());
     log.info('possible orphan settled', { ...fields, outcome: end });
     return end;
   } catch (error) {
     if (!(error instanceof XrpcError)) throw error;
+    await reportProvider(deps, host, error);
     if (error.providerDown) down.add(orphan.provider_id);
     await noteAbsent(sql, orphan, null);
     log.warn('possible orphan not settled', { ...fields, error });
