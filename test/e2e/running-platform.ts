@@ -110,8 +110,13 @@ export async function relayNow({ platform, sql }: RunningPlatform): Promise<void
   await sql`
     UPDATE pds_provisioning_queue SET sent_at = sent_at - interval '1 minute'
     WHERE status IN ('pending', 'processing') AND next_retry <= now()`;
-  const schedule = platform.schedules().find(({ id }) => RELAY_SCHEDULE.test(id));
-  if (!schedule) throw new Error('there is no schedule of the relay');
+  await fire(platform, RELAY_SCHEDULE);
+}
+
+/** Runs now what has its time. */
+export async function fire(platform: RunningPlatform['platform'], name: RegExp): Promise<void> {
+  const schedule = platform.schedules().find(({ id }) => name.test(id));
+  if (!schedule) throw new Error(`there is no schedule ${name}`);
   await platform.fire(schedule.id);
 }
 

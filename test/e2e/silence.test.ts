@@ -12,6 +12,7 @@ import { type Opened, openEverySecret, spellings } from './opened-secrets.ts';
 import { credentialsFor, exampleFor, rightPath } from './rightful.ts';
 import {
   deployedSecret,
+  fire,
   newcomer,
   openPlatform,
   type RunningPlatform,
@@ -185,8 +186,14 @@ describe('what the platform says', () => {
     await sql`UPDATE user_pds_mapping SET last_verified_at = now() - interval '2 hours' WHERE pds_did = ${did}`;
     await logIn({ ...alice, first_name: 'Alice, back again' });
     await relayNow(running);
+    await some(() => sql`SELECT FROM pds_health_checks WHERE details ? 'password_reset'`);
+    // The hourly sweep: it opens the session of whoever is due, and seals the next one.
+    await sql`UPDATE user_pds_mapping SET credentials_checked_at = '2000-01-01' WHERE pds_did = ${did}`;
+    await fire(platform, /plan-health-sweep-hourly/);
     await some(
-      () => sql`SELECT FROM pds_health_checks WHERE check_type = 'credentials' AND status = 'failed'`,
+      () => sql`
+        SELECT FROM user_pds_mapping
+        WHERE pds_did = ${did} AND seen_in_sweep > 0 AND credentials_checked_at > now() - interval '5 minutes'`,
     );
     await openAll();
 

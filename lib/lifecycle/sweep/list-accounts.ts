@@ -64,6 +64,8 @@ export async function listAccounts(
     }
   } catch (error) {
     if (!(error instanceof XrpcError)) throw error;
+    // A PDS that gives no list, or not to us: its members are asked for one by one.
+    if (cursor === undefined && (error.fault === 'rejected' || error.status === 501)) return 'foreign';
     if (error.retryAt) await noteThrottled(sql, home.id, error.retryAt);
     log.warn('the list of accounts broke off', { provider: home.id, accounts, error });
     return 'broken';

@@ -11,15 +11,18 @@ import { connectionOf, type Home, readHomes } from './homes.ts';
 import { type ListDeps, listAccounts } from './list-accounts.ts';
 import { type HealthQueue, sendCohorts } from './messages.ts';
 import {
+  type Begun,
   beginSweep,
   endPlanning,
   type Findings,
   keepSweep,
   type ProviderFinding,
   type Sweep,
+  SweepLost,
   storeFindings,
 } from './sweeps.ts';
 
+export type Planned = { sweepId: number; cohorts: number };
 export type PlanDeps = ListDeps & HealthQueue & { metrics: Pick<Metrics, 'count'>; checkHours: number };
 
 /**
@@ -27,14 +30,20 @@ export type PlanDeps = ListDeps & HealthQueue & { metrics: Pick<Metrics, 'count'
  * key to the workers, who do the rest. May be repeated at any point: another run goes on with what a dead one began.
  * Undefined while another planner is at it.
  */
-export async function planSweep(deps: PlanDeps): Promise<{ sweepId: number; cohorts: number } | undefined> {
+export async function planSweep(deps: PlanDeps): Promise<Planned | undefined> {
   const { sql, now, log } = deps;
-  const begun = await beginSweep(sql, now());
-  if (!begun) {
-    log.info('another planner is at it');
-    return undefined;
+  try {
+    const begun = await beginSweep(sql, now());
+    if (begun) return await plan(deps, begun);
+  } catch (error) {
+    if (!(error instanceof SweepLost)) throw error;
   }
-  const { sweep, previous } = begun;
+  log.info('another planner is at it');
+  return undefined;
+}
+
+async function plan(deps: PlanDeps, { sweep, previous }: Begun): Promise<Planned> {
+  const { sql, now, log } = deps;
   const homes = await readHomes(sql);
   const findings: Findings = {};
   for (const home of homes) {

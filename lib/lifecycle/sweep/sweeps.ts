@@ -6,13 +6,14 @@ export type ProviderFinding = {
   state: 'well' | 'down' | 'busy';
   /**
    * What its list of accounts is worth. `complete`: whoever is not in it is not there. `broken`: it says nothing about
-   * those not seen. `foreign`: most accounts are other people's, so ours are asked for one by one.
+   * those not seen. `foreign`: most accounts are other people's, or there is no list: ours are asked for one by one.
    */
   listing: 'complete' | 'broken' | 'foreign';
   /** In how many sweeps in a row it was down, this one included. */
   failures: number;
 };
 export type Findings = { [providerId: string]: ProviderFinding };
+export type Begun = { sweep: Sweep; previous: Findings };
 export type Sweep = { id: number; started_at: Date; findings: Findings };
 
 /** A planner that says nothing for that long is dead. */
@@ -32,10 +33,7 @@ export class SweepLost extends Error {
  * Begins a sweep, or goes on with one whose planner died; members count each failure once a sweep, so nothing of it
  * counts twice. Undefined while another planner is at it. `previous`: what the sweep before found.
  */
-export async function beginSweep(
-  sql: Sql,
-  now: Date,
-): Promise<{ sweep: Sweep; previous: Findings } | undefined> {
+export async function beginSweep(sql: Sql, now: Date): Promise<Begun | undefined> {
   return sql.begin(async (tx) => {
     await tx`SELECT pg_advisory_xact_lock(hashtextextended('health sweep', 0))`;
     await tx`DELETE FROM health_sweeps WHERE started_at < ${now}::timestamptz - ${KEPT}::interval`;

@@ -27,6 +27,7 @@ export async function startManyAccounts(options: { accounts: number; foreign?: n
     /** Stops listing there, with this answer. */
     breakAt: undefined as number | undefined,
     down: false,
+    noList: false,
     serial: 0,
   };
   const asked = new Map<string, number>();
@@ -39,6 +40,7 @@ export async function startManyAccounts(options: { accounts: number; foreign?: n
     if (nsid === 'com.atproto.server.describeServer')
       return json(response, 200, { did: 'did:web:many.test' });
     if (nsid === 'com.atproto.sync.listRepos') {
+      if (state.noList) return json(response, 501, { error: 'MethodNotImplemented' });
       const total = state.accounts + (state.foreign ?? 0);
       const from = Number(searchParams.get('cursor') ?? 0);
       if (state.breakAt !== undefined && from >= state.breakAt)

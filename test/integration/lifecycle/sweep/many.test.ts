@@ -147,6 +147,13 @@ describe('a sweep over many members', () => {
     await owner`UPDATE pds_providers SET sweep_tokens = 10, sweep_tokens_at = now() + interval '1 hour'`;
     await runSweep(deps);
     expect(pds.asked.get('com.atproto.sync.getRepoStatus')).toBeLessThan(110);
+    // Nor is there a list everywhere.
+    await owner`UPDATE pds_providers SET sweep_tokens = NULL, sweep_tokens_at = NULL`;
+    pds.asked.clear();
+    pds.state.noList = true;
+    await runSweep(deps);
+    expect(pds.asked.get('com.atproto.sync.listRepos')).toBe(1);
+    expect(pds.asked.get('com.atproto.sync.getRepoStatus')).toBe(98);
   });
 
   it('counts a provider’s outage for all members at once, tells each log and operators once, and ends it by itself', async () => {
