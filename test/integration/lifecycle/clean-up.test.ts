@@ -197,6 +197,7 @@ describe('what is over', () => {
       INSERT INTO login_nonces (signature_hash, expires_at)
       SELECT sha256(n::text::bytea), now() - interval '2 days' FROM generate_series(1, 5000) n`;
     const victim = connect(database.workerUrl, { applicationName: 'victim' });
+    await victim`SELECT 1`; // he is killed at work, not on his way in
     const killed = run({ sql: victim }).catch(() => 'killed');
     await god`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'victim'`;
     const [first, second] = await Promise.all([run(), run()]);
