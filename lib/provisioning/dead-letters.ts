@@ -79,7 +79,7 @@ export async function readDeadLetters(
       action,
       code,
       ...explainCause(code, message),
-      details: cleanDetails(details),
+      details: Object.keys(details).length > 0 ? cleanDetails(details) : null,
       attempts: row.attempts,
       receives: row.receives,
       failed_at: row.failed_at.toISOString(),

@@ -7,7 +7,7 @@ export const HEALTH_DAYS = 30;
 
 /** Rows of a table that are over, and since when for long enough. */
 export type Rule = {
-  /** As it is called in the log. */
+  /** As it is called in the log, where a name like `token` would blot its number out. */
   what: string;
   table: string;
   /** Of a row `t`: nobody needs it any more. */
@@ -29,7 +29,7 @@ export const RULES: readonly Rule[] = [
   rule('sessions', (sql) => sql`t.expires_at < now() - interval '7 days'`),
   rule('step_ups', (sql) => sql`t.expires_at < now() - interval '1 day'`),
   rule('login_nonces', (sql) => sql`t.expires_at < now() - interval '1 day'`),
-  rule('login_tokens', (sql) => sql`t.expires_at < now() - interval '1 day'`),
+  { ...rule('login_tokens', (sql) => sql`t.expires_at < now() - interval '1 day'`), what: 'login_links' },
   rule('login_states', (sql) => sql`t.expires_at < now() - interval '1 day'`),
   // The longest window is an hour.
   rule('rate_limits', (sql) => sql`t.window_start < now() - interval '1 day'`),
@@ -68,6 +68,7 @@ export const RULES: readonly Rule[] = [
       'pds_credential_backups',
       (sql) => sql`t.expires_at <= now() AND backup_state(t) <> 'restorable'`,
     ),
+    what: 'backups',
     contended: true,
   },
   // Where a day had no partition of its own.
