@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -125,13 +127,18 @@ describe('operators are told', () => {
   });
 
   it('in words for somebody woken by it, which an e-mail can carry', () => {
+    const readme = readFileSync(path.resolve(import.meta.dirname, '../../../README.md'), 'utf8');
     for (const [kind, { means, todo, see }] of Object.entries(NOTICES)) {
       expect([kind, means, todo]).toEqual([
         kind,
         expect.stringMatching(/^[A-Z].{20,}\.$/),
         expect.stringMatching(/^[A-Z].{5,}\.$/),
       ]);
-      expect(see.length).toBeGreaterThan(5);
+      expect([kind, readme.includes(`\n### ${see}\n`), readme.includes(`\`${kind}\``)]).toEqual([
+        kind,
+        true,
+        true,
+      ]);
       expect(`PDS production: ${kind} (100000)`).toMatch(/^[\x20-\x7e]{1,99}$/);
     }
   });
