@@ -27,7 +27,7 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   'provisioning-provision-identity': { own: 295, sdk: 450 },
   // Every door, and what lets the bot write to who came in.
   'auth-login-mini-app': { own: 160, sdk: 400 },
-  // The relay, beside the route.
+  // What sends rows, beside the route.
   'provisioning-redrive-all': { own: 165, sdk: 400 },
   // grammY.
   'auth-deliver-messages': { own: 200, sdk: 350 },

@@ -4,7 +4,7 @@ import { openMetrics } from '../../lib/observability/metrics.ts';
 import { openQueue } from '../../lib/pds/wake-worker.ts';
 import { redriveAll } from '../../lib/provisioning/api.ts';
 import { redriveEverything } from '../../lib/provisioning/redrive.ts';
-import { relay } from '../../lib/provisioning/relay.ts';
+import { sendDue } from '../../lib/provisioning/relay.ts';
 
 const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL']);
 const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);
@@ -19,7 +19,7 @@ export const handler = route(redriveAll, api, async ({ member, log, signal }) =>
   );
   log.info('everything redriven that had failed', result);
   if (settings.PDS_PROVISIONING_ENABLED && result.redriven > 0)
-    await relay({ ...queue, sql, now: () => new Date(), log, metrics });
+    await sendDue({ ...queue, sql, now: () => new Date(), log, metrics });
   metrics.flush();
   return result;
 });

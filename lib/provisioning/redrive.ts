@@ -53,7 +53,7 @@ const BATCH = 100;
 /**
  * Begins everything again that had failed when it was called, the oldest first, for at most `withinMs`: each work in a
  * transaction of its own, so that what is done stays done. Then puts away the dead letters that stand for no work. The
- * caller sends what is due (relay.ts).
+ * caller sends what is due (`sendDue`).
  */
 export async function redriveEverything(
   { sql, now }: { sql: Sql; now: () => number },

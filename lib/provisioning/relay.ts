@@ -13,12 +13,17 @@ const RESEND_AFTER_MS = 50_000;
  */
 export async function relay(deps: SendRowsDeps): Promise<Sent> {
   const providers = await deps.sql<{ id: string }[]>`SELECT id FROM pds_providers ORDER BY id`;
-  const results = [await sendRows(deps, dueRows)];
+  const results = [await sendDue(deps)];
   for (const { id } of providers) results.push(await callWaiting(deps, id));
   return {
     sent: results.reduce((sum, { sent }) => sum + sent, 0),
     failed: results.reduce((sum, { failed }) => sum + failed, 0),
   };
+}
+
+/** Sends every row that is due and was not sent lately, but for those who wait for a provider. The API may, too. */
+export function sendDue(deps: SendRowsDeps): Promise<Sent> {
+  return sendRows(deps, dueRows);
 }
 
 /**

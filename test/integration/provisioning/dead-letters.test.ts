@@ -1,14 +1,18 @@
+import { CreateQueueCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Sqs, startSqs } from '../../../infra/local/aws/sqs.ts';
 import { verifyMember } from '../../../lib/audit/verify.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { silentLog } from '../../../lib/observability/log.ts';
-import { listDeadLetters } from '../../../lib/provisioning/api.ts';
+import { listDeadLetters, redriveAll, redriveWork } from '../../../lib/provisioning/api.ts';
 import { buryMessage } from '../../../lib/provisioning/dead-letter.ts';
 import { readDeadLetters } from '../../../lib/provisioning/dead-letters.ts';
 import { failRow } from '../../../lib/provisioning/fail.ts';
 import { enqueue, messageBody, type QueueAction } from '../../../lib/provisioning/queue.ts';
 import { redrive, redriveEverything } from '../../../lib/provisioning/redrive.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
+import { ADMIN_ID, type Call, call, logIn, setEnvironment } from '../http/app.ts';
+import { loadHandler } from '../http/handlers.ts';
 
 const ADMIN = '9000';
 const REASON = {
@@ -237,5 +241,58 @@ describe('redriving everything', () => {
   it('comes past more than it looks up at once', async () => {
     for (let n = 0; n < 105; n += 1) await failed();
     expect(await redriveThem()).toEqual({ redriven: 105, put_away: 0, left: 0 });
+  });
+});
+
+describe('the routes', () => {
+  let server: Sqs;
+  let sqs: SQSClient;
+  beforeAll(async () => {
+    server = await startSqs();
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+    sqs = new SQSClient({ endpoint: server.url, region: 'eu-central-1', credentials });
+    await sqs.send(new CreateQueueCommand({ QueueName: 'work' }));
+    setEnvironment(database, {
+      AWS_ENDPOINT_URL_SQS: server.url,
+      PROVISIONING_QUEUE_URL: server.queueUrl('work'),
+    });
+    await owner`INSERT INTO pds_providers (id, endpoint) VALUES ('local', 'http://127.0.0.1:3000') ON CONFLICT DO NOTHING`;
+  });
+  afterAll(async () => {
+    sqs.destroy();
+    await server.stop();
+  });
+
+  const admin = () => logIn({ id: ADMIN_ID, first_name: 'Root' });
+  const ask = async (contract: typeof redriveAll | typeof redriveWork, subject: Call = {}) => {
+    const handler = await loadHandler({ subsystem: 'provisioning', operationId: contract.operationId });
+    return call(handler, contract, { cookie: await admin(), ...subject });
+  };
+  async function sent(): Promise<unknown[]> {
+    const received = await sqs.send(
+      new ReceiveMessageCommand({
+        QueueUrl: server.queueUrl('work'),
+        MaxNumberOfMessages: 10,
+        WaitTimeSeconds: 1,
+      }),
+    );
+    return (received.Messages ?? []).map(({ Body = '' }) => JSON.parse(Body).queueId).sort();
+  }
+
+  it('tell the worker what was redriven, after it is written down', async () => {
+    const [first, second, third] = [await failed(), await failed('verify'), await failed()];
+    expect(await ask(redriveWork, { params: { id: first.queueId } })).toMatchObject({
+      status: 200,
+      data: { queue_id: Number(first.queueId), redriven: true, reason: null },
+    });
+    expect(await sent()).toContain(first.queueId);
+    expect(await ask(redriveAll)).toMatchObject({ status: 200, data: { redriven: 2, put_away: 0, left: 0 } });
+    const open = await owner<{ id: string }[]>`
+      SELECT id::text FROM pds_provisioning_queue WHERE user_id IN (${second.userId}, ${third.userId}) AND status = 'pending'`;
+    expect(await sent()).toEqual(expect.arrayContaining(open.map(({ id }) => id)));
+    expect(await ask(redriveWork, { params: { id: '999999999' } })).toMatchObject({
+      status: 404,
+      error: { code: 'WORK_NOT_FOUND' },
+    });
   });
 });
