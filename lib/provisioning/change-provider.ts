@@ -5,8 +5,8 @@ import { openOrphanPassword, sealOrphanPassword } from './orphans/password.ts';
 import { type Run, reserved } from './run.ts';
 import { newAccountPassword, sealForMapping } from './secrets.ts';
 
-/** What stands behind with a provider: the password of then, and since when an account may exist there. */
-type Left = { id: number; user_id: string; account_password_sealed: string; create_started_at: Date };
+/** What stayed behind with a provider: the password of then. */
+type Left = { id: number; user_id: string; account_password_sealed: string };
 
 /** It was decided meanwhile what becomes of the account there: nobody moves in any more. */
 class NotFree extends Error {}
@@ -15,10 +15,11 @@ class NotFree extends Error {}
  * Gives a member whose account is not made yet another provider. Names, DID and keys stay; the password does not, since
  * there is one for each provider. If a createAccount left whose end nobody saw, the provider of before may have an
  * account of his one day: the same transaction writes that down. Who comes back to such a provider has the password of
- * then, and waits as if he had never been away. False, and nothing changed, while that account is being done away with.
+ * then, and a quarantine that begins anew: nobody has seen meanwhile whether it was awake. False, and nothing changed, while
+ * that account is being done away with.
  */
 export async function changeProvider(run: Run, to: string): Promise<boolean> {
-  const { sql, vault, identity, random } = run;
+  const { sql, vault, identity, random, now } = run;
   const { data_key_id, create_started_at } = reserved(run);
   const back = await findLeft(run, to);
   const password = back ? await openOrphanPassword(vault, back) : newAccountPassword(random.bytes);
@@ -33,7 +34,7 @@ export async function changeProvider(run: Run, to: string): Promise<boolean> {
       await updateIdentity(tx, identity, {
         provider_id: to,
         account_password_sealed: sealed,
-        create_started_at: back?.create_started_at ?? null,
+        create_started_at: back ? now() : null,
       });
     });
     return true;
@@ -45,7 +46,7 @@ export async function changeProvider(run: Run, to: string): Promise<boolean> {
 
 async function findLeft({ sql, identity }: Run, providerId: string): Promise<Left | undefined> {
   const [left] = await sql<Left[]>`
-    SELECT id, user_id, account_password_sealed, create_started_at FROM pds_possible_orphans
+    SELECT id, user_id, account_password_sealed FROM pds_possible_orphans
     WHERE user_id = ${identity.user_id} AND provider_id = ${providerId} AND state IN ('possible', 'deactivated')`;
   return left;
 }
