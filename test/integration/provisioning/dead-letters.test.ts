@@ -247,6 +247,7 @@ describe('redriving everything', () => {
 describe('the routes', () => {
   let server: Sqs;
   let sqs: SQSClient;
+  let cookie = '';
   beforeAll(async () => {
     server = await startSqs();
     const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
@@ -257,16 +258,16 @@ describe('the routes', () => {
       PROVISIONING_QUEUE_URL: server.queueUrl('work'),
     });
     await owner`INSERT INTO pds_providers (id, endpoint) VALUES ('local', 'http://127.0.0.1:3000') ON CONFLICT DO NOTHING`;
+    cookie = await logIn({ id: ADMIN_ID, first_name: 'Root' });
   });
   afterAll(async () => {
     sqs.destroy();
     await server.stop();
   });
 
-  const admin = () => logIn({ id: ADMIN_ID, first_name: 'Root' });
   const ask = async (contract: typeof redriveAll | typeof redriveWork, subject: Call = {}) => {
     const handler = await loadHandler({ subsystem: 'provisioning', operationId: contract.operationId });
-    return call(handler, contract, { cookie: await admin(), ...subject });
+    return call(handler, contract, { cookie, ...subject });
   };
   async function sent(): Promise<unknown[]> {
     const received = await sqs.send(
