@@ -134,6 +134,21 @@ describe('the check of an identity', () => {
     await expectWorkingIdentity(stage, bench, userId);
   });
 
+  it('keeps the stored session when the PDS itself does not take the new one for one of its own', async () => {
+    const before = await identityOf(bench, userId);
+    const network = faultyNetwork(({ nsid }) =>
+      nsid.endsWith('checkAccountStatus')
+        ? Promise.resolve(Response.json({ error: 'InvalidToken' }, { status: 401 }))
+        : undefined,
+    );
+    expect(await performWork({ ...bench.deps, fetch: network.fetch }, verifyId)).toBe('again');
+    expect(await identityOf(bench, userId)).toMatchObject({
+      pds_refresh_token: before.pds_refresh_token,
+      pds_access_token: before.pds_access_token,
+      consecutive_failures: 1,
+    });
+  });
+
   it('sees that the DID document names another key', async () => {
     await bench.sql`UPDATE user_pds_mapping SET atproto_public_key = 'zQ3shXjGShufuxcgocP9FVaw9oWMKDpyDYh9KmguEfLyGdf6i' WHERE user_id = ${userId}`;
     expect(await performWork(bench.deps, verifyId)).toBe('again');

@@ -8,6 +8,7 @@ import { createSession } from '../../../../lib/pds/client.ts';
 import { connectionTo } from '../../../../lib/pds/provider.ts';
 import { callXrpc } from '../../../../lib/pds/xrpc.ts';
 import type { Identity } from '../../../../lib/provisioning/identity.ts';
+import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { faultyNetwork } from '../../provisioning/faulty.ts';
 import { Killed, mortal } from '../../provisioning/mortal.ts';
@@ -25,7 +26,8 @@ const now = () => new Date(Date.now() + skipped);
 
 beforeAll(async () => {
   stage = await openStage();
-  bench = await openBench(stage, { now });
+  // Nothing here waits for a failure: a slow machine may take its time.
+  bench = await openBench(stage, { now, times: TIMES.local });
   const QueueName = `health-${randomBytes(4).toString('hex')}`;
   await stage.sqsClient.send(new CreateQueueCommand({ QueueName }));
   deps = {
