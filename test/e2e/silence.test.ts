@@ -287,9 +287,10 @@ describe('what the platform says', () => {
     expect(ours).toEqual([]);
   });
 
-  it('carries nothing but the number of a row through SQS', () => {
+  it('carries nothing but the number of a row, or of a sweep and a data key, through SQS', () => {
     expect(messages).not.toHaveLength(0);
-    for (const message of messages) expect(message).toMatch(/^\{"queueId":"\d+"\}$/);
+    for (const message of messages)
+      expect(message).toMatch(/^\{("queueId":"\d+"|"sweepId":\d+,"dataKeyId":"[0-9a-f-]{36}")\}$/);
   });
 
   it('keeps nothing in the clear in any table', async () => {
