@@ -8,8 +8,8 @@ const LONGEST_SUBJECT = 200;
 
 /**
  * Notes what operators are to be told, in the caller's transaction: from its commit on they will be, within a minute or,
- * if they heard of this kind lately, within an hour (lib/operators/tell.ts). The same subject is noted once until then.
- * Waits for nobody.
+ * if they heard of this kind in the last hour, after that (lib/lifecycle/tell-operators/). The same subject is noted once
+ * until then. Waits for nobody.
  */
 export async function notifyOperators(tx: Queryable, { kind, subject }: Notice): Promise<void> {
   const about = subject.slice(0, LONGEST_SUBJECT);

@@ -25,7 +25,7 @@ const isNeeded = (sql: Queryable) => sql`
  * host names, the audit log and members, for which the worker's role has no right to delete either.
  */
 export const RULES: readonly Rule[] = [
-  // What logs in, or did. A session ends after 30 days, or before; then it says who was logged in where.
+  // What logs in, or did. A session lasts 30 days at most.
   rule('sessions', (sql) => sql`t.expires_at < now() - interval '7 days'`),
   rule('step_ups', (sql) => sql`t.expires_at < now() - interval '1 day'`),
   rule('login_nonces', (sql) => sql`t.expires_at < now() - interval '1 day'`),
