@@ -57,20 +57,25 @@ export async function beginClosing(sql: Sql, orphan: Orphan): Promise<'mine' | '
       SELECT provider_id FROM user_pds_mapping WHERE user_id = ${orphan.user_id} FOR UPDATE`;
     if (member?.provider_id === orphan.provider_id) return 'in_use';
     const closing = await tx`
-      UPDATE pds_possible_orphans SET state = 'closing' WHERE id = ${orphan.id} AND state = ${orphan.state}`;
+      UPDATE pds_possible_orphans SET state = 'closing' WHERE ${isStill(tx, orphan)} AND state = ${orphan.state}`;
     return closing.count === 1 ? 'mine' : 'gone';
   });
 }
 
+/** The row is used again when it happens again: then it has another password. */
+function isStill(sql: Queryable, { id, account_password_sealed }: Orphan) {
+  return sql`id = ${id} AND account_password_sealed = ${account_password_sealed}`;
+}
+
 /** Writes down what became of it, with an entry in the member's log; operators are told of what is left to them. */
 export async function settleOrphan(sql: Sql, orphan: Orphan, end: End, now: Date): Promise<void> {
-  const { id, user_id: userId, pnptv_uuid: pnptvUuid, provider_id, pds_did } = orphan;
+  const { user_id: userId, pnptv_uuid: pnptvUuid, provider_id, pds_did } = orphan;
   await sql.begin(async (tx) => {
     const settled = await tx`
       UPDATE pds_possible_orphans
       SET state = ${end}, settled_at = ${now}, absent_since = NULL,
         look_at = ${end === 'deactivated' ? new Date(now.getTime() + AGAIN_MS) : null}
-      WHERE id = ${id} AND state IN ('possible', 'closing', 'deactivated')`;
+      WHERE ${isStill(tx, orphan)} AND state IN ('possible', 'closing', 'deactivated')`;
     // Somebody else has settled it, or it is as it was.
     if (settled.count === 0 || orphan.state === end) return;
     await appendAudit(tx, {
