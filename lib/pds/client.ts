@@ -59,8 +59,10 @@ export async function createPlcAccount(
     inviteCode?: string | undefined;
     recoveryKey: string;
   },
-): Promise<PdsSession & { did: string }> {
-  return callXrpc(pds, { nsid: 'com.atproto.server.createAccount', input, answer: session });
+): Promise<PdsSession & { did: Did }> {
+  const created = await callXrpc(pds, { nsid: 'com.atproto.server.createAccount', input, answer: session });
+  const did = created.did as Did;
+  return { did, ...proveSession(pds, did, 'createAccount', created) };
 }
 
 /** com.atproto.identity.resolveHandle, of a handle in the PDS's own domain: undefined when no active account has it. */

@@ -234,10 +234,19 @@ describe('a PDS that takes new accounts by invitation', () => {
   });
 });
 
+async function withForeignTokens(answer: Response): Promise<Response> {
+  const claims = Buffer.from(JSON.stringify({ sub: 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa' })).toString(
+    'base64url',
+  );
+  const foreign = { accessJwt: `e30.${claims}.x`, refreshJwt: `e30.${claims}.x` };
+  return Response.json({ ...((await answer.json()) as object), ...foreign });
+}
+
 describe('when the outcome of createAccount stays unknown', () => {
   it.each<[string, (args: { send: () => Promise<Response>; signal: AbortSignal }) => Promise<Response>]>([
     ['not at all', ({ send, signal }) => send().then(() => silence(signal))],
     ['with half a JSON', ({ send }) => send().then(() => new Response('{"did": "did:plc'))],
+    ['with tokens of somebody else', async ({ send }) => withForeignTokens(await send())],
     ['with a 502', ({ send }) => send().then(() => new Response('<h1>Oops</h1>', { status: 502 }))],
   ])('adopts the account of a PDS that did its work and answered %s', async (_, fault) => {
     const { userId, queueId } = await bench.member();
@@ -252,7 +261,8 @@ describe('when the outcome of createAccount stays unknown', () => {
     const { userId, queueId } = await bench.member();
     breakingAt(CREATE, async ({ send }) => {
       const answer = (await (await send()).json()) as object;
-      return Response.json({ ...answer, did: other });
+      // Tokens that say nothing of whose they are.
+      return Response.json({ ...answer, did: other, accessJwt: 'opaque', refreshJwt: 'opaque' });
     });
     expect(await performWork(bench.deps, queueId)).toBe('again');
     expect((await rowOf(bench, queueId)).error_details).toMatchObject({ code: 'DID_NOT_OURS' });
