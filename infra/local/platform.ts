@@ -39,6 +39,8 @@ export type PlatformOptions = {
   remotePdsPort?: number;
   /** What the operator of the second PDS, which asks for invites, gives us. Default `invite`. */
   remoteRights?: RemoteRights;
+  /** Whether the PDSs limit how much is asked of them. Default: in hybrid mode. */
+  rateLimits?: boolean;
   /** False skips every fsync of the database. Default true. */
   durable?: boolean;
   /** Which times and database sizes infra/stage.ts takes. Default `local`. */
@@ -147,7 +149,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     onProgress('app', reused ? 'unchanged since the last start' : 'bundled and synthesized');
     return loadAssembly(directory, (name) => !NOT_RUN.test(name));
   });
-  const rateLimits = mode === 'hybrid';
+  const { rateLimits = mode === 'hybrid' } = options;
   const { postgresStarting, pdsStarting, remotePdsStarting } = startServers(
     { durable: options.durable, onProgress, onNotice, onLog, stopper: serverStopper },
     {
@@ -180,7 +182,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
         TELEGRAM_WEBHOOK_SECRET: webhookSecret,
         INTERNAL_API_KEYS: internalApiKey,
         PDS_ADMIN_PASSWORD: pdsSecrets.adminPassword,
-        // In hybrid mode the limits of both are there to be kept to.
+        // Limits are there to be kept to.
         ...(!rateLimits && { PDS_RATE_LIMIT_BYPASS_KEY: pdsSecrets.rateLimitBypassKey }),
         ...rights,
       },

@@ -12,6 +12,7 @@ import { freePort } from '../../infra/local/process/free-port.ts';
 import { logIn } from '../e2e/member-journey.ts';
 import { expectNoDoublesNorOrphans, expectWorkingIdentities } from '../e2e/prove-members.ts';
 import { newcomer, openPlatform, type RunningPlatform, untilActive } from '../e2e/running-platform.ts';
+import { expectReconciled } from './reconciliation.ts';
 import { seededRandom } from './seeded-random.ts';
 
 const SEED = Number(process.env.CHAOS_SEED ?? Date.now() % 1_000_000);
@@ -56,6 +57,7 @@ describe('a platform that is killed', () => {
     await untilActive(running, { timeoutMs: 60_000 });
     await expectWorkingIdentities(running, members);
     await expectNoDoublesNorOrphans(running);
+    await expectReconciled(running);
   }, 150_000);
 });
 

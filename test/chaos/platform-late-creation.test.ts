@@ -5,6 +5,7 @@ import { TIMES } from '../../lib/provisioning/times.ts';
 import { expectNoDoublesNorOrphans, expectWorkingIdentities } from '../e2e/prove-members.ts';
 import { logInAll, openPlatform, type RunningPlatform, untilActive } from '../e2e/running-platform.ts';
 import { startLateProxy } from './late-proxy.ts';
+import { expectReconciled } from './reconciliation.ts';
 
 const LATE_MS = 30_000;
 
@@ -43,5 +44,6 @@ describe('a PDS that finishes createAccount 30 s after the caller gave up', () =
     for (const { lateMs } of proxy.late) expect(lateMs).toBeGreaterThanOrEqual(LATE_MS);
     await expectWorkingIdentities(running, ids);
     await expectNoDoublesNorOrphans(running, pds.url);
+    await expectReconciled(running);
   }, 130_000);
 });

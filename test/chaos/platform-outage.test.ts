@@ -10,6 +10,7 @@ import {
   relayNow,
   untilActive,
 } from '../e2e/running-platform.ts';
+import { expectReconciled } from './reconciliation.ts';
 
 const MEMBERS = ['walter', 'jesse', 'saul_good', 'kim', 'mike'];
 const LOGIN_MS = 10_000;
@@ -53,6 +54,7 @@ describe('a PDS that fails', () => {
     expect((await rowsOf(members)).every(({ attempt_count }) => attempt_count === 0)).toBe(true);
     await expectWorkingIdentities(running, idsOf(members));
     await expectNoDoublesNorOrphans(running);
+    await expectReconciled(running);
   }, 120_000);
 
   it('hangs for longer than the quarantine with createAccount unread, and wakes up: each gets one account', async () => {
@@ -71,6 +73,7 @@ describe('a PDS that fails', () => {
     await untilActive(running, { members: idsOf(members), timeoutMs: 60_000 });
     await expectWorkingIdentities(running, idsOf(members));
     await expectNoDoublesNorOrphans(running);
+    await expectReconciled(running);
   }, 120_000);
 
   it('is killed while it makes accounts, and comes back: each gets one account', async () => {
@@ -80,5 +83,6 @@ describe('a PDS that fails', () => {
     await untilActive(running, { members: idsOf(members), timeoutMs: 60_000 });
     await expectWorkingIdentities(running, idsOf(members));
     await expectNoDoublesNorOrphans(running);
+    await expectReconciled(running);
   }, 120_000);
 });

@@ -12,6 +12,7 @@ import {
   untilActive,
   WORKER,
 } from '../e2e/running-platform.ts';
+import { expectReconciled } from './reconciliation.ts';
 import { seededRandom } from './seeded-random.ts';
 
 /** Those that a worker goes on from. */
@@ -55,6 +56,7 @@ describe('a worker that is killed', () => {
     await untilActive(running, { timeoutMs: 90_000 });
     await expectWorkingIdentities(running, members);
     await expectNoDoublesNorOrphans(running);
+    await expectReconciled(running);
   }, 300_000);
 });
 
