@@ -10,7 +10,7 @@ import { type Bench, openBench, openStage, type Stage } from './stage.ts';
 /** `BURST_MEMBERS=1000 BURST_OTHERS=0 npm test -- test/integration/provisioning/burst` takes five minutes. */
 const MEMBERS = Number(process.env.BURST_MEMBERS ?? 130);
 /** Creations from our address that are not ours, so that the limit is met before our budget is used up. */
-const OTHERS = Number(process.env.BURST_OTHERS ?? 30);
+const OTHERS = Number(process.env.BURST_OTHERS ?? 90);
 const WORKERS = 10;
 const clock = { since: Date.now(), factor: 20 };
 /** What production takes in real seconds. */
@@ -52,8 +52,8 @@ describe('a burst of logins before a PDS that takes 100 accounts in five minutes
   }, async () => {
     const begun = Date.now();
     for (let n = 0; n < OTHERS; n += 1) expect((await askForNothing()).status).toBe(400);
-    await logInCrowd(bench, queue, { members: MEMBERS, at: new Date(now()) });
-    await workUntil(() => everybodyIsActive(bench));
+    const lastLogin = await logInCrowd(bench, queue, { members: MEMBERS, at: new Date(now()) });
+    await workUntil(() => everybodyIsActive(bench), lastLogin);
     console.log(
       `${MEMBERS} active after ${seconds(begun)} s, which the PDS counts as ${Math.round((seconds(begun) * clock.factor) / 60)} minutes,`,
       `${queue.sent()} messages,`,
@@ -74,13 +74,14 @@ describe('a burst of logins before a PDS that takes 100 accounts in five minutes
     });
 
   /** Ten workers beside each other, and the relay every minute of the hurried clock. */
-  async function workUntil(over: () => Promise<boolean>): Promise<void> {
+  async function workUntil(over: () => Promise<boolean>, lastLogin: number): Promise<void> {
     let done = false;
     const work = async () => {
       while (!done) {
         const [queueId] = queue.take(1);
         if (queueId === undefined) await sleep(20);
-        else await performWork(bench.deps, queueId);
+        // The checks that follow are another matter.
+        else if (Number(queueId) <= lastLogin) await performWork(bench.deps, queueId);
       }
     };
     const workers = Array.from({ length: WORKERS }, work);

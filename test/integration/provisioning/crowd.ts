@@ -4,12 +4,12 @@ import { type Bench, sqlAsOwner } from './stage.ts';
 
 const CREATE = 'com.atproto.server.createAccount';
 
-/** As many logins at the same moment; each has sent its message. */
+/** As many logins at the same moment; each has sent its message. Returns the id of the last one's work. */
 export async function logInCrowd(
   bench: Bench,
   queue: ReturnType<typeof modelledQueue>,
   { members, at }: { members: number; at: Date },
-): Promise<void> {
+): Promise<number> {
   const rows = await sqlAsOwner(
     bench.database,
     (owner) => owner<{ id: string }[]>`
@@ -25,6 +25,7 @@ export async function logInCrowd(
   for (const { id } of rows) {
     await queue.client.send({ input: { QueueUrl: 'model', MessageBody: JSON.stringify({ queueId: id }) } });
   }
+  return Math.max(...rows.map(({ id }) => Number(id)));
 }
 
 /** Passes calls on to a PDS and keeps what it answered: how often each status, and when it made whose account. */
