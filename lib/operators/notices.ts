@@ -43,6 +43,12 @@ export const NOTICES = {
     todo: 'See to the PDS (/xrpc/_health). When it answers, the next sweep makes them accessible again by itself.',
     see: 'Health',
   },
+  names_wrong: {
+    means:
+      'Most DID documents and handles that a sweep looked at are wrong or not answered: the world does not find their members.',
+    todo: 'Fetch one as the world does: https://HANDLE/.well-known/atproto-did (a HANDLE from user_pds_mapping). No answer: DNS, certificate, WAF, edge. Another one: cache, or the service itself. For a did:plc, see what PDS_PLC_URL answers. Members are looked at again by themselves.',
+    see: 'Health',
+  },
   plc_directory_down: {
     means: 'The PLC directory does not answer. New members with a did:plc wait for it and lose nothing.',
     todo: 'See what PDS_PLC_URL answers (/_health), from here and from the PDS. When it is back, they go on by themselves.',

@@ -9,13 +9,15 @@ type Deps = Pick<SweepDeps, 'sql' | 'now'>;
 
 /**
  * Asks for a whole check of every member who is in doubt, as far as the provider's budget goes; the relay sends it, and
- * verify.ts decides. In doubt is who was well and is not in a complete list, and who is in it and was not well.
+ * verify.ts decides. In doubt is who is not in a complete list and was not known to be inaccessible, and who is in it and was not well.
  * True when some are left for later.
  */
 export async function askAboutDoubtful({ sql, now }: Deps, group: Group): Promise<boolean> {
   const { sweep, home } = group;
   const isMissing =
-    sweep.findings[home.id]?.listing === 'complete' ? sql`m.verification_status = 'accessible'` : sql`false`;
+    sweep.findings[home.id]?.listing === 'complete'
+      ? sql`m.verification_status <> 'inaccessible'`
+      : sql`false`;
   const doubtful = await sql<{ id: number }[]>`
     SELECT id FROM user_pds_mapping m
     WHERE ${membersOf(sql, group, now())} AND NOT ${isBeingChecked(sql)}

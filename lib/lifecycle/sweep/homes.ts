@@ -18,8 +18,11 @@ export async function readHomes(sql: Queryable): Promise<Home[]> {
   return sql<Home[]>`
     SELECT p.id, p.endpoint, p.throttled_until, m.members, m.public_endpoint
     FROM pds_providers p JOIN (
-      SELECT provider_id, count(*)::int AS members, mode() WITHIN GROUP (ORDER BY pds_endpoint) AS public_endpoint
-      FROM user_pds_mapping WHERE status = 'active' GROUP BY provider_id
+      SELECT DISTINCT ON (provider_id) provider_id, sum(members) OVER (PARTITION BY provider_id)::int AS members,
+        pds_endpoint AS public_endpoint
+      FROM (
+        SELECT provider_id, pds_endpoint, count(*) AS members FROM user_pds_mapping WHERE status = 'active' GROUP BY 1, 2
+      ) named ORDER BY provider_id, named.members DESC, pds_endpoint
     ) m ON m.provider_id = p.id ORDER BY p.id`;
 }
 

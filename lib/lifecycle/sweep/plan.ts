@@ -16,6 +16,7 @@ import {
   endPlanning,
   type Findings,
   keepSweep,
+  leaveSweep,
   type ProviderFinding,
   type Sweep,
   SweepLost,
@@ -32,11 +33,15 @@ export type PlanDeps = ListDeps & HealthQueue & { metrics: Pick<Metrics, 'count'
  */
 export async function planSweep(deps: PlanDeps): Promise<Planned | undefined> {
   const { sql, now, log } = deps;
+  const begun = await beginSweep(sql, now());
   try {
-    const begun = await beginSweep(sql, now());
     if (begun) return await plan(deps, begun);
   } catch (error) {
-    if (!(error instanceof SweepLost)) throw error;
+    if (!(error instanceof SweepLost)) {
+      // If not even that can be written, the lease is over before Lambda begins another run.
+      if (begun) await leaveSweep(sql, begun.sweep, now()).catch(() => undefined);
+      throw error;
+    }
   }
   log.info('another planner is at it');
   return undefined;

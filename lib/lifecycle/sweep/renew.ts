@@ -1,3 +1,4 @@
+import { AppError } from '../../app-error.ts';
 import type { Did } from '../../brands.ts';
 import type { Queryable } from '../../db/connect.ts';
 import { renewSession } from '../../pds/probes/session.ts';
@@ -13,6 +14,8 @@ import { sideBySide } from './side-by-side.ts';
 
 /** Members who are claimed at once: they are through long before their lease is, and little is repeated after a crash. */
 const CHUNK = 25;
+/** What the vault says of one sealed value that was changed (lib/vault/secrets.ts). */
+const UNREADABLE = new Set(['SEALED_VALUE_INVALID', 'SEALED_VALUE_UNREADABLE']);
 
 type Due = {
   id: number;
@@ -27,7 +30,7 @@ type Tried = { id: number; epoch: number; access?: string; refresh?: string; ref
 
 /**
  * Proves the credentials of those who are due, by refreshing their sealed sessions; the tokens are sealed anew. Whose
- * session is refused gets a whole check. Says who was proven, and whether some are left for later.
+ * session is refused, or does not open, gets a whole check. Says who was proven, and whether some are left for later.
  */
 export async function renewDue(
   deps: SweepDeps,
@@ -83,9 +86,9 @@ async function renew(deps: SweepDeps, { group, member, trouble }: Renewal): Prom
   const { vault } = deps;
   const { id, epoch, data_key_id, pds_did: did, pds_refresh_token } = member;
   if (trouble.found) return { id, epoch, refused: false };
-  const token = await openFromMapping(vault, member, 'pds_refresh_token', pds_refresh_token);
-  const refreshJwt = Buffer.from(token).toString('utf8');
   try {
+    const token = await openFromMapping(vault, member, 'pds_refresh_token', pds_refresh_token);
+    const refreshJwt = Buffer.from(token).toString('utf8');
     const session = await renewSession(connectionOf(deps, group.home), { did, refreshJwt });
     const [access, refresh] = await Promise.all([
       sealForMapping(vault, data_key_id, member, 'pds_access_token', session.accessJwt),
@@ -93,6 +96,8 @@ async function renew(deps: SweepDeps, { group, member, trouble }: Renewal): Prom
     ]);
     return { id, epoch, access, refresh, refused: false };
   } catch (error) {
+    // His alone: the others of his data key must not wait for it. The whole check says what it is.
+    if (error instanceof AppError && UNREADABLE.has(error.code)) return { id, epoch, refused: true };
     if (!(error instanceof XrpcError)) throw error;
     return { id, epoch, refused: !(await trouble.note(error)) };
   }

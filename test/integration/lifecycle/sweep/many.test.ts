@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type Sqs, startSqs } from '../../../../infra/local/aws/sqs.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
 import { advisedHours, requestsASweep } from '../../../../lib/lifecycle/sweep/advice.ts';
+import { sendCohorts } from '../../../../lib/lifecycle/sweep/messages.ts';
 import { planSweep } from '../../../../lib/lifecycle/sweep/plan.ts';
 import { silentLog } from '../../../../lib/observability/log.ts';
 import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
@@ -122,9 +123,10 @@ describe('a sweep over many members', () => {
   it('asks for a whole check of whoever is missing or not active, and of nobody else', async () => {
     pds.state.accounts = MEMBERS - 2;
     pds.state.inactive = new Set([17, 4_000]);
+    await owner`UPDATE user_pds_mapping SET verification_status = 'unknown' WHERE pds_did = ${didOf(MEMBERS - 1)}`;
     await runSweep(deps);
     expect(await checksAsked()).toEqual([17, 4_000, MEMBERS - 2, MEMBERS - 1].map(didOf));
-    expect(await statesOf()).toEqual({ 'accessible 0 well': MEMBERS });
+    expect(await statesOf()).toEqual({ 'accessible 0 well': MEMBERS - 1, 'unknown 0 well': 1 });
   });
 
   it('calls nobody missing when the list breaks off', async () => {
@@ -193,12 +195,10 @@ describe('a sweep over many members', () => {
     const deadline = new Date(Date.now() + 60_000);
     const broken = { ...deps, queueUrl: `${deps.queueUrl}-of-nobody` };
     await expect(planSweep({ ...broken, deadline })).rejects.toThrow();
-    expect(await planSweep({ ...deps, deadline })).toBeUndefined();
-    const later = { ...deps, now: () => new Date(Date.now() + 120_000), deadline };
-    const planned = await planSweep(later);
+    // Lambda begins it again a minute later.
+    const planned = await planSweep({ ...deps, deadline });
     expect(planned).toMatchObject({ sweepId: 1, cohorts: DATA_KEYS });
     await workOff(deps, deps);
-    const { sendCohorts } = await import('../../../../lib/lifecycle/sweep/messages.ts');
     const keys = await sql<{ data_key_id: string }[]>`SELECT DISTINCT data_key_id FROM user_pds_mapping`;
     for (let round = 0; round < 2; round += 1) {
       const again = keys.map(({ data_key_id }) => ({ sweepId: 1, dataKeyId: data_key_id }));
@@ -206,6 +206,76 @@ describe('a sweep over many members', () => {
     }
     await Promise.all([workOff(deps, deps), workOff(deps, deps)]);
     expect(await statesOf()).toEqual({ 'accessible 1 PROVIDER_DOWN': MEMBERS });
+  });
+
+  it('leaves a sweep to the planner that is at it, and takes it over a minute after one that was killed', async () => {
+    await sql`INSERT INTO health_sweeps (started_at, leased_until) SELECT now(), now() + interval '50 seconds'`;
+    const deadline = new Date(Date.now() + 600_000);
+    expect(await planSweep({ ...deps, deadline })).toBeUndefined();
+    const later = { ...deps, now: () => new Date(Date.now() + 60_000), deadline };
+    expect(await planSweep(later)).toMatchObject({ sweepId: 1, cohorts: DATA_KEYS });
+  });
+
+  it('tells operators of an outage, though the planner broke off in the third sweep', async () => {
+    pds.state.down = true;
+    await runSweep(deps);
+    await runSweep(deps);
+    const deadline = new Date(Date.now() + 3600_000);
+    const broken = { ...deps, queueUrl: `${deps.queueUrl}-of-nobody`, deadline };
+    await expect(planSweep(broken)).rejects.toThrow();
+    const nextHour = { ...deps, now: () => new Date(Date.now() + 3_000_000), deadline };
+    await runSweep(nextHour);
+    await runSweep(nextHour);
+    expect(await statesOf()).toEqual({ 'inaccessible 4 PROVIDER_DOWN': MEMBERS });
+    expect([...(await sql`SELECT kind, subject FROM operator_notices`)]).toEqual([
+      { kind: 'provider_inaccessible', subject: 'local' },
+    ]);
+  });
+
+  it('proves the others’ credentials where one sealed session does not open, and has that member looked at', async () => {
+    await owner`
+      UPDATE user_pds_mapping SET pds_refresh_token = overlay(pds_refresh_token PLACING 'AAAA' FROM length(pds_refresh_token) - 30)
+      WHERE user_id = '1000000'`;
+    await runSweep(deps);
+    expect(pds.asked.get('com.atproto.server.refreshSession')).toBe(due - 1);
+    expect(await checksAsked()).toEqual([didOf(0)]);
+  });
+
+  it('looks at nobody’s names twice in a sweep, however often its message comes', async () => {
+    await runSweep(deps);
+    const looked = () => sql`SELECT count(*)::int FROM pds_health_checks WHERE user_id IS NOT NULL`;
+    const before = await looked();
+    const keys = await sql<{ data_key_id: string }[]>`SELECT DISTINCT data_key_id FROM user_pds_mapping`;
+    await sendCohorts(
+      deps,
+      keys.map(({ data_key_id }) => ({ sweepId: 1, dataKeyId: data_key_id })),
+    );
+    await workOff(deps, deps);
+    expect(await looked()).toEqual(before);
+  });
+
+  it('says nothing about any member while our own edge is down, and tells operators once', async () => {
+    let isUp = false;
+    const outside = { ...deps.outside };
+    outside.fetch = (...args) =>
+      isUp ? deps.outside.fetch(...args) : Promise.reject(new TypeError('fetch failed'));
+    await runSweep({ ...deps, outside });
+    expect(await checksAsked()).toEqual([]);
+    expect(await statesOf()).toEqual({ 'accessible 0 well': MEMBERS });
+    expect([...(await sql`SELECT kind, subject FROM operator_notices`)]).toEqual([
+      { kind: 'names_wrong', subject: 'pnptv.test' },
+    ]);
+    expect((await sql`SELECT FROM pds_health_checks WHERE user_id IS NOT NULL`).length).toBe(0);
+    isUp = true;
+    const keys = await sql<{ data_key_id: string }[]>`SELECT DISTINCT data_key_id FROM user_pds_mapping`;
+    await sendCohorts(
+      deps,
+      keys.map(({ data_key_id }) => ({ sweepId: 1, dataKeyId: data_key_id })),
+    );
+    await workOff({ ...deps, outside }, deps);
+    expect((await sql`SELECT FROM pds_health_checks WHERE user_id IS NOT NULL`).length).toBeGreaterThan(
+      MEMBERS / 24 - 20,
+    );
   });
 
   it('goes on later with what the budget of the PDS did not allow, and asks for no more than that', async () => {
