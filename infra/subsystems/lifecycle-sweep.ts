@@ -72,9 +72,10 @@ type Parts = Record<'planner' | 'worker', Lambda> & Record<'queue' | 'deadLetter
 
 function alarms({ planner, worker, queue, deadLetters, unstarted }: Parts): Record<string, AlarmProps> {
   const maximum = { period: PERIOD, statistic: Stats.MAXIMUM };
+  const hour = Duration.hours(1);
   return {
     'health-sweep-silent': {
-      metric: planner.metricInvocations({ period: Duration.hours(1) }),
+      metric: planner.metricInvocations({ period: hour }),
       threshold: 1,
       whenBelow: true,
       periods: 2,
@@ -91,10 +92,12 @@ function alarms({ planner, worker, queue, deadLetters, unstarted }: Parts): Reco
       todo: 'read the error code in the attributes of the message, repair the role or the function, purge the queue.',
     },
     'health-sweep-planner-errors': {
-      metric: planner.metricErrors({ period: PERIOD }),
+      // It runs once an hour, and again twice when it fails.
+      metric: planner.metricErrors({ period: hour }),
       threshold: 0,
       periods: 2,
-      means: 'The health sweep breaks off before its work is given out. Identities themselves go on working.',
+      means:
+        'Two health sweeps in a row broke off before their work was given out. Identities themselves go on working.',
       todo: 'read the log of plan-health-sweep; most likely the database or SQS does not answer. It repeats itself.',
     },
     'health-sweep-worker-errors': {
@@ -130,7 +133,7 @@ function alarms({ planner, worker, queue, deadLetters, unstarted }: Parts): Reco
         'looks at everybody, so nothing has to be sent again.',
     },
     'credential-checks-over-budget': {
-      metric: countedBy('lifecycle', 'CredentialChecksOverBudget'),
+      metric: countedBy('lifecycle', 'CredentialChecksOverBudget').with({ period: hour }),
       threshold: 0,
       means: 'PDS_CREDENTIAL_CHECK_HOURS asks more of a PDS than sweeps may: checks come later than it says.',
       todo: 'set it to what the log of plan-health-sweep advises (README, "Health") and deploy.',

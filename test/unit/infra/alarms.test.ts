@@ -105,6 +105,18 @@ describe('alarms', () => {
     });
   });
 
+  it.each([
+    'lifecyclehealthsweepplannererrors',
+    'lifecyclecredentialchecksoverbudget',
+    'lifecyclecleanuperrors',
+  ])(
+    'count by the hour what happens once an hour, or they would never go off, or again each hour: %s',
+    (name) => {
+      const [, { Properties } = { Properties: {} }] = alarms.find(([id]) => id.includes(name)) ?? [];
+      expect(Properties.Period).toBe(3600);
+    },
+  );
+
   it('watch for the end of the key of all secrets', () => {
     const [[, rule] = []] = resourcesOf(templates.monitoring, 'AWS::Events::Rule');
     expect(rule?.Properties.EventPattern).toMatchObject({
