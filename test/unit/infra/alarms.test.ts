@@ -113,7 +113,7 @@ describe('alarms', () => {
     'count by the hour what happens once an hour, or they would never go off, or again each hour: %s',
     (name) => {
       const [, { Properties } = { Properties: {} }] = alarms.find(([id]) => id.includes(name)) ?? [];
-      expect(Properties.Period).toBe(3600);
+      expect(Properties).toMatchObject({ Period: 3600 });
     },
   );
 
