@@ -83,7 +83,7 @@ export async function expectReconciled(running: RunningPlatform): Promise<Reconc
     ['unexplained', unexplained.length],
     ['doubles', doubles.length],
   ];
-  console.log(rows.map(([name, value]) => `${String(name).padEnd(32)}${value}`).join('\n'));
+  console.log(rows.map(([name, value]) => `${String(name).padEnd(40)}${value}`).join('\n'));
   expect({ lost, unexplained, doubles }).toEqual({ lost: [], unexplained: [], doubles: [] });
   expect(Object.keys(failed).filter((code) => !hasWords(code))).toEqual([]);
   expect(active + Object.values(failed).reduce((sum, number) => sum + number, 0)).toBe(members);
