@@ -27,7 +27,10 @@ export type Outcome =
  */
 export async function settle(sql: Sql, work: Work, identity: Identity, outcome: Outcome): Promise<void> {
   await sql.begin(async (tx) => {
-    // The queue row before the mapping row; a failure's is written by `failRow`.
+    // The queue row before the mapping row, as everywhere; a failure's is written by `failRow`.
+    if (outcome.kind === 'failed') {
+      await tx`SELECT FROM pds_provisioning_queue WHERE id = ${work.queueId} FOR UPDATE`;
+    }
     if (outcome.kind === 'parked') await park(tx, work, outcome);
     if (outcome.kind === 'again') await backOff(tx, work, outcome);
     await updateIdentity(tx, identity, { lease_until: null });

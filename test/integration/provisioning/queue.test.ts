@@ -149,6 +149,28 @@ describe('the provisioning queue', () => {
       expect(await claim({ sql, now, times }, queueId)).toEqual({ kind: 'settled' });
     });
 
+    it('fails work without a deadlock beside whoever has its row in hand and wants its member', async () => {
+      const { queueId } = await add();
+      const claimed = await claim({ sql, now, times }, queueId);
+      if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
+      const { work, identity } = claimed;
+      const failed = { kind: 'failed', error: { code: 'SOME', message: 'Some reason.' } } as const;
+      const [settled] = await Promise.all([
+        sql.begin(async (tx) => {
+          await tx`SELECT FROM pds_provisioning_queue WHERE id = ${queueId} FOR UPDATE`;
+          const settling = settle(sql, work, identity, failed).then(
+            () => 'settled',
+            (error) => error,
+          );
+          while ((await sql`SELECT FROM pg_locks WHERE NOT granted`).length === 0);
+          await tx`UPDATE user_pds_mapping SET lease_until = lease_until WHERE user_id = ${USER}`;
+          return { settling };
+        }),
+      ]);
+      expect(await settled.settling).toBe('settled');
+      expect(await row(queueId)).toMatchObject({ status: 'failed' });
+    });
+
     it('does not count claims that ended by waiting: an outage may last', async () => {
       const { queueId } = await add();
       for (let n = 0; n < 3 * MOST_CLAIMS; n += 1) {
