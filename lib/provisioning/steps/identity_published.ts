@@ -59,7 +59,7 @@ async function expectItsOwnAddress(run: Run, host: AccountHost, named: string): 
     if (did === serviceDid) return;
     run.log.warn('another server answers at the address that the PDS names', { endpoint, did });
   } catch (error) {
-    if (!(error instanceof XrpcError)) throw error;
+    if (!(error instanceof XrpcError) || error.fault === 'throttled') throw error;
     run.log.warn('nobody answers at the address that the PDS names', { endpoint, error });
   }
   throw new ProvisioningError(

@@ -1,6 +1,7 @@
 import { globSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { storeProviders } from '../../../lib/pds/providers.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { faultyNetwork, late, silence } from './faulty.ts';
 import { type Bench, identityOf, openBench, openStage, rowOf, type Stage, workUntilOver } from './stage.ts';
@@ -259,6 +260,26 @@ describe('provisioning', () => {
     Object.assign(bench.deps, { fetch: network.fetch });
     expect(await performWork(bench.deps, queueId)).toBe('done');
     expect(network.asked.slice(0, 3)).toEqual([CREATE, 'com.atproto.server.describeServer', CREATE]);
+    await expectWorkingIdentity(stage, bench, userId);
+  });
+
+  it('spends no attempt on a PDS that is too busy at the public address that it names', async () => {
+    const { userId, queueId } = await bench.member();
+    const inside = new URL(stage.pds.url);
+    inside.hostname = '127.0.0.1';
+    const [provider] = bench.deps.providers;
+    if (provider) bench.deps.providers = [{ ...provider, endpoint: inside.origin }];
+    await storeProviders(bench.sql, bench.deps.providers);
+    let busy = true;
+    bench.deps.fetch = (input, init) =>
+      busy && String(input).startsWith(stage.pds.url)
+        ? Promise.resolve(Response.json({ error: 'RateLimitExceeded' }, { status: 429 }))
+        : fetch(input, init);
+    expect(await performWork(bench.deps, queueId)).toBe('parked');
+    expect(await rowOf(bench, queueId)).toMatchObject({ parked_reason: 'provider_busy', attempt_count: 0 });
+    busy = false;
+    const later = { ...bench.deps, now: () => new Date(Date.now() + 301_000) };
+    expect(await performWork(later, queueId)).toBe('done');
     await expectWorkingIdentity(stage, bench, userId);
   });
 
