@@ -41,7 +41,7 @@ export type Doorkeeper = {
 /**
  * Locks those in a provider's line whose turn comes until `soon`, the oldest first, at most `most`, and says when it is.
  * From a provider that is down it is one, as the probe, and nobody while another one probes it. One that is well and takes
- * new members also calls those of them who wait for another one that is down.
+ * new members also calls those who wait for another one that is down, or takes none any more.
  * Who was called and did not come is called again when `resendAfterMs` are over.
  */
 export async function nextInLine(
@@ -76,7 +76,7 @@ export async function nextInLine(
 
 /**
  * Whoever wants an account of this provider and could go at once: those in its line, those in work or due that have not
- * asked for it yet, those who have no provider yet, and those whose own is down. Whose createAccount may still be running looks first.
+ * asked for it yet, those who have no provider yet, and those whose own cannot. Whose createAccount may still be running looks first.
  */
 function wantsAccount(sql: Queryable, providerId: string, at: Date) {
   return sql`
@@ -87,12 +87,17 @@ function wantsAccount(sql: Queryable, providerId: string, at: Date) {
       q.status = 'processing' OR q.parked_reason = 'provider_down' OR q.next_retry <= ${at}))`;
 }
 
-/** Whose provider is down before it has made his account, so that another one may (lib/provisioning/fail-over.ts). */
+/**
+ * Who stands in the line of a provider that is down, or takes nobody any more, before it has made his account, so that
+ * another one may (lib/provisioning/fail-over.ts).
+ */
 function isStranded(sql: Queryable) {
   return sql`(
-    q.parked_reason = 'provider_down' AND m.provisioning_step = 'reserved'
+    ${inLine(sql)} AND m.provisioning_step = 'reserved'
     AND (m.did_method = 'web' OR m.create_started_at IS NULL)
-    AND EXISTS (SELECT FROM pds_providers own WHERE own.id = m.provider_id AND own.breaker_state <> 'closed'))`;
+    AND EXISTS (
+      SELECT FROM pds_providers own
+      WHERE own.id = m.provider_id AND (own.breaker_state <> 'closed' OR NOT 'create' = ANY(own.capabilities))))`;
 }
 
 /** Who has no provider yet may choose any. */

@@ -4,6 +4,7 @@ import type { Did } from '../../../lib/brands.ts';
 import { createInviteCode, updateAccountPassword } from '../../../lib/pds/admin.ts';
 import type { Provider } from '../../../lib/pds/provider.ts';
 import { enqueue } from '../../../lib/provisioning/queue.ts';
+import { relay } from '../../../lib/provisioning/relay.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { type Bench, identityOf, type Member, openBench, rowOf } from './stage.ts';
 import { faultyTo, openTwoPds, remoteId, type TwoPds, useProviders } from './two-pds.ts';
@@ -119,6 +120,19 @@ describe('remote mode', () => {
     await retry({ userId, queueId });
     expect(await performWork(bench.deps, queueId)).toBe('done');
     expect(await rowOf(bench, queueId)).toMatchObject({ attempt_count: 0 });
+    await expectWorkingIdentity(two, bench, userId);
+  });
+
+  it('moves who waits in the line of a provider of before, however long that one is busy', async () => {
+    await useProviders(bench, await invited());
+    await bench.sql`UPDATE pds_providers SET throttled_until = now() + interval '1 day' WHERE id = ${remoteId(two)}`;
+    const { userId, queueId } = await bench.member();
+    expect(await performWork(bench.deps, queueId)).toBe('parked');
+    await useProviders(bench, [
+      { id: 'local', endpoint: two.pds.url, weight: 1, adminPassword: two.pds.adminPassword },
+    ]);
+    await relay(bench.deps);
+    expect(await performWork(bench.deps, queueId)).toBe('done');
     await expectWorkingIdentity(two, bench, userId);
   });
 
