@@ -33,8 +33,15 @@ import { askDirectory, ourRotationKey } from './directory.ts';
  * handle and address are taken by then.
  */
 export async function createOrAdoptPlcAccount(run: Run, host: AccountHost): Promise<void> {
-  const did = (await adoptEarlier(run, () => findAccount(run, host))) ?? (await create(run, host));
-  await keepDid(run, did);
+  const earlier = await adoptEarlier(run, () => findAccount(run, host));
+  if (earlier === undefined) await forgetEarlier(run);
+  await keepDid(run, earlier ?? (await create(run, host)));
+}
+
+/** What was sent before has made nothing and is over: should this PDS not make the next one, another may. */
+async function forgetEarlier({ sql, identity }: Run): Promise<void> {
+  if (identity.create_started_at === null) return;
+  await updateIdentity(sql, identity, { create_started_at: null });
 }
 
 /** The DID of an account with the handle that an earlier call asked for. */

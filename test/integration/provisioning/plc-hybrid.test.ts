@@ -5,7 +5,15 @@ import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { silence } from './faulty.ts';
 import { type Bench, identityOf, rowOf } from './stage.ts';
-import { faultyTo, memberOf, openHybrid, openTwoPds, remoteId, type TwoPds } from './two-pds.ts';
+import {
+  faultyTo,
+  memberOf,
+  openHybrid,
+  openTwoPds,
+  remoteId,
+  type TwoPds,
+  useProviders,
+} from './two-pds.ts';
 
 const CREATE = 'com.atproto.server.createAccount';
 
@@ -66,5 +74,21 @@ describe('a did:plc in hybrid mode', () => {
     expect(await performWork({ ...bench.deps, now: () => next_retry }, queueId)).toBe('done');
     expect(network.asked.filter((nsid) => nsid === CREATE)).toHaveLength(1);
     await expectIdentityAt(userId, two.remote.url, 'elsewhere.test');
+  });
+
+  it('is made elsewhere when its PDS, which the settings name no more, has made none for sure', async () => {
+    const { userId, queueId } = await memberOf(bench, remoteId(two));
+    const network = faultyTo(two.remote, ({ nsid, signal }) =>
+      nsid === CREATE ? silence(signal) : undefined,
+    );
+    bench.deps.fetch = network.fetch;
+    expect(await performWork(bench.deps, queueId)).toBe('again');
+    const [local] = bench.deps.providers;
+    if (local) await useProviders(bench, [local]);
+    const later = (ms: number) => ({ ...bench.deps, now: () => new Date(Date.now() + ms) });
+    expect(await performWork(later(5_000), queueId)).toBe('parked');
+    expect(await performWork(later(60_000), queueId)).toBe('done');
+    expect(network.asked.filter((nsid) => nsid === CREATE)).toHaveLength(1);
+    await expectIdentityAt(userId, two.pds.url, 'hosted.test');
   });
 });
