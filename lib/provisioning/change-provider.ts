@@ -6,7 +6,7 @@ import { type Run, reserved } from './run.ts';
 import { newAccountPassword, sealForMapping } from './secrets.ts';
 
 /** What stayed behind with a provider: the password of then. */
-type Left = { id: number; user_id: string; account_password_sealed: string };
+type Left = { id: number; user_id: string; account_password_sealed: string; state: string };
 
 /** It was decided meanwhile what becomes of the account there: nobody moves in any more. */
 class NotFree extends Error {}
@@ -22,6 +22,7 @@ export async function changeProvider(run: Run, to: string): Promise<boolean> {
   const { sql, vault, identity, random, now } = run;
   const { data_key_id, create_started_at } = reserved(run);
   const back = await findLeft(run, to);
+  if (back?.state === 'closing') return false;
   const password = back ? await openOrphanPassword(vault, back) : newAccountPassword(random.bytes);
   const sealed = await sealForMapping(vault, data_key_id, identity, 'account_password_sealed', password);
   const left = create_started_at && (await sealLeft(run, create_started_at));
@@ -46,8 +47,8 @@ export async function changeProvider(run: Run, to: string): Promise<boolean> {
 
 async function findLeft({ sql, identity }: Run, providerId: string): Promise<Left | undefined> {
   const [left] = await sql<Left[]>`
-    SELECT id, user_id, account_password_sealed FROM pds_possible_orphans
-    WHERE user_id = ${identity.user_id} AND provider_id = ${providerId} AND state IN ('possible', 'deactivated')`;
+    SELECT id, user_id, account_password_sealed, state FROM pds_possible_orphans
+    WHERE user_id = ${identity.user_id} AND provider_id = ${providerId} AND state IN ('possible', 'closing', 'deactivated')`;
   return left;
 }
 

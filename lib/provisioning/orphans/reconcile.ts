@@ -52,10 +52,10 @@ export async function reconcileOrphans(deps: ReconcileDeps, deadline: Date): Pro
 
 async function reconcile(deps: ReconcileDeps, orphan: Orphan, down: Set<string>): Promise<Result> {
   const { sql, now, times, log } = deps;
-  if (down.has(orphan.provider_id)) return 'postponed';
+  if (down.has(orphan.provider_id)) return postpone(deps, orphan);
   const host = await findHost(deps, orphan.provider_id);
   const { admitted } = await admit(sql, host.state, { now: now(), probeMs: times.lease * 1000 });
-  if (!admitted) return 'postponed';
+  if (!admitted) return postpone(deps, orphan);
   const fields = { provider: orphan.provider_id, pnptv_uuid: orphan.pnptv_uuid };
   try {
     const end = await findEnd(deps, host, orphan);
@@ -68,10 +68,15 @@ async function reconcile(deps: ReconcileDeps, orphan: Orphan, down: Set<string>)
     if (!(error instanceof XrpcError)) throw error;
     await reportProvider(deps, host, error);
     if (error.providerDown) down.add(orphan.provider_id);
-    await noteAbsent(sql, orphan, null);
     log.warn('possible orphan not settled', { ...fields, error });
-    return 'postponed';
+    return postpone(deps, orphan);
   }
+}
+
+/** Whoever did not answer may have been asleep, and a creation with him: what was seen before says nothing any more. */
+async function postpone({ sql }: ReconcileDeps, orphan: Orphan): Promise<'postponed'> {
+  await noteAbsent(sql, orphan, null);
+  return 'postponed';
 }
 
 /** What becomes of it; undefined when that is for a later look to say. */

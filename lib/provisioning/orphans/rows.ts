@@ -43,8 +43,8 @@ export async function claimOrphan(
 }
 
 /** Notes since when no account is seen there; null: it is not known any more. */
-export async function noteAbsent(sql: Queryable, { id }: Orphan, since: Date | null): Promise<void> {
-  await sql`UPDATE pds_possible_orphans SET absent_since = ${since} WHERE id = ${id} AND state = 'possible'`;
+export async function noteAbsent(sql: Queryable, orphan: Orphan, since: Date | null): Promise<void> {
+  await sql`UPDATE pds_possible_orphans SET absent_since = ${since} WHERE ${isStill(sql, orphan)} AND state = 'possible'`;
 }
 
 /**

@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pdsAdmin } from '../../../infra/local/atproto/pds.ts';
 import { getAccountInfo } from '../../../lib/pds/admin.ts';
+import { CREATIONS } from '../../../lib/pds/budget.ts';
 import { XrpcError } from '../../../lib/pds/xrpc-error.ts';
 import { mayFailOver } from '../../../lib/provisioning/fail-over.ts';
 import { OutcomeUnknown } from '../../../lib/provisioning/outcome.ts';
+import { relay } from '../../../lib/provisioning/relay.ts';
 import type { Run } from '../../../lib/provisioning/run.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { silence } from './faulty.ts';
@@ -189,6 +191,50 @@ describe('hybrid mode', () => {
       expect(await performWork(bench.deps, queueId)).toBe('done');
       await expectLives(userId, 'pds');
     }
+  });
+
+  it('sends those who were in the line of a busy one that is down by now on their way to the other', async () => {
+    await bench.sql`
+      UPDATE pds_providers SET creations = ARRAY(SELECT now() FROM generate_series(1, ${CREATIONS}::int))`;
+    const { userId, queueId } = await memberOf(bench, 'local');
+    expect(await performWork(bench.deps, queueId)).toBe('parked');
+    expect(await rowOf(bench, queueId)).toMatchObject({ parked_reason: 'provider_busy' });
+    expect(await identityOf(bench, userId)).toMatchObject({ provider_id: remoteId(two) });
+    await bench.sql`UPDATE pds_providers SET creations = '{}'`;
+    await bench.sql`
+      UPDATE pds_providers SET breaker_state = 'open', breaker_until = now() + interval '1 hour', consecutive_failures = 5
+      WHERE id = ${remoteId(two)}`;
+    await relay(bench.deps);
+    expect(await rowOf(bench, queueId)).toMatchObject({ sent_at: expect.any(Date) });
+    expect(await performWork(bench.deps, queueId)).toBe('done');
+    await expectLives(userId, 'pds');
+  });
+
+  it('sends no second createAccount beside the first to whom a member comes back, however long he was away', async () => {
+    const { userId, queueId } = await memberOf(bench, 'local');
+    let finish: () => Promise<unknown> = fail;
+    const network = faultyTo(two.pds, ({ nsid, send, signal }) => {
+      if (!nsid.endsWith('createAccount')) return undefined;
+      finish = send;
+      return silence(signal);
+    });
+    const withoutRemote: typeof fetch = (input, init) =>
+      String(input).startsWith(two.remote.url) ? Promise.reject(refused()) : network.fetch(input, init);
+    const later = (ms: number) => ({
+      ...bench.deps,
+      fetch: withoutRemote,
+      now: () => new Date(Date.now() + ms),
+    });
+    expect(await performWork(later(0), queueId)).toBe('parked');
+    expect(await identityOf(bench, userId)).toMatchObject({ provider_id: remoteId(two) });
+    // The first one has slept with its PDS, which wakes up at this moment.
+    network.heal();
+    expect(await performWork(later(3600_000), queueId)).toBe('parked');
+    expect(await rowOf(bench, queueId)).toMatchObject({ parked_reason: 'outcome_unknown', attempt_count: 0 });
+    await finish();
+    expect(await performWork(later(3600_000 + 5_000), queueId)).toBe('done');
+    expect(network.asked.filter((nsid) => nsid.endsWith('createAccount'))).toHaveLength(1);
+    await expectLives(userId, 'pds');
   });
 
   it('never lets another take over a did:plc of which nobody knows whether it was made', () => {

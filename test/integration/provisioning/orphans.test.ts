@@ -4,8 +4,10 @@ import { verifyMember } from '../../../lib/audit/verify.ts';
 import type { Did } from '../../../lib/brands.ts';
 import { getAccountInfo, updateAccountPassword } from '../../../lib/pds/admin.ts';
 import { getRepoStatus } from '../../../lib/pds/client.ts';
+import { changeProvider } from '../../../lib/provisioning/change-provider.ts';
 import { sealOrphanPassword } from '../../../lib/provisioning/orphans/password.ts';
 import { reconcileOrphans } from '../../../lib/provisioning/orphans/reconcile.ts';
+import type { Run } from '../../../lib/provisioning/run.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { type Bench, identityOf } from './stage.ts';
 import {
@@ -208,6 +210,17 @@ describe('an account that may have been left behind', () => {
     expect((await identityOf(bench, userId)).status).toBe('active');
   });
 
+  it('is not moved into while it is being done away with, whoever saw it free before', async () => {
+    const { userId } = await leftBehind({ happened: true });
+    await bench.sql`UPDATE user_pds_mapping SET status = 'pending', provisioning_step = 'reserved' WHERE user_id = ${userId}`;
+    await bench.sql`UPDATE pds_possible_orphans SET state = 'closing' WHERE user_id = ${userId}`;
+    const before = await identityOf(bench, userId);
+    const run = { ...bench.deps, identity: { ...before } } as unknown as Run;
+    expect(await changeProvider(run, 'local')).toBe(false);
+    expect(await identityOf(bench, userId)).toEqual(before);
+    expect(run.identity).toEqual(before);
+  });
+
   it('is settled also when the reconciler was killed between the deletion and its note', async () => {
     const { userId, accountThere, expectUnharmed } = await leftBehind({ happened: true });
     const network = faultyTo(two.pds, ({ nsid, send }) =>
@@ -233,6 +246,16 @@ describe('an account that may have been left behind', () => {
     await bench.sql`UPDATE pds_providers SET breaker_state = 'closed' WHERE id = 'local'`;
     expect(await reconcile()).toEqual({ deleted: 1 });
     expect(await accountThere()).toBeUndefined();
+  });
+
+  it('is looked for twice again after its provider was asleep: the creation may have slept, too', async () => {
+    await leftBehind({ happened: false });
+    expect(await reconcile()).toEqual({ postponed: 1 });
+    await bench.sql`UPDATE pds_providers SET breaker_state = 'open', breaker_until = now() + interval '1 day' WHERE id = 'local'`;
+    expect(await reconcile()).toEqual({ postponed: 1 });
+    await bench.sql`UPDATE pds_providers SET breaker_state = 'closed', breaker_until = NULL WHERE id = 'local'`;
+    expect(await reconcile()).toEqual({ postponed: 1 });
+    expect(await reconcile()).toEqual({ absent: 1 });
   });
 });
 
