@@ -78,7 +78,7 @@ async function reopenProvisioning(
       status = CASE q.status WHEN 'processing' THEN q.status ELSE 'pending' END,
       next_retry = CASE q.status WHEN 'processing' THEN q.next_retry ELSE ${now}::timestamptz END,
       sent_at = CASE q.status WHEN 'processing' THEN q.sent_at END,
-      error_details = NULL, parked_reason = NULL
+      error_details = NULL, parked_reason = NULL, stale_since = NULL
     FROM last WHERE q.id = last.id
     RETURNING q.id::text, q.status = 'pending' AS due`;
   if (!row) return undefined;

@@ -16,9 +16,12 @@ export type Rule = {
   contended?: true;
 };
 
-/** A dead letter that is still open names its work. */
-const isNeeded = (sql: Queryable) => sql`
-  EXISTS (SELECT FROM dead_letters d WHERE d.queue_id = t.id AND d.redriven_at IS NULL)`;
+/** A dead letter that is still open names its work; older work that failed is not open, because this took its place. */
+const isNeeded = (sql: Queryable) => sql`(
+  EXISTS (SELECT FROM dead_letters d WHERE d.queue_id = t.id AND d.redriven_at IS NULL)
+  OR EXISTS (
+    SELECT FROM pds_provisioning_queue older WHERE older.user_id = t.user_id AND older.id < t.id
+      AND older.status = 'failed'))`;
 
 /**
  * Everything that is deleted, and what says how long it is kept. What is not here is kept for ever: above all data keys,
@@ -31,8 +34,8 @@ export const RULES: readonly Rule[] = [
   rule('login_nonces', (sql) => sql`t.expires_at < now() - interval '1 day'`),
   { ...rule('login_tokens', (sql) => sql`t.expires_at < now() - interval '1 day'`), what: 'login_links' },
   rule('login_states', (sql) => sql`t.expires_at < now() - interval '1 day'`),
-  // The longest window is an hour.
-  rule('rate_limits', (sql) => sql`t.window_start < now() - interval '1 day'`),
+  // The longest window is a day.
+  rule('rate_limits', (sql) => sql`t.window_start < now() - interval '2 days'`),
   // Telegram sends an update for 24 hours: https://core.telegram.org/bots/api#getting-updates
   rule('telegram_updates', (sql) => sql`t.received_at < now() - interval '7 days'`),
   rule(
@@ -62,21 +65,24 @@ export const RULES: readonly Rule[] = [
     contended: true,
   },
   { ...rule('dead_letters', (sql) => sql`t.redriven_at < now() - interval '30 days'`), contended: true },
-  // Backups expire 30 days after they were made, but never the newest unused one of a member (012_restore.sql).
-  {
-    ...rule(
-      'pds_credential_backups',
-      (sql) => sql`t.expires_at <= now() AND backup_state(t) <> 'restorable'`,
-    ),
-    what: 'backups',
-    contended: true,
-  },
+  // Backups expire 30 days after they were made, but never the newest unused one of a member (012_restore.sql), which
+  // is the only one that nearly everybody has: it is not even looked at (021_expired_backups.sql).
+  backups((sql) => sql`t.is_used AND t.expires_at <= now()`),
+  backups(
+    (sql) => sql`
+      NOT t.is_used AND t.expires_at <= now() AND backup_state(t) <> 'restorable' AND t.user_id IN (
+        SELECT user_id FROM pds_credential_backups WHERE NOT is_used GROUP BY user_id HAVING count(*) > 1)`,
+  ),
   // Where a day had no partition of its own.
   rule(
     'pds_health_checks_default',
     (sql) => sql`t.created_at < now() - make_interval(days => ${HEALTH_DAYS})`,
   ),
 ];
+
+function backups(isOver: Rule['isOver']): Rule {
+  return { what: 'backups', table: 'pds_credential_backups', isOver, contended: true };
+}
 
 function rule(table: string, isOver: Rule['isOver']): Rule {
   return { what: table, table, isOver };

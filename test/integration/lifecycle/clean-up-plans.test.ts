@@ -28,8 +28,10 @@ const FILLED: Record<string, string> = {
     FROM (SELECT *, user_id::int AS n FROM user_pds_mapping) m,
       (VALUES ('create', 'completed'), ('verify', 'completed'), ('verify', 'failed'), ('rotate_keys', 'pending')) w (action, status)`,
   dead_letters: `INSERT INTO dead_letters (source_queue, message_id, message_body, receive_count, reason, redriven_at) SELECT 'q', n, '', 1, 'x', ${at} FROM ${rows}`,
-  pds_credential_backups: `INSERT INTO pds_credential_backups (user_id, pnptv_uuid, backup_type, backup_data_encrypted, backup_iv, backup_auth_tag, data_key_id, credential_version, expires_at)
-    SELECT user_id, pnptv_uuid, 'auto', 'x', 'x', 'x', k.id, 1, ${at} + interval '1 day' FROM (SELECT *, user_id::int AS n FROM user_pds_mapping) m, pds_data_keys k, generate_series(1, 2)`,
+  pds_credential_backups: `INSERT INTO pds_credential_backups (user_id, pnptv_uuid, backup_type, backup_data_encrypted, backup_iv, backup_auth_tag, data_key_id, credential_version, expires_at, is_used, used_at)
+    SELECT user_id, pnptv_uuid, 'auto', 'x', 'x', 'x', k.id, 1, now() - interval '1 day', w.is_used, CASE WHEN w.is_used THEN now() END
+    FROM (SELECT *, user_id::int AS n FROM user_pds_mapping) m, pds_data_keys k, (VALUES (false, 1), (false, 100), (true, 100)) w (is_used, one_in)
+    WHERE n % w.one_in = 0`,
   pds_health_checks_default: `INSERT INTO pds_health_checks (pds_endpoint, check_type, status, created_at) SELECT 'x', 'connectivity', 'success', now() + interval '30 days' - CASE WHEN n % 100 = 0 THEN interval '1 year' ELSE interval '0' END FROM ${rows}`,
 };
 
@@ -58,6 +60,18 @@ describe('the clean-up, in a table with many rows that are not over,', () => {
     const plan = (await sql`EXPLAIN ${deletion(sql, rule)}`).map((line) => line['QUERY PLAN']).join('\n');
     expect(plan).not.toMatch(new RegExp(`Seq Scan on ${rule.table}`));
     expect(plan).toContain('Tid Scan');
+  });
+
+  it('looks at no backup that is the only one of its member', async () => {
+    for (const rule of RULES.filter(({ table }) => table === 'pds_credential_backups')) {
+      const [explained] = await sql`EXPLAIN (ANALYZE, FORMAT JSON) ${deletion(sql, rule)}`;
+      let lookedAt = 0;
+      JSON.stringify(explained, (_, node) => {
+        if (node?.Alias === 't') lookedAt += (node['Rows Removed by Filter'] ?? 0) * node['Actual Loops'];
+        return node;
+      });
+      expect(lookedAt).toBeLessThan(ROWS / 10);
+    }
   });
 
   it.each([

@@ -7,6 +7,7 @@ import { BATCH } from '../../../lib/lifecycle/clean-up/delete-batch.ts';
 import { RULES } from '../../../lib/lifecycle/clean-up/rules.ts';
 import { type Log, silentLog } from '../../../lib/observability/log.ts';
 import { redact } from '../../../lib/observability/redact.ts';
+import { countDeadLetters, readDeadLetters } from '../../../lib/provisioning/dead-letters.ts';
 import { enqueue, type QueueAction } from '../../../lib/provisioning/queue.ts';
 import { redrive } from '../../../lib/provisioning/redrive.ts';
 import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
@@ -114,7 +115,7 @@ describe('what is over', () => {
         `INSERT INTO login_states (state_hash, browser_hash, return_to, expires_at) VALUES (${hash(n)}, ${hash(n)}, '/', now() - interval '${days}')`,
     },
     rate_limits: {
-      days: 1,
+      days: 2,
       insert: (n, days) =>
         `INSERT INTO rate_limits (bucket, window_start) VALUES ('x:${n}', now() - interval '${days}')`,
     },
@@ -303,6 +304,35 @@ describe('work', () => {
     expect(await work(open)).toMatchObject({ status: 'failed' });
     await god`UPDATE user_pds_mapping SET status = 'revoked'`;
     expect(await run()).toMatchObject({ failed_work: 1 });
+  });
+
+  it('that failed does not come back as open when the newer work is deleted that took its place', async () => {
+    const failed = await add('verify');
+    await past(failed, `status = 'failed', updated_at = now() - interval '8 days'`);
+    const newer = await add('verify');
+    await past(newer, `status = 'completed', updated_at = now() - interval '8 days'`);
+    const inTheWay = await god`
+      INSERT INTO dead_letters (queue_id, source_queue, message_id, message_body, receive_count, reason)
+      VALUES (${failed}, 'q', '1', '', 5, 'x') RETURNING id`;
+    await run();
+    expect(await readDeadLetters(worker, { limit: 10, offset: 0 })).toMatchObject({
+      data: [{ code: 'WORK_WENT_ON' }],
+    });
+    await god`DELETE FROM dead_letters WHERE id IN ${god(inTheWay.map(({ id }) => id))}`;
+    await run();
+    await run();
+    expect(await count('pds_provisioning_queue')).toBe(0);
+    expect(await countDeadLetters(worker)).toBe(0);
+  });
+
+  it('that was late when it failed has its day of grace again after a redrive', async () => {
+    const queueId = await add();
+    await past(
+      queueId,
+      `status = 'failed', created_at = now() - interval '9 days', stale_since = now() - interval '2 days'`,
+    );
+    expect(await redrive({ sql: worker }, { queueId, by: '1' })).toMatchObject({ redriven: true });
+    expect(await run()).toMatchObject({ work_marked_stale: 1, work_failed_stale: 0 });
   });
 
   it('that nobody did in 7 days is failed, with a reason, after a day of grace; then it can be redriven', async () => {
