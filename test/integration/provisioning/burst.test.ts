@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { relay } from '../../../lib/provisioning/relay.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
-import { everybodyIsActive, expectNothingSpent, logInCrowd, overtakenBy, recorded } from './crowd.ts';
+import { everybodyIsActive, expectNothingSpent, logInCrowd, recorded } from './crowd.ts';
 import { hurriedClock, hurriedPreload } from './hurried-clock.ts';
 import { modelledQueue } from './modelled-queue.ts';
 import { type Bench, openBench, openStage, type Stage } from './stage.ts';
@@ -47,7 +47,8 @@ describe('a burst of logins before a PDS that takes 100 accounts in five minutes
     await stage?.close();
   });
 
-  it(`ends with all ${MEMBERS} active by age, no attempt spent, though others take ${OTHERS} of the hundred`, {
+  // In order of age: crowd.test.ts says it of a model, where a slow machine does not make minutes of seconds.
+  it(`ends with all ${MEMBERS} active, no attempt spent, though others take ${OTHERS} of the hundred`, {
     timeout: 120_000 + MEMBERS * 1_000,
   }, async () => {
     const begun = Date.now();
@@ -62,7 +63,6 @@ describe('a burst of logins before a PDS that takes 100 accounts in five minutes
     await expectNothingSpent(bench, { members: MEMBERS, created: seen.created });
     if (OTHERS === 0) expect(seen.answers[429] ?? 0).toBe(0);
     else expect(seen.answers[429]).toBeGreaterThan(0);
-    expect(await overtakenBy(bench, seen.created)).toBeLessThanOrEqual(5 * WORKERS);
   });
 
   /** A creation that comes to nothing, and counts. */
