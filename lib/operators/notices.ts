@@ -39,7 +39,8 @@ export const NOTICES = {
     see: 'Health',
   },
   provider_inaccessible: {
-    means: 'A PDS did not answer in three hourly sweeps: its members count as inaccessible.',
+    means:
+      'A PDS did not answer three times in a row, in hourly sweeps or when a member was checked: its members count as inaccessible.',
     todo: 'See to the PDS (/xrpc/_health). When it answers, the next sweep makes them accessible again by itself.',
     see: 'Health',
   },

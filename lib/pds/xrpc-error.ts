@@ -73,3 +73,8 @@ export function isRejection(error: unknown, ...names: readonly string[]): error 
     (names.length === 0 || (error.error !== undefined && names.includes(error.error)))
   );
 }
+
+/** Whether a PDS answered that it does not offer this: other ones than `@atproto/pds` leave things out. */
+export function isNotOffered(error: unknown): error is XrpcError {
+  return error instanceof XrpcError && (error.fault === 'rejected' || error.status === 501);
+}

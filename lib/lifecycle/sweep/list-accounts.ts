@@ -3,7 +3,7 @@ import type { Queryable, Sql } from '../../db/connect.ts';
 import type { Log } from '../../observability/log.ts';
 import { noteThrottled } from '../../pds/breaker.ts';
 import { listRepos } from '../../pds/client.ts';
-import { XrpcError } from '../../pds/xrpc-error.ts';
+import { isNotOffered, XrpcError } from '../../pds/xrpc-error.ts';
 import { type ConnectDeps, connectionOf, type Home } from './homes.ts';
 import { takeRequests } from './request-budget.ts';
 import { keepSweep, type ProviderFinding, type Sweep } from './sweeps.ts';
@@ -65,7 +65,7 @@ export async function listAccounts(
   } catch (error) {
     if (!(error instanceof XrpcError)) throw error;
     // A PDS that gives no list, or not to us: its members are asked for one by one.
-    if (cursor === undefined && (error.fault === 'rejected' || error.status === 501)) return 'foreign';
+    if (cursor === undefined && isNotOffered(error)) return 'foreign';
     if (error.retryAt) await noteThrottled(sql, home.id, error.retryAt);
     log.warn('the list of accounts broke off', { provider: home.id, accounts, error });
     return 'broken';

@@ -28,6 +28,7 @@ export async function startManyAccounts(options: { accounts: number; foreign?: n
     breakAt: undefined as number | undefined,
     down: false,
     noList: false,
+    noHealth: false,
     serial: 0,
   };
   const asked = new Map<string, number>();
@@ -36,6 +37,7 @@ export async function startManyAccounts(options: { accounts: number; foreign?: n
     const nsid = pathname.split('/').at(-1) ?? '';
     asked.set(nsid, (asked.get(nsid) ?? 0) + 1);
     if (state.down) return json(response, 503, { error: 'Unavailable' });
+    if (nsid === '_health' && state.noHealth) return json(response, 501, { error: 'MethodNotImplemented' });
     if (nsid === '_health') return json(response, 200, { version: '0.0.0' });
     if (nsid === 'com.atproto.server.describeServer')
       return json(response, 200, { did: 'did:web:many.test' });

@@ -61,7 +61,8 @@ describe('a sweep over many members', () => {
       providers: [],
       fetch: globalThis.fetch,
       outside: outsideOf(pds.url),
-      now: () => new Date(),
+      // When it was counted who is due.
+      now: () => new Date(now.getTime() + 60_000),
       sqs: client,
       queueUrl: sqs.queueUrl(QueueName),
       checkHours: HOURS,
@@ -156,6 +157,12 @@ describe('a sweep over many members', () => {
     await runSweep(deps);
     expect(pds.asked.get('com.atproto.sync.listRepos')).toBe(1);
     expect(pds.asked.get('com.atproto.sync.getRepoStatus')).toBe(98);
+  });
+
+  it('takes no PDS for down that only has no /xrpc/_health', async () => {
+    pds.state.noHealth = true;
+    await runSweep(deps);
+    expect(await statesOf()).toEqual({ 'accessible 0 well': MEMBERS });
   });
 
   it('counts a provider’s outage for all members at once, tells each log and operators once, and ends it by itself', async () => {
