@@ -10,6 +10,8 @@ import { sideBySide } from './side-by-side.ts';
 /** Each sweep takes another part of the members: all of them have their turn once a day. */
 const PARTS = 24;
 
+/** The database's clock from ours. Nobody was looked at so shortly before his turn, or it was as good. */
+const CLOCKS_DIFFER_MS = 600_000;
 /** From so many wrong names on, if they are most of those looked at, it is nothing about their members. */
 const MANY = 5;
 
@@ -28,12 +30,13 @@ export async function lookAtNames(
 ): Promise<boolean> {
   const { sql, now, outside, log } = deps;
   const { sweep, home, deadline } = group;
+  const since = new Date(sweep.started_at.getTime() - CLOCKS_DIFFER_MS);
   const members = await sql<Named[]>`
     SELECT id, user_id, pnptv_uuid, pds_did, pds_handle, pds_endpoint, atproto_public_key FROM user_pds_mapping m
     WHERE ${membersOf(sql, group, now())} AND verification_status = 'accessible' AND NOT ${isBeingChecked(sql)}
       AND (document_settles_at IS NULL OR document_settles_at <= ${now()})
       AND (id = ANY(${proven}::bigint[]) OR id % ${PARTS}::int = ${sweep.id % PARTS}::int AND NOT EXISTS (
-        SELECT FROM pds_health_checks c WHERE c.user_id = m.user_id AND c.created_at >= ${sweep.started_at}
+        SELECT FROM pds_health_checks c WHERE c.user_id = m.user_id AND c.created_at >= ${since}
           AND c.check_type = 'at_protocol' AND c.status = 'success'))`;
   const looked = await sideBySide(members, WIDTH, async (member) => {
     if (now() > deadline) return undefined;

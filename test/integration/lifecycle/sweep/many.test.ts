@@ -216,10 +216,11 @@ describe('a sweep over many members', () => {
   });
 
   it('leaves a sweep to the planner that is at it, and takes it over a minute after one that was killed', async () => {
-    await sql`INSERT INTO health_sweeps (started_at, leased_until) SELECT now(), now() + interval '50 seconds'`;
+    const at = (seconds: number) => new Date(deps.now().getTime() + seconds * 1000);
+    await sql`INSERT INTO health_sweeps (started_at, leased_until) VALUES (${at(0)}, ${at(50)})`;
     const deadline = new Date(Date.now() + 600_000);
     expect(await planSweep({ ...deps, deadline })).toBeUndefined();
-    const later = { ...deps, now: () => new Date(Date.now() + 60_000), deadline };
+    const later = { ...deps, now: () => at(60), deadline };
     expect(await planSweep(later)).toMatchObject({ sweepId: 1, cohorts: DATA_KEYS });
   });
 
