@@ -19,6 +19,9 @@ export type XrpcFault =
   | 'server_error'
   | 'malformed';
 
+/** @NOTE `@atproto/pds`, `calcKey` in createSession.ts and updateHandle.ts; everything else counts for our address. */
+const LIMITED_BY_ACCOUNT = ['com.atproto.server.createSession', 'com.atproto.identity.updateHandle'];
+
 export type XrpcErrorOptions = {
   nsid: string;
   fault: XrpcFault;
@@ -57,6 +60,11 @@ export class XrpcError extends Error {
   /** Whether the PDS itself has answered that the operation is over and failed: an error in XRPC's own form. */
   get final(): boolean {
     return this.error !== undefined && (this.fault === 'rejected' || this.fault === 'server_error');
+  }
+
+  /** Whether a 429 is about this one account: nobody else has to wait for it. */
+  get accountBusy(): boolean {
+    return this.fault === 'throttled' && LIMITED_BY_ACCOUNT.includes(this.nsid);
   }
 
   /** Whether the PDS, and not this one request, is in trouble. */

@@ -80,8 +80,7 @@ export function outcomeOf(
   }
   if (error instanceof XrpcError) {
     if (error.fault === 'throttled') {
-      // A PDS limits sessions for each account: nobody else has to wait for this one.
-      const reason = error.nsid.endsWith('.createSession') ? 'account_busy' : 'provider_busy';
+      const reason = error.accountBusy ? 'account_busy' : 'provider_busy';
       return parked(reason, error.retryAt ?? new Date(now.getTime() + THROTTLED_MS), now);
     }
     if (error.providerDown) {

@@ -78,8 +78,7 @@ export async function reportProvider(
     await notifyOperators(sql, { kind: 'circuit_closed', subject: provider.id });
   }
   if (!(fault instanceof XrpcError)) return { recovered };
-  // Sessions are limited for each account, everything else for our address.
-  if (fault.fault === 'throttled' && fault.retryAt && !fault.nsid.endsWith('.createSession')) {
+  if (fault.fault === 'throttled' && fault.retryAt && !fault.accountBusy) {
     await noteThrottled(sql, provider.id, fault.retryAt);
   }
   if (!fault.providerDown) return { recovered };

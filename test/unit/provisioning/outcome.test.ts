@@ -43,10 +43,13 @@ describe('what an error means for the work it ended', () => {
     }
   });
 
-  it('lets nobody else wait for a limit of one account', () => {
-    const error = new XrpcError({ nsid: 'com.atproto.server.createSession', fault: 'throttled' });
-    expect(outcome(error, 99)).toMatchObject({ kind: 'parked', reason: 'account_busy' });
-  });
+  it.each(['server.createSession', 'identity.updateHandle'])(
+    'lets nobody else wait for a limit of one account: %s',
+    (name) => {
+      const error = new XrpcError({ nsid: `com.atproto.${name}`, fault: 'throttled' });
+      expect(outcome(error, 99)).toMatchObject({ kind: 'parked', reason: 'account_busy' });
+    },
+  );
 
   it.each(['server_error', 'malformed', 'rejected'] as const)(
     'tries again what may be about this one member, and fails it at the last attempt: %s',
