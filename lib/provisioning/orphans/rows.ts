@@ -87,7 +87,7 @@ export async function settleOrphan(sql: Sql, orphan: Orphan, end: End, now: Date
     });
     if (end === 'deactivated') await notifyOperators(tx, { kind: 'orphan_left', subject: provider_id });
     if (end === 'foreign') {
-      await notifyOperators(tx, { kind: 'orphan_foreign', subject: `${pds_did} at ${provider_id}` });
+      await notifyOperators(tx, { kind: 'orphan_foreign', subject: `${pnptvUuid} at ${provider_id}` });
     }
   });
 }

@@ -152,11 +152,12 @@ describe('an account that may have been left behind', () => {
 
   it('that our password does not open is never touched, and operators are told', async () => {
     const { userId, did, accountThere, expectUnharmed } = await leftBehind({ happened: true });
+    const { pnptv_uuid } = await identityOf(bench, userId);
     await updateAccountPassword(pdsAdmin(two.pds), { did, password: 'somebody else’s' });
     expect(await reconcile()).toEqual({ foreign: 1 });
     expect(await accountThere()).toBeDefined();
     expect(await stateOf(userId)).toBe('foreign');
-    expect(await notices()).toEqual([{ kind: 'orphan_foreign', subject: `${did} at local` }]);
+    expect(await notices()).toEqual([{ kind: 'orphan_foreign', subject: `${pnptv_uuid} at local` }]);
     expect(await reconcile()).toEqual({});
     await expectUnharmed();
   });
