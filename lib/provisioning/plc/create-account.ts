@@ -11,6 +11,8 @@ import { ourRotationKey } from './directory.ts';
 
 /** 75 random bits; a PDS gives out labels of 3 to 18 characters in its own domain. */
 const LABEL_CHARACTERS = 15;
+/** With the label before it no longer than a host name may be. */
+const SERVICE_DOMAIN = /^\.[a-z0-9.-]{1,230}$/i;
 
 /**
  * The handle under which the account is born, random, in a domain of this PDS: chosen once and stored before anything
@@ -22,7 +24,7 @@ export async function keepServiceHandle(run: Run, host: AccountHost, { anew = fa
   const { availableUserDomains: domains } = await describeServer(host.pds);
   const kept = identity.service_handle;
   if (kept !== null && !anew && domains.some((domain) => kept.endsWith(domain))) return kept;
-  const [domain] = domains;
+  const domain = domains.find((offered) => SERVICE_DOMAIN.test(offered));
   if (domain === undefined) {
     throw new ProvisioningError(
       'NO_SERVICE_DOMAIN',

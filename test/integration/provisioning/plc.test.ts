@@ -186,6 +186,39 @@ describe('a did:plc', () => {
     expect((await expectPlcIdentity(userId)).pds_handle).toBe(`${username}-2.${DOMAIN}`);
   });
 
+  it('waits alone when the PDS has heard of too many handles for it', async () => {
+    const { userId, queueId } = await bench.member();
+    bench.deps.fetch = faultyNetwork(({ nsid }) =>
+      nsid.endsWith('updateHandle')
+        ? Promise.resolve(Response.json({ error: 'RateLimitExceeded' }, { status: 429 }))
+        : undefined,
+    ).fetch;
+    expect(await performWork(bench.deps, queueId)).toBe('parked');
+    expect(await rowOf(bench, queueId)).toMatchObject({ parked_reason: 'account_busy', attempt_count: 0 });
+    bench.deps.fetch = fetch;
+    const neighbour = await bench.member();
+    expect(await performWork(bench.deps, neighbour.queueId)).toBe('done');
+    const later = { ...bench.deps, now: () => new Date(Date.now() + 301_000) };
+    expect(await performWork(later, queueId)).toBe('done');
+    await expectPlcIdentity(userId);
+  });
+
+  it('is born in no domain that cannot be one', async () => {
+    const { userId, queueId } = await bench.member();
+    bench.deps.fetch = faultyNetwork(({ nsid, send }) =>
+      nsid.endsWith('describeServer')
+        ? send().then(async (answer) =>
+            Response.json({
+              ...((await answer.json()) as object),
+              availableUserDomains: [`.${'a'.repeat(300)}`, 'nonsense', '.a b'],
+            }),
+          )
+        : undefined,
+    ).fetch;
+    expect(await performWork(bench.deps, queueId)).toBe('failed');
+    expect(await identityOf(bench, userId)).toMatchObject({ error_code: 'NO_SERVICE_DOMAIN' });
+  });
+
   it('leaves members alone who have a did:web', async () => {
     bench.deps.naming = { ...bench.deps.naming, didMethod: 'web' };
     const { userId, queueId } = await bench.member();
