@@ -23,19 +23,27 @@ export async function chooseProvider(run: Run): Promise<Provider> {
   return open ?? first;
 }
 
-/** Who could take the member over now, the best first. Not one of `tried`. */
+/**
+ * Who could take the member over now, the best first. Not one of `tried`; nor, once his attempts are spent, one that may
+ * have an account of his: there he could only wait and look, and then come back here to do the same.
+ */
 export async function otherProviders(run: Run, tried: readonly string[]): Promise<Provider[]> {
   const others = run.providers.filter(({ id }) => !tried.includes(id));
   return others.length === 0 ? [] : admitting(run, rankProviders(others, run.identity.pnptv_uuid));
 }
 
-async function admitting({ sql, identity, now }: Run, ranked: readonly Provider[]): Promise<Provider[]> {
+async function admitting(
+  { sql, identity, work, now }: Run,
+  ranked: readonly Provider[],
+): Promise<Provider[]> {
   const states = await readProviderStates(
     sql,
     ranked.map(({ id }) => id),
   );
   const leaving = await sql<{ provider_id: string }[]>`
-    SELECT provider_id FROM pds_possible_orphans WHERE user_id = ${identity.user_id} AND state = 'closing'`;
+    SELECT provider_id FROM pds_possible_orphans
+    WHERE user_id = ${identity.user_id}
+      AND (state = 'closing' OR state = 'possible' AND ${work.attemptCount >= work.maxAttempts})`;
   const open = new Set(states.filter((state) => wouldAdmit(state, now())).map(({ id }) => id));
   for (const { provider_id } of leaving) open.delete(provider_id);
   return ranked.filter(({ id }) => open.has(id));

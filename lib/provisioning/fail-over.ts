@@ -52,11 +52,23 @@ export async function createSomewhere(
       run.host ??= await openAccountHost(run);
       return await create(run, run.host);
     } catch (error) {
-      if (!mayFailOver(run, error)) throw error;
+      if (!mayFailOver(run, error)) throw await priceOf(run, failures, error);
       failures.push({ providerId: reserved(run).provider_id, error });
       if (!(await takeNext(run, failures))) throw await settleFor(run, failures);
     }
   }
+}
+
+/**
+ * Who comes back to a provider, and waits there for what he sent before, has spent the attempt that another one did not
+ * answer in this very run: or two that never answer would have him between them for ever.
+ */
+async function priceOf(run: Run, failures: readonly Failure[], error: unknown): Promise<unknown> {
+  if (!(error instanceof Parked) || error.reason !== 'outcome_unknown') return error;
+  const unanswered = failures.find((failure) => failure.error instanceof OutcomeUnknown);
+  if (!unanswered) return error;
+  await takeLeave(run, error);
+  return unanswered.error;
 }
 
 async function takeNext(run: Run, failures: readonly Failure[]): Promise<boolean> {
@@ -78,21 +90,25 @@ async function settleFor(run: Run, failures: readonly Failure[]): Promise<unknow
 }
 const MILDEST: readonly Outcome['kind'][] = ['parked', 'again', 'failed'];
 
-/** Leaves the member's provider, about which the others are told what went wrong, for this one. */
+/** Leaves the member's provider for this one. */
 async function moveTo(run: Run, to: string, error: unknown): Promise<boolean> {
   const { provider_id: from, create_started_at } = reserved(run);
   if (!(await changeProvider(run, to))) return false;
-  const { host } = run;
-  delete run.host;
   run.log.warn('another provider takes over', {
     from,
     to,
     possible_orphan: create_started_at !== null,
     error,
   });
-  if (host) {
-    const { recovered } = await reportProvider(run, host, error);
-    if (recovered) await callWaiting(run, from);
-  }
+  await takeLeave(run, error);
   return true;
+}
+
+/** Asks the provider of this run nothing more, and tells the others how it did. */
+async function takeLeave(run: Run, error: unknown): Promise<void> {
+  const { host } = run;
+  delete run.host;
+  if (!host) return;
+  const { recovered } = await reportProvider(run, host, error);
+  if (recovered) await callWaiting(run, host.provider.id);
 }

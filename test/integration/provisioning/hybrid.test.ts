@@ -5,6 +5,7 @@ import { CREATIONS } from '../../../lib/pds/budget.ts';
 import { XrpcError } from '../../../lib/pds/xrpc-error.ts';
 import { mayFailOver } from '../../../lib/provisioning/fail-over.ts';
 import { OutcomeUnknown } from '../../../lib/provisioning/outcome.ts';
+import { enqueue } from '../../../lib/provisioning/queue.ts';
 import { relay } from '../../../lib/provisioning/relay.ts';
 import type { Run } from '../../../lib/provisioning/run.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
@@ -235,6 +236,31 @@ describe('hybrid mode', () => {
     expect(await performWork(later(3600_000 + 5_000), queueId)).toBe('done');
     expect(network.asked.filter((nsid) => nsid.endsWith('createAccount'))).toHaveLength(1);
     await expectLives(userId, 'pds');
+  });
+
+  it('ends in a reason when neither ever answers a createAccount, and in an identity after a retry', async () => {
+    const { userId, queueId } = await memberOf(bench, 'local');
+    let asked = 0;
+    const cut: typeof fetch = (input, init) => {
+      if (!String(input).endsWith('createAccount')) return fetch(input, init);
+      asked += 1;
+      return Promise.reject(new Error('cut'));
+    };
+    let at = Date.now();
+    const goOn = async (fetch: typeof globalThis.fetch) => {
+      const result = await performWork({ ...bench.deps, fetch, now: () => new Date(at) }, queueId);
+      const row = await rowOf(bench, queueId);
+      at = Math.max(at, row.next_retry.getTime());
+      return { result, row };
+    };
+    let { row } = await goOn(cut);
+    for (let runs = 1; row.status !== 'failed' && runs < 50; runs += 1) row = (await goOn(cut)).row;
+    expect(row).toMatchObject({ status: 'failed', error_details: { code: 'ACCOUNT_CREATION_UNANSWERED' } });
+    expect(asked).toBeLessThanOrEqual(6);
+    await bench.sql.begin((tx) => enqueue(tx, { userId, action: 'retry', now: new Date(at) }));
+    for (let runs = 0; row.status !== 'completed' && runs < 20; runs += 1) row = (await goOn(fetch)).row;
+    expect(row).toMatchObject({ status: 'completed' });
+    expect(await identityOf(bench, userId)).toMatchObject({ status: 'active' });
   });
 
   it('never lets another take over a did:plc of which nobody knows whether it was made', () => {
