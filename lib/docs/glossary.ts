@@ -231,7 +231,7 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   },
   undoable_until: {
     means:
-      'Until when a key above the one that signed the last change can undo it; null when nobody can any more',
+      'Until when a key above the one that signed a change can undo it, and all that came after; null when nobody can',
     example: '2026-11-27T09:30:00.000Z',
   },
   'getRotationKeys.statement': STATEMENT,

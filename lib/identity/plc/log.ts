@@ -21,8 +21,11 @@ export type PlcLog = {
   did: Did;
   /** The CID of the last operation: the `prev` of the next one. */
   head: string;
-  /** When the directory took the last operation. */
-  changedAt: Date;
+  /**
+   * When the directory took the newest operation that a key above its signer may undo, and all that came after it with
+   * it; undefined if each was signed by the top key of its time. https://web.plc.directory/spec/v0.1/did-plc#key-rotation--account-recovery
+   */
+  undoableSince: Date | undefined;
   /** What holds now; undefined once the DID has ended. */
   data: PlcData | undefined;
   /** What held at first: the keys in it are those of who made the DID, and the recovery key that he was given. */
@@ -40,13 +43,16 @@ export function followLog(did: Did, entries: z.output<typeof auditLog>): PlcLog 
     if (nullified) continue;
     if (cidOf(operation) !== cid) throw invalid('an operation is not the one that its CID names');
     const signers = (log ? log.data : dataOf(operation))?.rotationKeys ?? [];
-    if (signerOf(operation, signers) === undefined) throw invalid('an operation is not signed by who may');
+    const signer = signerOf(operation, signers);
+    if (signer === undefined) throw invalid('an operation is not signed by who may');
     if (operation.prev !== (log?.head ?? null)) throw invalid('an operation does not follow the one before');
     const data = dataOf(operation);
     const genesis: PlcData | undefined = log?.genesis ?? data;
     if (genesis === undefined || (!log && didOf(operation) !== did))
       throw invalid('it is the log of another DID');
-    log = { did, head: cid, changedAt: new Date(createdAt), data, genesis };
+    const isUndoable = log !== undefined && signer !== signers[0];
+    const undoableSince: Date | undefined = isUndoable ? new Date(createdAt) : log?.undoableSince;
+    log = { did, head: cid, undoableSince, data, genesis };
   }
   if (!log) throw invalid('it is empty');
   return log;

@@ -57,14 +57,14 @@ export function holderOf(
 }
 
 export function rotationKeysOf(log: PlcLog, { ours, now }: { ours: string; now: Date }): RotationKeys {
-  const undoableUntil = new Date(log.changedAt.getTime() + RECOVERY_WINDOW_MS);
+  const undoableUntil = log.undoableSince && new Date(log.undoableSince.getTime() + RECOVERY_WINDOW_MS);
   return {
     pds_did: log.did,
     rotation_keys: (log.data?.rotationKeys ?? []).map((did_key) => ({
       did_key,
       holder: holderOf(did_key, log, ours),
     })),
-    undoable_until: undoableUntil > now ? undoableUntil.toISOString() : null,
+    undoable_until: undoableUntil && undoableUntil > now ? undoableUntil.toISOString() : null,
     statement: statementFor(log.did, ''),
     explanation: EXPLANATION,
   };

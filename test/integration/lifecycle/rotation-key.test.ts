@@ -123,10 +123,15 @@ describe('the rotation keys of a did:plc', () => {
         { did_key: owner.ours, holder: 'service' },
         { did_key: owner.pds.did(), holder: 'pds' },
       ],
-      undoable_until: expect.any(String),
+      undoable_until: null,
       statement: `pds-provisioning rotation-key v1\n${owner.did}\n`,
       explanation: expect.stringContaining('72 hours'),
     });
+  });
+
+  it('say until when what the PDS signed can be undone, and his key with it', async () => {
+    await new plc.Client(directory.url).updateHandle(owner.did, owner.pds as never, 'bob.pnptv.test');
+    const { data } = await add(await k256());
     const hours = (Date.parse(data.undoable_until) - Date.now()) / 3_600_000;
     expect(hours).toBeGreaterThan(71.9);
     expect(hours).toBeLessThanOrEqual(72);

@@ -1,3 +1,4 @@
+import { CID } from 'multiformats';
 import { describe, expect, it } from 'vitest';
 import type { Did } from '../../../../lib/brands.ts';
 import { followLog } from '../../../../lib/identity/plc/log.ts';
@@ -11,6 +12,7 @@ const entry = (operation: AnyOperation) => ({
   createdAt: CREATED,
   operation,
 });
+type Entry = ReturnType<typeof entry>;
 const invalid = expect.objectContaining({ code: 'PLC_LOG_INVALID' });
 
 /** A DID with three operations: made, renamed, with a member's key. */
@@ -28,13 +30,37 @@ describe('the log of a DID', () => {
     expect(followLog(did, ops.map(entry))).toEqual({
       did,
       head: cidOf(ops[2]),
-      changedAt: new Date(CREATED),
+      undoableSince: new Date(CREATED),
       data: expect.objectContaining({
         rotationKeys: [member.did(), us.did(), pds.did()],
         alsoKnownAs: ['at://bob.pnptv.test'],
       }),
       genesis: expect.objectContaining({ rotationKeys: [us.did(), pds.did()] }),
     });
+  });
+
+  it('says since when a key may undo something, though the last change was signed by the top key', async () => {
+    const { did, us, ops } = await history();
+    const [made, renamed, keyed] = ops.map((operation, hour) => ({
+      ...entry(operation),
+      createdAt: `2026-11-26T0${hour}:00:00.000Z`,
+    })) as [Entry, Entry, Entry];
+    expect(followLog(did, [made]).undoableSince).toBeUndefined();
+    expect(followLog(did, [made, renamed, keyed]).undoableSince).toEqual(new Date(renamed.createdAt));
+
+    // What that means: ours undoes what the PDS signed, and the member's key goes with it.
+    const undone = await plc.updateHandleOp(ops[0], us as never, 'carol.pnptv.test');
+    const log = [made, renamed, keyed].map((e) => ({
+      did,
+      operation: e.operation as never,
+      cid: CID.parse(e.cid) as never,
+      nullified: false,
+      createdAt: new Date(),
+    }));
+    const { nullified } = await plc.assureValidNextOp(did, log, undone);
+    expect(nullified.map(String)).toEqual([renamed.cid, keyed.cid]);
+    const after = [made, { ...renamed, nullified: true }, { ...keyed, nullified: true }, entry(undone)];
+    expect(followLog(did, after).undoableSince).toBeUndefined();
   });
 
   it('leaves out what a stronger key has undone', async () => {
