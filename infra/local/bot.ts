@@ -28,7 +28,8 @@ try {
   if (name === undefined || text === undefined) {
     const said = await sentTo(platform, name === undefined ? ADMIN_TELEGRAM_ID : demoTelegramId(name));
     console.log(
-      said.map(show).join('\n\n---\n\n') || 'The bot has said nothing since `npm start` (yet): it does so every minute.',
+      said.map(show).join('\n\n---\n\n') ||
+        'The bot has said nothing since `npm start` (yet): it does so every minute.',
     );
   } else {
     const user = {
