@@ -132,6 +132,17 @@ function alarms({ planner, worker, queue, deadLetters, unstarted }: Parts): Reco
         'find the data key of the message in the log of sweep-health, repair the cause, purge the queue: every sweep ' +
         'looks at everybody, so nothing has to be sent again.',
     },
+    'account-list-broken': {
+      metric: countedBy('lifecycle', 'AccountListBroken').with({ period: hour }),
+      threshold: 0,
+      periods: 3,
+      means:
+        'In three sweeps in a row the list of accounts of a PDS broke off: who is gone there, or not active, is found out ' +
+        'only when his credentials are due.',
+      todo:
+        'read "the list of accounts broke off" in the log of plan-health-sweep and ask that PDS the same ' +
+        '(/xrpc/com.atproto.sync.listRepos). Without such a line it took longer than 12 minutes.',
+    },
     'credential-checks-over-budget': {
       metric: countedBy('lifecycle', 'CredentialChecksOverBudget').with({ period: hour }),
       threshold: 0,

@@ -10,13 +10,12 @@ export type Home = {
   /** Its public URL, as the DID documents of most members name it. */
   public_endpoint: string;
   members: number;
-  throttled_until: Date | null;
 };
 
 /** Where members live, each with their number. */
 export async function readHomes(sql: Queryable): Promise<Home[]> {
   return sql<Home[]>`
-    SELECT p.id, p.endpoint, p.throttled_until, m.members, m.public_endpoint
+    SELECT p.id, p.endpoint, m.members, m.public_endpoint
     FROM pds_providers p JOIN (
       SELECT DISTINCT ON (provider_id) provider_id, sum(members) OVER (PARTITION BY provider_id)::int AS members,
         pds_endpoint AS public_endpoint

@@ -76,7 +76,7 @@ async function plan(deps: PlanDeps, { sweep, previous }: Begun): Promise<Planned
 type Examined = { sweep: Sweep; home: Home; before: ProviderFinding | undefined };
 
 async function examine(deps: PlanDeps, { sweep, home, before }: Examined): Promise<ProviderFinding> {
-  const { sql, now } = deps;
+  const { sql } = deps;
   const pds = connectionOf(deps, home);
   const [connectivity, endpoint] = await Promise.all([
     probeConnectivity(pds),
@@ -89,12 +89,14 @@ async function examine(deps: PlanDeps, { sweep, home, before }: Examined): Promi
   const errors = [connectivity.error, endpoint.error].filter((error) => error !== undefined);
   const busyUntil = errors.find(({ fault }) => fault === 'throttled')?.retryAt;
   if (busyUntil) await noteThrottled(sql, home.id, busyUntil);
-  const asked = home.throttled_until !== null && home.throttled_until > now();
   if (errors.some(({ fault }) => fault !== 'throttled')) {
     return { state: 'down', listing: 'broken', failures: (before?.failures ?? 0) + 1 };
   }
-  if (busyUntil || asked) return { state: 'busy', listing: 'broken', failures: before?.failures ?? 0 };
-  return { state: 'well', listing: await listAccounts(deps, sweep, home), failures: 0 };
+  // That it takes no more accounts for now is another limit: only its answers to us count.
+  if (busyUntil) return { state: 'busy', listing: 'broken', failures: before?.failures ?? 0 };
+  const listing = await listAccounts(deps, sweep, home);
+  if (listing === 'broken') deps.metrics.count('AccountListBroken');
+  return { state: 'well', listing, failures: 0 };
 }
 
 function advise({ checkHours, log, metrics }: PlanDeps, { id, members }: Home): void {

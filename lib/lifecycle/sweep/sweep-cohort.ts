@@ -8,7 +8,7 @@ import { renewDue } from './renew.ts';
 import { readSweep, SWEEP_MS } from './sweeps.ts';
 import { countFailures, countRecoveries } from './verdicts.ts';
 
-/** What the budget did not allow is asked for again when a good part of it is back. */
+/** What the budget or the time did not allow is asked for again when a good part of the budget is back. */
 const LATER_MS = 300_000;
 
 /**
@@ -31,7 +31,7 @@ export async function sweepCohort(deps: SweepDeps, cohort: Cohort): Promise<'don
   if (!isLeft) return 'done';
   if (now().getTime() + LATER_MS < sweep.started_at.getTime() + SWEEP_MS)
     await sendLater(deps, cohort, LATER_MS);
-  log.info('the budget of a provider is used up: the rest comes later', cohort);
+  log.info('the rest of a cohort comes later', cohort);
   return 'later';
 }
 

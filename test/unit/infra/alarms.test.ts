@@ -108,6 +108,7 @@ describe('alarms', () => {
   it.each([
     'lifecyclehealthsweepplannererrors',
     'lifecyclecredentialchecksoverbudget',
+    'lifecycleaccountlistbroken',
     'lifecyclecleanuperrors',
   ])(
     'count by the hour what happens once an hour, or they would never go off, or again each hour: %s',

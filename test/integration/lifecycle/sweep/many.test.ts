@@ -133,6 +133,7 @@ describe('a sweep over many members', () => {
   it('calls nobody missing when the list breaks off', async () => {
     pds.state.breakAt = 3_000;
     await runSweep(deps);
+    expect(counted).toEqual(['AccountListBroken']);
     expect(await checksAsked()).toEqual([]);
     const [seen] = await sql<[{ count: number }]>`
       SELECT count(*)::int FROM user_pds_mapping WHERE seen_in_sweep > 0`;
@@ -157,6 +158,13 @@ describe('a sweep over many members', () => {
     await runSweep(deps);
     expect(pds.asked.get('com.atproto.sync.listRepos')).toBe(1);
     expect(pds.asked.get('com.atproto.sync.getRepoStatus')).toBe(98);
+  });
+
+  it('looks at the members of a PDS that only lets no more accounts be made for now', async () => {
+    await owner`UPDATE pds_providers SET throttled_until = ${new Date(deps.now().getTime() + 300_000)}`;
+    pds.state.inactive = new Set([17]);
+    await runSweep(deps);
+    expect(await checksAsked()).toEqual([didOf(17)]);
   });
 
   it('takes no PDS for down that only has no /xrpc/_health', async () => {
