@@ -51,7 +51,8 @@ export const NOTICES = {
     see: 'Health',
   },
   plc_directory_down: {
-    means: 'The PLC directory does not answer. New members with a did:plc wait for it and lose nothing.',
+    means:
+      'The PLC directory does not answer: nobody can look up a did:plc. New members wait for it and lose nothing.',
     todo: 'See what PDS_PLC_URL answers (/_health), from here and from the PDS. When it is back, they go on by themselves.',
     see: 'did:web or did:plc',
   },

@@ -17,6 +17,8 @@ export const HEALTH_PROBLEMS = {
     'Your identity server accepts neither the session nor the password that we keep: somebody has changed it there. Change it back to what “reveal credentials” shows, or tell an operator.',
   DOCUMENT_WRONG:
     'What the world reads as your DID document is not what we keep. Nothing is lost; operators see to the domain and the edge.',
+  PLC_DOWN:
+    'The PLC directory, where your DID document lies, does not answer: nobody can look it up. You need not do anything: operators know.',
   HANDLE_WRONG:
     'Your handle does not lead to your DID. Nothing is lost; operators see to the domain and the edge.',
   CHECK_FAILED:

@@ -54,7 +54,12 @@ export async function checkIdentity(run: Run, host: AccountHost): Promise<Checke
       checkOf('credentials', host.pds.endpoint, credentials.probed),
       checkOf('at_protocol', host.pds.endpoint, protocol),
     ],
-    problem: account.problem ?? credentials.probed.problem ?? protocol.problem ?? reachable.problem,
+    problem:
+      account.problem ??
+      credentials.probed.problem ??
+      document.problem ??
+      protocol.problem ??
+      reachable.problem,
     // What the PDS itself takes for no session of its own is not kept.
     session: isRefused(validDid) ? undefined : credentials.session,
     passwordReset: credentials.passwordReset,

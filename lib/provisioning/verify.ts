@@ -1,6 +1,6 @@
 import { appendAudit } from '../audit/append.ts';
 import type { Transaction } from '../db/connect.ts';
-import { notifyOperators } from '../operators/notify.ts';
+import { type Notice, notifyOperators } from '../operators/notify.ts';
 import type { PdsSession } from '../pds/client.ts';
 import { storeHealthChecks } from '../pds/health-checks.ts';
 import { FAILURES_TO_INACCESSIBLE } from '../pds/health-problems.ts';
@@ -69,8 +69,8 @@ export async function verify(run: Run): Promise<void> {
 
 type Change = { before: string; after: string; checked: Checked };
 
-async function logChange(tx: Transaction, { identity }: Run, { before, after, checked }: Change) {
-  const { user_id: userId, pnptv_uuid: pnptvUuid, health_problem, provider_id } = identity;
+async function logChange(tx: Transaction, run: Run, { before, after, checked }: Change) {
+  const { user_id: userId, pnptv_uuid: pnptvUuid, health_problem } = run.identity;
   await appendAudit(tx, {
     userId,
     pnptvUuid,
@@ -85,15 +85,17 @@ async function logChange(tx: Transaction, { identity }: Run, { before, after, ch
     },
     ...(health_problem && { errorCode: health_problem }),
   });
-  if (after !== 'inaccessible') return;
-  // A PDS that is down concerns all of its members: that is one thing to see to.
-  const isProvider = health_problem === 'PROVIDER_DOWN' && provider_id !== null;
-  await notifyOperators(
-    tx,
-    isProvider
-      ? { kind: 'provider_inaccessible', subject: provider_id }
-      : { kind: 'identity_inaccessible', subject: pnptvUuid },
-  );
+  if (after === 'inaccessible') await notifyOperators(tx, noticeOf(run));
+}
+
+/** A PDS or a PLC directory that is down concerns many members: that is one thing to see to. */
+function noticeOf({ identity, outside }: Run): Notice {
+  const { pnptv_uuid, health_problem, provider_id } = identity;
+  if (health_problem === 'PLC_DOWN') return { kind: 'plc_directory_down', subject: outside.plcUrl };
+  if (health_problem === 'PROVIDER_DOWN' && provider_id !== null) {
+    return { kind: 'provider_inaccessible', subject: provider_id };
+  }
+  return { kind: 'identity_inaccessible', subject: pnptv_uuid };
 }
 
 /** What was backed up before holds a password that is not the account's any more, or never was ours. */

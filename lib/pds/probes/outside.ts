@@ -131,20 +131,21 @@ async function judge(
   look: () => Promise<string | undefined>,
 ): Promise<Probed> {
   const begun = performance.now();
-  const ended = (status: Probed['status'], fault?: string): Probed => ({
+  const ended = (status: Probed['status'], fault?: string, meaning = problem): Probed => ({
     status,
     responseTimeMs: Math.round(performance.now() - begun),
     details: { [name]: fault ?? 'right' },
     errorMessage: fault === undefined ? null : `${url}: ${fault}`,
-    problem: fault === undefined ? undefined : problem,
+    problem: fault === undefined ? undefined : meaning,
   });
   try {
     const fault = await look();
     return ended(fault === undefined ? 'success' : 'failed', fault);
   } catch (error) {
-    if (isTimeout(error)) return ended('timeout', 'no answer in time');
+    const meaning = error instanceof PlcError && error.directoryDown ? 'PLC_DOWN' : problem;
+    if (isTimeout(error)) return ended('timeout', 'no answer in time', meaning);
     if (!(error instanceof PlcError)) return ended('failed', 'unreachable');
-    return ended('failed', error.status === undefined ? error.fault : `answered ${error.status}`);
+    return ended('failed', error.status === undefined ? error.fault : `answered ${error.status}`, meaning);
   }
 }
 

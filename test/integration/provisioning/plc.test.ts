@@ -72,6 +72,9 @@ async function makeInviteCode(): Promise<string> {
   return ((await response.json()) as { code: string }).code;
 }
 
+const told = async () => [
+  ...(await sqlAsOwner(bench.database, (sql) => sql`SELECT kind, subject FROM operator_notices`)),
+];
 const logOf = (did: string | null) => readPlcLog({ fetch, plcUrl: directory.url }, did as Did);
 
 /** Works on a row whenever it is due; what it waits for is skipped, since nothing is under way that needs the time. */
@@ -140,7 +143,7 @@ describe('a did:plc', () => {
     expect((await outside(`https://${pds_handle}/.well-known/did.json`)).status).toBe(404);
   });
 
-  it('passes its check, until the directory shows something else', async () => {
+  it('passes its check until the directory is down, and again when it is back', async () => {
     const { userId, queueId } = await bench.member();
     await performWork(bench.deps, queueId);
     const check = async () => {
@@ -151,8 +154,25 @@ describe('a did:plc', () => {
     expect(await check()).toBe('done');
     expect(await identityOf(bench, userId)).toMatchObject({ verification_status: 'accessible' });
     directory.kill('SIGSTOP');
-    bench.deps.outside = { ...bench.deps.outside, timeoutMs: 200 };
+    const { outside } = bench.deps;
+    bench.deps.outside = { ...outside, timeoutMs: 200 };
     expect(await check()).toBe('again');
+    skipped += 2 * 60_000;
+    expect(await check()).toBe('again');
+    skipped += 2 * 60_000;
+    expect(await check()).toBe('done');
+    expect(await identityOf(bench, userId)).toMatchObject({
+      verification_status: 'inaccessible',
+      health_problem: 'PLC_DOWN',
+    });
+    expect(await told()).toEqual([{ kind: 'plc_directory_down', subject: directory.url }]);
+    directory.kill('SIGCONT');
+    bench.deps.outside = outside;
+    expect(await check()).toBe('done');
+    expect(await identityOf(bench, userId)).toMatchObject({
+      verification_status: 'accessible',
+      health_problem: null,
+    });
   });
 
   it('has the member’s own key in its document, where the directory takes such keys', async () => {
@@ -337,9 +357,6 @@ describe('a PLC directory in trouble', () => {
     expect(await workOn(queueId)).toMatchObject({ status: 'completed', attempt_count: 0 });
     await expectPlcIdentity(userId);
   });
-  const told = async () => [
-    ...(await sqlAsOwner(bench.database, (sql) => sql`SELECT kind, subject FROM operator_notices`)),
-  ];
 
   it('while the PDS makes the DID: what comes of it is adopted', async () => {
     const { userId, queueId } = await bench.member();
