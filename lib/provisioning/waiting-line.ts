@@ -41,7 +41,7 @@ export type Doorkeeper = {
 /**
  * Locks those in a provider's line whose turn comes until `soon`, the oldest first, at most `most`, and says when it is.
  * From a provider that is down it is one, as the probe, and nobody while another one probes it. One that is well and takes
- * new members also calls those who wait for another one that is down, or takes none any more.
+ * new members also calls those who wait for another one that cannot.
  * Who was called and did not come is called again when `resendAfterMs` are over.
  */
 export async function nextInLine(
@@ -63,7 +63,7 @@ export async function nextInLine(
     SELECT q.id::text, line.ahead
     FROM pds_provisioning_queue q JOIN user_pds_mapping m USING (user_id) LEFT JOIN line ON line.id = q.id
     WHERE q.status = 'pending' AND ${inLine(sql)}
-      AND (m.provider_id = ${id} OR ${!isDown && capabilities.includes('create')} AND ${isStranded(sql)})
+      AND (m.provider_id = ${id} OR ${!isDown && capabilities.includes('create')} AND ${isStranded(sql, at)})
       AND (q.sent_at IS NULL OR q.sent_at <= ${new Date(at.getTime() - resendAfterMs)})
       AND coalesce(line.ahead < ${turnsUntil(soon, creations)}, true)
     ORDER BY q.id LIMIT ${isDown ? 1 : most} FOR UPDATE OF q SKIP LOCKED`;
@@ -82,25 +82,28 @@ function wantsAccount(sql: Queryable, providerId: string, at: Date) {
   return sql`
     q.status IN ('pending', 'processing') AND q.action IN ('create', 'retry')
     AND m.provisioning_step IN ('requested', 'reserved')
-    AND (m.provider_id = ${providerId} OR m.provider_id IS NULL OR ${isStranded(sql)})
+    AND (m.provider_id = ${providerId} OR m.provider_id IS NULL OR ${isStranded(sql, at)})
     AND (q.parked_reason = 'provider_busy' OR m.create_started_at IS NULL AND (
       q.status = 'processing' OR q.parked_reason = 'provider_down' OR q.next_retry <= ${at}))`;
 }
 
 /**
- * Who stands in the line of a provider that is down, or takes nobody any more, before it has made his account, so that
- * another one may (lib/provisioning/fail-over.ts).
+ * Who stands in the line of a provider that is down, wants to be left alone, or takes nobody any more, before it has made
+ * his account, so that another one may (lib/provisioning/fail-over.ts).
  */
-function isStranded(sql: Queryable) {
+function isStranded(sql: Queryable, at: Date) {
   return sql`(
     ${inLine(sql)} AND m.provisioning_step = 'reserved'
     AND (m.did_method = 'web' OR m.create_started_at IS NULL)
     AND EXISTS (
       SELECT FROM pds_providers own
-      WHERE own.id = m.provider_id AND (own.breaker_state <> 'closed' OR NOT 'create' = ANY(own.capabilities))))`;
+      WHERE own.id = m.provider_id AND (
+        own.breaker_state <> 'closed' OR own.throttled_until > ${at} OR NOT 'create' = ANY(own.capabilities))))`;
 }
 
-/** Who has no provider yet may choose any. */
+/** Who has no provider yet may choose any that takes new members. */
 function share(sql: Queryable) {
-  return sql`CASE WHEN m.provider_id IS NULL THEN 1.0 / (SELECT count(*) FROM pds_providers) ELSE 1.0 END`;
+  return sql`
+    CASE WHEN m.provider_id IS NULL
+      THEN 1.0 / (SELECT greatest(count(*), 1) FROM pds_providers WHERE 'create' = ANY(capabilities)) ELSE 1.0 END`;
 }

@@ -211,6 +211,23 @@ describe('hybrid mode', () => {
     await expectLives(userId, 'pds');
   });
 
+  it('sends those who wait for one that wants to be left alone for long on their way to the other', async () => {
+    await bench.sql`
+      UPDATE pds_providers SET creations = ARRAY(SELECT now() FROM generate_series(1, ${CREATIONS}::int)) WHERE id = 'local'`;
+    const { userId, queueId } = await memberOf(bench, 'local');
+    faulty('remote', ({ nsid }) =>
+      nsid.endsWith('createAccount')
+        ? Promise.resolve(new Response(null, { status: 429, headers: { 'retry-after': '36000' } }))
+        : undefined,
+    );
+    expect(await performWork(bench.deps, queueId)).toBe('parked');
+    expect(await identityOf(bench, userId)).toMatchObject({ provider_id: remoteId(two) });
+    await bench.sql`UPDATE pds_providers SET creations = '{}'`;
+    await relay(bench.deps);
+    expect(await performWork(bench.deps, queueId)).toBe('done');
+    await expectLives(userId, 'pds');
+  });
+
   it('sends no second createAccount beside the first to whom a member comes back, however long he was away', async () => {
     const { userId, queueId } = await memberOf(bench, 'local');
     let finish: () => Promise<unknown> = fail;
