@@ -4,7 +4,7 @@ import { connect } from '../../lib/db/connect.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
 import { openLog } from '../../lib/observability/log.ts';
 import { openMetrics } from '../../lib/observability/metrics.ts';
-import { buryMessage } from '../../lib/provisioning/dead-letter.ts';
+import { buryMessage } from '../../lib/provisioning/dead-letters/dead-letter.ts';
 
 const settings = await readSettings(['DATABASE_URL']);
 const metrics = openMetrics('provisioning');

@@ -3,8 +3,8 @@ import { route } from '../../lib/http/route.ts';
 import { openMetrics } from '../../lib/observability/metrics.ts';
 import { openQueue } from '../../lib/pds/wake-worker.ts';
 import { redriveAll } from '../../lib/provisioning/api.ts';
-import { redriveEverything } from '../../lib/provisioning/redrive.ts';
-import { sendDue } from '../../lib/provisioning/relay.ts';
+import { redriveEverything } from '../../lib/provisioning/dead-letters/redrive.ts';
+import { sendDue } from '../../lib/provisioning/queue/relay.ts';
 
 const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL']);
 const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);

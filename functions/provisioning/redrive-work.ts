@@ -2,7 +2,7 @@ import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
 import { redriveWork } from '../../lib/provisioning/api.ts';
-import { redrive } from '../../lib/provisioning/redrive.ts';
+import { redrive } from '../../lib/provisioning/dead-letters/redrive.ts';
 
 const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL']);
 const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;

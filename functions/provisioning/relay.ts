@@ -4,7 +4,7 @@ import { connect } from '../../lib/db/connect.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
 import { openLog } from '../../lib/observability/log.ts';
 import { openMetrics } from '../../lib/observability/metrics.ts';
-import { relay } from '../../lib/provisioning/relay.ts';
+import { relay } from '../../lib/provisioning/queue/relay.ts';
 
 const settings = await readSettings(['DATABASE_URL', 'PROVISIONING_QUEUE_URL', 'PDS_PROVISIONING_ENABLED']);
 const metrics = openMetrics('provisioning');

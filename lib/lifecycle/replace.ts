@@ -2,7 +2,7 @@ import { appendAudit } from '../audit/append.ts';
 import { type StepUpNeed, useStepUp } from '../auth/step-up.ts';
 import type { Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
-import { enqueue, type QueueId } from '../provisioning/queue.ts';
+import { enqueue, type QueueId } from '../provisioning/queue/queue.ts';
 import { mappingPlace, type SealedColumn, sealForMapping } from '../provisioning/secrets.ts';
 import { sealSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';

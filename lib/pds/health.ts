@@ -2,7 +2,7 @@ import type * as z from 'zod/mini';
 import { limitUse } from '../auth/rate-limit.ts';
 import type { Me } from '../auth/session/session.ts';
 import type { Sql } from '../db/connect.ts';
-import { enqueue } from '../provisioning/queue.ts';
+import { enqueue } from '../provisioning/queue/queue.ts';
 import type { health } from './api.ts';
 import { storeHealthChecks } from './health-checks.ts';
 import { type HealthProblem, showProblem } from './health-problems.ts';
@@ -21,7 +21,7 @@ type Row = IdentityRow &
 /**
  * Checks now whether the identity of whoever is logged in works, as far as it can be seen in the time that he waits, and
  * stores what was found. It decides nothing: where it finds other than what is known, it asks for a whole check, which
- * does (lib/provisioning/verify.ts). What is not active yet is not probed. Throws `RATE_LIMITED` (429).
+ * does (lib/provisioning/check/verify.ts). What is not active yet is not probed. Throws `RATE_LIMITED` (429).
  */
 export async function checkHealth(deps: Deps, me: Me): Promise<Health> {
   const { sql } = deps;

@@ -1,7 +1,7 @@
 import { appendAudit } from '../audit/append.ts';
 import type { Sql, Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
-import { enqueue, type QueueId } from '../provisioning/queue.ts';
+import { enqueue, type QueueId } from '../provisioning/queue/queue.ts';
 import { findIdentity, type IdentityInfo } from './info.ts';
 
 type Wish = { userId: string; requestedBy: string };

@@ -1,7 +1,7 @@
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { Sql } from '../db/connect.ts';
 import type { Log } from '../observability/log.ts';
-import { type QueueId, type SendDeps, sendQueued } from '../provisioning/queue.ts';
+import { type QueueId, type SendDeps, sendQueued } from '../provisioning/queue/queue.ts';
 
 /** Nobody who logs in waits longer for SQS than this; the relay makes up for it. */
 const SEND_LIMIT_MS = 900;

@@ -1,7 +1,7 @@
 import type { Did, Handle, Uuid } from '../brands.ts';
 import type { JsonValue, Queryable } from '../db/connect.ts';
 import type { HealthProblem } from '../pds/health-problems.ts';
-import type { QueueAction, QueueId } from './queue.ts';
+import type { QueueAction, QueueId } from './queue/queue.ts';
 
 /** Where the saga stands: the last step that is done and stored. */
 export type Step =

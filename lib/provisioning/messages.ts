@@ -1,5 +1,5 @@
 import type { SQSBatchResponse, SQSRecord } from 'aws-lambda';
-import { readMessage } from './queue.ts';
+import { readMessage } from './queue/queue.ts';
 import type { QueueDeps, WorkerDeps } from './run.ts';
 import { performWork } from './work.ts';
 

@@ -10,9 +10,9 @@ import type { Outside } from '../pds/probes/outside.ts';
 import type { Provider } from '../pds/provider.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Identity, Work } from './identity.ts';
-import { Parked } from './outcome.ts';
-import type { AccountHost } from './provider-access.ts';
-import type { QueueId } from './queue.ts';
+import type { AccountHost } from './providers/provider-access.ts';
+import { Parked } from './queue/outcome.ts';
+import type { QueueId } from './queue/queue.ts';
 import type { Times } from './times.ts';
 
 /** Everything a worker needs; made once a process. */

@@ -1,9 +1,9 @@
-import { createSomewhere } from './fail-over.ts';
 import type { Identity, Step } from './identity.ts';
 import { createOrAdoptPlcAccount } from './plc/account_created.ts';
 import { activatePlc } from './plc/activated.ts';
 import { publishPlcIdentity } from './plc/identity_published.ts';
-import { type AccountHost, openAccountHost } from './provider-access.ts';
+import { createSomewhere } from './providers/fail-over.ts';
+import { type AccountHost, openAccountHost } from './providers/provider-access.ts';
 import { type Run, stopInTime } from './run.ts';
 import { createOrAdoptAccount } from './steps/account_created.ts';
 import { activate } from './steps/activated.ts';

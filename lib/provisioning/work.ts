@@ -1,14 +1,14 @@
-import { type Claim, claim } from './claim.ts';
+import { verify } from './check/verify.ts';
 import { LeaseLost, updateIdentity } from './identity.ts';
-import { outcomeOf } from './outcome.ts';
-import { reportProvider } from './provider-access.ts';
+import { reportProvider } from './providers/provider-access.ts';
 import { ProvisioningError } from './provisioning-error.ts';
-import { type QueueId, sendQueued } from './queue.ts';
-import { callWaiting } from './relay.ts';
+import { type Claim, claim } from './queue/claim.ts';
+import { outcomeOf } from './queue/outcome.ts';
+import { type QueueId, sendQueued } from './queue/queue.ts';
+import { callWaiting } from './queue/relay.ts';
+import { completeRow, type Outcome, settle } from './queue/settle.ts';
 import type { QueueDeps, Run, WorkerDeps } from './run.ts';
 import { provision } from './saga.ts';
-import { completeRow, type Outcome, settle } from './settle.ts';
-import { verify } from './verify.ts';
 
 /** What became of a message: one of the outcomes, or why nothing was done. */
 export type WorkResult = 'done' | Outcome['kind'] | 'lease_lost' | Exclude<Claim['kind'], 'claimed'>;

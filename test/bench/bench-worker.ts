@@ -3,7 +3,7 @@ import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { Sql } from '../../lib/db/connect.ts';
 import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
 import { openWorker } from '../../lib/provisioning/open-worker.ts';
-import { enqueue, type QueueId } from '../../lib/provisioning/queue.ts';
+import { enqueue, type QueueId } from '../../lib/provisioning/queue/queue.ts';
 import { DOMAIN, type Ground } from './ground.ts';
 
 /** The worker as its Lambda has it, with connections of its own to everything on the ground. */

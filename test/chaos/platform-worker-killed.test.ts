@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { MOST_CLAIMS } from '../../lib/provisioning/claim.ts';
+import { MOST_CLAIMS } from '../../lib/provisioning/queue/claim.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
 import { STEPS } from '../e2e/member-journey.ts';
 import { expectNoDoublesNorOrphans, expectWorkingIdentities } from '../e2e/prove-members.ts';

@@ -1,6 +1,6 @@
 import { AtpAgent } from '@atproto/api';
 import { expect } from 'vitest';
-import { hasWords } from '../../lib/provisioning/causes.ts';
+import { hasWords } from '../../lib/provisioning/dead-letters/causes.ts';
 import type { RunningPlatform } from '../e2e/running-platform.ts';
 
 type Account = { did: string; active: boolean };

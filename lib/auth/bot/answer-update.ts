@@ -4,7 +4,7 @@ import type { Transaction } from '../../db/connect.ts';
 import { retryProvision } from '../../pds/api.ts';
 import { findIdentity, type IdentityInfo } from '../../pds/info.ts';
 import { requestProvisioningIn } from '../../pds/request-provisioning.ts';
-import type { QueueId } from '../../provisioning/queue.ts';
+import type { QueueId } from '../../provisioning/queue/queue.ts';
 import { COMMANDS, type telegramUpdate } from '../api/bot.ts';
 import { type LoginDeps, welcome } from '../login/log-in.ts';
 import { type Limiter, limitUse } from '../rate-limit.ts';

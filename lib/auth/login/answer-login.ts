@@ -1,6 +1,6 @@
 import type { Log } from '../../observability/log.ts';
 import { wakeWorker } from '../../pds/wake-worker.ts';
-import type { SendDeps } from '../../provisioning/queue.ts';
+import type { SendDeps } from '../../provisioning/queue/queue.ts';
 import { SESSION_SECONDS, sessionCookie } from '../session/session-cookie.ts';
 import { type SessionInfo, showSession } from '../session/show-session.ts';
 import type { Arrival, Login } from './log-in.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { findIdentity, type IdentityInfo } from '../../pds/info.ts';
-import { enqueue, type QueueId } from '../../provisioning/queue.ts';
+import { enqueue, type QueueId } from '../../provisioning/queue/queue.ts';
 import { limitUse } from '../rate-limit.ts';
 import { type Member, type NewSession, type Sessions, startSession } from '../session/session.ts';
 

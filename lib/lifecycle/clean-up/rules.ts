@@ -1,6 +1,6 @@
 import type { Fragment } from 'postgres';
 import type { Queryable } from '../../db/connect.ts';
-import { isOpen } from '../../provisioning/dead-letters.ts';
+import { isOpen } from '../../provisioning/dead-letters/dead-letters.ts';
 
 /** How long checks of health are kept, in days (UTC). */
 export const HEALTH_DAYS = 30;

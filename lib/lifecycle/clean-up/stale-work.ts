@@ -1,5 +1,5 @@
 import type { Sql } from '../../db/connect.ts';
-import { type FailedRow, failRow } from '../../provisioning/fail.ts';
+import { type FailedRow, failRow } from '../../provisioning/queue/fail.ts';
 import { BATCH } from './delete-batch.ts';
 
 const REASON = {

@@ -6,7 +6,7 @@ import { resolveHandle } from '../../pds/client.ts';
 import { checkDirectory } from '../../pds/plc/directory.ts';
 import { readPlcLog } from '../../pds/plc/read-log.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
-import { adoptEarlier, sendOnce } from '../creation-outcome.ts';
+import { adoptEarlier, sendOnce } from '../account/creation-outcome.ts';
 import {
   type Concessions,
   expectWelcome,
@@ -15,12 +15,12 @@ import {
   handleRefusal,
   MOST_HANDLES,
   newConcessions,
-} from '../creation-rejected.ts';
+} from '../account/creation-rejected.ts';
 import { updateIdentity } from '../identity.ts';
-import type { AccountHost } from '../provider-access.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
+import { awaitTurn } from '../queue/waiting-line.ts';
 import { type Run, reserved, stopInTime } from '../run.ts';
-import { awaitTurn } from '../waiting-line.ts';
 import { keepServiceHandle, sendCreateAccount } from './create-account.ts';
 import { askDirectory, ourRotationKey } from './directory.ts';
 

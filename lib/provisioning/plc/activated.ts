@@ -1,5 +1,5 @@
 import { checkDirectory } from '../../pds/plc/directory.ts';
-import type { AccountHost } from '../provider-access.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
 import type { Run } from '../run.ts';
 import { activate } from '../steps/activated.ts';
 import { askDirectory } from './directory.ts';

@@ -1,10 +1,10 @@
 import { base32 } from 'multiformats/bases/base32';
 import type { Handle } from '../../brands.ts';
 import { createPlcAccount, describeServer, type PdsSession } from '../../pds/client.ts';
-import { accountPassword } from '../adopt.ts';
-import { noteDeparture } from '../creation-outcome.ts';
+import { accountPassword } from '../account/adopt.ts';
+import { noteDeparture } from '../account/creation-outcome.ts';
 import { updateIdentity } from '../identity.ts';
-import type { AccountHost } from '../provider-access.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
 import { type Run, reserved } from '../run.ts';
 import { ourRotationKey } from './directory.ts';

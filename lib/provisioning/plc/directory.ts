@@ -4,8 +4,8 @@ import { notifyOperators } from '../../operators/notify.ts';
 import type { PlcDirectory } from '../../pds/plc/directory.ts';
 import { PlcError } from '../../pds/plc/plc-error.ts';
 import { readPlcLog } from '../../pds/plc/read-log.ts';
-import { Parked } from '../outcome.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
+import { Parked } from '../queue/outcome.ts';
 import { type Run, reserved } from '../run.ts';
 
 const LONGEST_EXCHANGE_MS = 5_000;

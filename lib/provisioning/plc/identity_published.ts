@@ -1,11 +1,17 @@
 import type { PlcData } from '../../identity/plc/data.ts';
 import { getRecommendedDidCredentials, updateHandle } from '../../pds/client.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
-import { sessionOf } from '../adopt.ts';
-import { fatal, handleRefusal, isUnresolved, MOST_HANDLES, notReachable } from '../creation-rejected.ts';
+import { sessionOf } from '../account/adopt.ts';
+import {
+  fatal,
+  handleRefusal,
+  isUnresolved,
+  MOST_HANDLES,
+  notReachable,
+} from '../account/creation-rejected.ts';
 import { updateIdentity } from '../identity.ts';
 import { takeNextHandle } from '../next-handle.ts';
-import type { AccountHost } from '../provider-access.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
 import { type Run, reserved } from '../run.ts';
 import { SETTLING_MS } from '../steps/identity_published.ts';

@@ -1,15 +1,15 @@
 import type { PdsSession } from '../../pds/client.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
-import { adoptAccount } from '../adopt.ts';
-import { sendCreateAccount } from '../create-account.ts';
-import { adoptEarlier, sendOnce } from '../creation-outcome.ts';
-import { answerRejection, expectWelcome, newConcessions } from '../creation-rejected.ts';
+import { adoptAccount } from '../account/adopt.ts';
+import { sendCreateAccount } from '../account/create-account.ts';
+import { adoptEarlier, sendOnce } from '../account/creation-outcome.ts';
+import { answerRejection, expectWelcome, newConcessions } from '../account/creation-rejected.ts';
 import { updateIdentity } from '../identity.ts';
 import { takeBestHandle, takeNextHandle } from '../next-handle.ts';
-import { type AccountHost, serviceDidOf } from '../provider-access.ts';
+import { type AccountHost, serviceDidOf } from '../providers/provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
+import { awaitTurn } from '../queue/waiting-line.ts';
 import { type Run, stopInTime } from '../run.ts';
-import { awaitTurn } from '../waiting-line.ts';
 
 /**
  * reserved → account_created: the account exists at the PDS, deactivated, under the stored password.

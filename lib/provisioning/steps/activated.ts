@@ -1,8 +1,8 @@
 import { activateAccount, checkAccountStatus } from '../../pds/client.ts';
 import { isRejection, type XrpcError } from '../../pds/xrpc-error.ts';
-import { sessionOf } from '../adopt.ts';
+import { sessionOf } from '../account/adopt.ts';
 import { updateIdentity } from '../identity.ts';
-import type { AccountHost } from '../provider-access.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
 import type { Run } from '../run.ts';
 

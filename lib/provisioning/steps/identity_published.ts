@@ -9,12 +9,12 @@ import {
 } from '../../pds/client.ts';
 import { toHaveAdminRights } from '../../pds/provider.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
-import { sessionOf, withAdmin } from '../adopt.ts';
+import { sessionOf, withAdmin } from '../account/adopt.ts';
+import { quarantineEnd } from '../account/quarantine.ts';
 import { updateIdentity } from '../identity.ts';
-import { Parked } from '../outcome.ts';
-import { type AccountHost, serviceDidOf } from '../provider-access.ts';
+import { type AccountHost, serviceDidOf } from '../providers/provider-access.ts';
 import { ProvisioningError } from '../provisioning-error.ts';
-import { quarantineEnd } from '../quarantine.ts';
+import { Parked } from '../queue/outcome.ts';
 import { type Run, reserved } from '../run.ts';
 
 /** As long as the edge may keep a document; until then the new one is served with no-store, too. */

@@ -1,12 +1,12 @@
 import { appendAudit } from '../../audit/append.ts';
 import { tellMember } from '../../auth/bot/tell-member.ts';
-import { sessionOf } from '../adopt.ts';
+import { sessionOf } from '../account/adopt.ts';
 import { updateIdentity } from '../identity.ts';
-import type { AccountHost } from '../provider-access.ts';
-import { enqueue } from '../queue.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
+import { enqueue } from '../queue/queue.ts';
+import { completeRow } from '../queue/settle.ts';
 import { type Run, reserved } from '../run.ts';
 import { sealForMapping } from '../secrets.ts';
-import { completeRow } from '../settle.ts';
 
 /**
  * activated → secured: one transaction stores the sealed tokens, destroys the bootstrap key, backs the credentials

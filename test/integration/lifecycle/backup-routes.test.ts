@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import * as contracts from '../../../lib/lifecycle/api.ts';
 import { provisioningLog } from '../../../lib/pds/api.ts';
-import { readMessage } from '../../../lib/provisioning/queue.ts';
+import { readMessage } from '../../../lib/provisioning/queue/queue.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../http/app.ts';
 import { openStage, type Stage } from '../provisioning/stage.ts';

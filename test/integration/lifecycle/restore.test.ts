@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../lib/audit/verify.ts';
 import { restoreBackup } from '../../../lib/lifecycle/restore.ts';
-import { claim } from '../../../lib/provisioning/claim.ts';
 import { LeaseLost, updateIdentity } from '../../../lib/provisioning/identity.ts';
-import { enqueue } from '../../../lib/provisioning/queue.ts';
+import { claim } from '../../../lib/provisioning/queue/claim.ts';
+import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { type Fault, faultyNetwork, silence } from '../provisioning/faulty.ts';
 import { mortal } from '../provisioning/mortal.ts';

@@ -12,7 +12,7 @@ import * as identityContracts from '../../../lib/identity/api.ts';
 import { createBackup } from '../../../lib/lifecycle/api.ts';
 import { backupPlace } from '../../../lib/lifecycle/backup.ts';
 import * as contracts from '../../../lib/pds/api.ts';
-import { readMessage } from '../../../lib/provisioning/queue.ts';
+import { readMessage } from '../../../lib/provisioning/queue/queue.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { openSecret } from '../../../lib/vault/secrets.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { relay } from '../../../lib/provisioning/relay.ts';
+import { relay } from '../../../lib/provisioning/queue/relay.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { everybodyIsActive, expectNothingSpent, logInCrowd, recorded } from './crowd.ts';
 import { hurriedClock, hurriedPreload } from './hurried-clock.ts';

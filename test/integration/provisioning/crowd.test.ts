@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '../../../lib/observability/log.ts';
 import { CREATIONS, WINDOW_MS } from '../../../lib/pds/budget.ts';
 import { storeProviders } from '../../../lib/pds/providers.ts';
-import { relay } from '../../../lib/provisioning/relay.ts';
+import { relay } from '../../../lib/provisioning/queue/relay.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { seededRandom } from '../../chaos/seeded-random.ts';

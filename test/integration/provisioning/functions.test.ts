@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { CreateQueueCommand } from '@aws-sdk/client-sqs';
 import type { SQSEvent } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { messageBody } from '../../../lib/provisioning/queue.ts';
+import { messageBody } from '../../../lib/provisioning/queue/queue.ts';
 import { type Bench, DOMAIN, identityOf, openBench, openStage, rowOf, type Stage } from './stage.ts';
 
 /** The Lambdas as they are deployed: what they need comes from the environment and nowhere else. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { enqueue } from '../../../lib/provisioning/queue.ts';
+import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { faultyNetwork } from './faulty.ts';

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../lib/audit/verify.ts';
-import { enqueue } from '../../../lib/provisioning/queue.ts';
+import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { modelledPds, type Trouble } from './modelled-pds.ts';

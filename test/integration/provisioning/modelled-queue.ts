@@ -1,5 +1,5 @@
 import type { SendMessageBatchCommandInput, SendMessageCommandInput } from '@aws-sdk/client-sqs';
-import { type QueueId, readMessage } from '../../../lib/provisioning/queue.ts';
+import { type QueueId, readMessage } from '../../../lib/provisioning/queue/queue.ts';
 
 type Input = SendMessageCommandInput & Partial<SendMessageBatchCommandInput>;
 

@@ -6,7 +6,7 @@ import { type Plc, startPlc } from '../../../infra/local/atproto/plc.ts';
 import type { Did } from '../../../lib/brands.ts';
 import { encodeMultikey } from '../../../lib/identity/multikey.ts';
 import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
-import { enqueue } from '../../../lib/provisioning/queue.ts';
+import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { openFromMapping } from '../../../lib/provisioning/secrets.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { plc } from '../../unit/identity/plc/judge.ts';

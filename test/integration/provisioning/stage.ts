@@ -11,7 +11,7 @@ import { backUpCredentials } from '../../../lib/lifecycle/backup.ts';
 import { silentLog } from '../../../lib/observability/log.ts';
 import { storeProviders } from '../../../lib/pds/providers.ts';
 import type { Identity } from '../../../lib/provisioning/identity.ts';
-import { enqueue, type QueueAction } from '../../../lib/provisioning/queue.ts';
+import { enqueue, type QueueAction } from '../../../lib/provisioning/queue/queue.ts';
 import type { QueueDeps, WorkerDeps } from '../../../lib/provisioning/run.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { noteWritable } from '../../../lib/auth/bot/tell-member.ts';
-import { failRow } from '../../../lib/provisioning/fail.ts';
-import { enqueue, type QueueAction } from '../../../lib/provisioning/queue.ts';
+import { failRow } from '../../../lib/provisioning/queue/fail.ts';
+import { enqueue, type QueueAction } from '../../../lib/provisioning/queue/queue.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import {
   type Bench,

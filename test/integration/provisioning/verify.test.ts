@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { updateAccountPassword } from '../../../lib/pds/admin.ts';
 import { connectionTo } from '../../../lib/pds/provider.ts';
-import { enqueue } from '../../../lib/provisioning/queue.ts';
+import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { faultyNetwork } from './faulty.ts';
 import { type Bench, identityOf, openBench, openStage, rowOf, type Stage } from './stage.ts';

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { explainCause, hasWords } from '../../../lib/provisioning/causes.ts';
+import { explainCause, hasWords } from '../../../lib/provisioning/dead-letters/causes.ts';
 
 const lib = path.resolve(import.meta.dirname, '../../../lib/provisioning');
 const sources = globSync('**/*.ts', { cwd: lib }).map((file) => readFileSync(path.join(lib, file), 'utf8'));

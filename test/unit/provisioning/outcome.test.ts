@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../lib/app-error.ts';
 import { XrpcError, type XrpcFault } from '../../../lib/pds/xrpc-error.ts';
 import type { Work } from '../../../lib/provisioning/identity.ts';
-import { backoffMs, OutcomeUnknown, outcomeOf } from '../../../lib/provisioning/outcome.ts';
 import { ProvisioningError } from '../../../lib/provisioning/provisioning-error.ts';
+import { backoffMs, OutcomeUnknown, outcomeOf } from '../../../lib/provisioning/queue/outcome.ts';
 
 const now = new Date('2026-05-01T12:00:00Z');
 const work: Work = { queueId: '1', action: 'create', attemptCount: 0, maxAttempts: 3 };

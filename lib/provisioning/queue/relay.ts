@@ -1,6 +1,6 @@
+import { CALLED_AHEAD_MS } from '../times.ts';
 import type { QueueId } from './queue.ts';
 import { type RowsToSend, type SendRowsDeps, type Sent, sendRows } from './send-rows.ts';
-import { CALLED_AHEAD_MS } from './times.ts';
 import { type Doorkeeper, inLine, nextInLine } from './waiting-line.ts';
 
 /** A row that was sent since is left to its message: SQS needs its time, and so does a worker that is busy. */

@@ -1,9 +1,9 @@
-import type { Queryable } from '../db/connect.ts';
-import { nextTurn, takeCreation, turnOf, turnsUntil } from '../pds/budget.ts';
+import type { Queryable } from '../../db/connect.ts';
+import { nextTurn, takeCreation, turnOf, turnsUntil } from '../../pds/budget.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
+import type { Run } from '../run.ts';
 import { Parked } from './outcome.ts';
-import type { AccountHost } from './provider-access.ts';
 import type { QueueId } from './queue.ts';
-import type { Run } from './run.ts';
 
 /** Neighbours in the line come in any order; a little after the turn of the first there is room for all of them. */
 const ROOM_MS = 3_000;
@@ -89,7 +89,7 @@ function wantsAccount(sql: Queryable, providerId: string, at: Date) {
 
 /**
  * Who stands in the line of a provider that is down, wants to be left alone, or takes nobody any more, before it has made
- * his account, so that another one may (lib/provisioning/fail-over.ts).
+ * his account, so that another one may (lib/provisioning/providers/fail-over.ts).
  */
 function isStranded(sql: Queryable, at: Date) {
   return sql`(

@@ -1,16 +1,16 @@
-import { appendAudit } from '../audit/append.ts';
-import type { Transaction } from '../db/connect.ts';
-import { type Notice, notifyOperators } from '../operators/notify.ts';
-import type { PdsSession } from '../pds/client.ts';
-import { storeHealthChecks } from '../pds/health-checks.ts';
-import { FAILURES_TO_INACCESSIBLE } from '../pds/health-problems.ts';
+import { appendAudit } from '../../audit/append.ts';
+import type { Transaction } from '../../db/connect.ts';
+import { type Notice, notifyOperators } from '../../operators/notify.ts';
+import type { PdsSession } from '../../pds/client.ts';
+import { storeHealthChecks } from '../../pds/health-checks.ts';
+import { FAILURES_TO_INACCESSIBLE } from '../../pds/health-problems.ts';
+import { updateIdentity } from '../identity.ts';
+import { openAccountHost } from '../providers/provider-access.ts';
+import { CheckFailed } from '../queue/outcome.ts';
+import { completeRow } from '../queue/settle.ts';
+import { type Run, reserved } from '../run.ts';
+import { sealForMapping } from '../secrets.ts';
 import { type Checked, checkIdentity } from './check-identity.ts';
-import { updateIdentity } from './identity.ts';
-import { CheckFailed } from './outcome.ts';
-import { openAccountHost } from './provider-access.ts';
-import { type Run, reserved } from './run.ts';
-import { sealForMapping } from './secrets.ts';
-import { completeRow } from './settle.ts';
 
 const RECHECK_MS = 60_000;
 

@@ -1,10 +1,10 @@
-import { AppError } from '../app-error.ts';
-import { isTransientDatabaseError } from '../db/transient.ts';
-import { XrpcError } from '../pds/xrpc-error.ts';
-import type { ErrorDetails, Work } from './identity.ts';
-import { ProvisioningError } from './provisioning-error.ts';
+import { AppError } from '../../app-error.ts';
+import { isTransientDatabaseError } from '../../db/transient.ts';
+import { XrpcError } from '../../pds/xrpc-error.ts';
+import type { ErrorDetails, Work } from '../identity.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
+import { CALLED_AHEAD_MS } from '../times.ts';
 import type { Outcome, ParkedReason } from './settle.ts';
-import { CALLED_AHEAD_MS } from './times.ts';
 
 /** Thrown by a step that must wait through no fault of its own. */
 export class Parked extends Error {

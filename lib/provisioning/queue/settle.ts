@@ -1,7 +1,7 @@
-import { appendAudit } from '../audit/append.ts';
-import type { Sql, Transaction } from '../db/connect.ts';
+import { appendAudit } from '../../audit/append.ts';
+import type { Sql, Transaction } from '../../db/connect.ts';
+import { type ErrorDetails, type Identity, updateIdentity, type Work } from '../identity.ts';
 import { failRow } from './fail.ts';
-import { type ErrorDetails, type Identity, updateIdentity, type Work } from './identity.ts';
 
 /** Why work waits without having spent an attempt; shown to operators. */
 export type ParkedReason =

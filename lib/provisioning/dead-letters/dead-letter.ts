@@ -1,9 +1,9 @@
-import type { Sql, Transaction } from '../db/connect.ts';
-import type { Log } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
-import { notifyOperators } from '../operators/notify.ts';
-import { type FailedRow, failRow } from './fail.ts';
-import { type QueueId, readMessage } from './queue.ts';
+import type { Sql, Transaction } from '../../db/connect.ts';
+import type { Log } from '../../observability/log.ts';
+import type { Metrics } from '../../observability/metrics.ts';
+import { notifyOperators } from '../../operators/notify.ts';
+import { type FailedRow, failRow } from '../queue/fail.ts';
+import { type QueueId, readMessage } from '../queue/queue.ts';
 
 /** What SQS knows of a message that no worker could process. */
 export type DeadMessage = {

@@ -1,14 +1,14 @@
-import { notifyOperators } from '../operators/notify.ts';
-import type { PdsAdmin } from '../pds/admin.ts';
-import { admit, noteFailure, noteSuccess, noteThrottled } from '../pds/breaker.ts';
-import { describeServer, type PdsSession } from '../pds/client.ts';
-import { connectionTo, type Provider } from '../pds/provider.ts';
-import { type ProviderState, providerOf, readProviderState, storeServiceDid } from '../pds/providers.ts';
-import type { PdsConnection } from '../pds/xrpc.ts';
-import { XrpcError } from '../pds/xrpc-error.ts';
-import { Parked } from './outcome.ts';
-import { restartQuarantine } from './quarantine.ts';
-import { type Run, reserved, type WorkerDeps } from './run.ts';
+import { notifyOperators } from '../../operators/notify.ts';
+import type { PdsAdmin } from '../../pds/admin.ts';
+import { admit, noteFailure, noteSuccess, noteThrottled } from '../../pds/breaker.ts';
+import { describeServer, type PdsSession } from '../../pds/client.ts';
+import { connectionTo, type Provider } from '../../pds/provider.ts';
+import { type ProviderState, providerOf, readProviderState, storeServiceDid } from '../../pds/providers.ts';
+import type { PdsConnection } from '../../pds/xrpc.ts';
+import { XrpcError } from '../../pds/xrpc-error.ts';
+import { restartQuarantine } from '../account/quarantine.ts';
+import { Parked } from '../queue/outcome.ts';
+import { type Run, reserved, type WorkerDeps } from '../run.ts';
 
 /** A member's PDS, as a run uses it. */
 export type AccountHost = {

@@ -1,14 +1,14 @@
-import { notifyOperators } from '../operators/notify.ts';
-import { createInviteCode, deleteAccount } from '../pds/admin.ts';
-import { describeServer, type PdsSession } from '../pds/client.ts';
-import { capabilitiesOf, toBeInvited, toHaveAdminRights } from '../pds/provider.ts';
-import { storeServiceDid } from '../pds/providers.ts';
-import type { XrpcError } from '../pds/xrpc-error.ts';
+import { notifyOperators } from '../../operators/notify.ts';
+import { createInviteCode, deleteAccount } from '../../pds/admin.ts';
+import { describeServer, type PdsSession } from '../../pds/client.ts';
+import { capabilitiesOf, toBeInvited, toHaveAdminRights } from '../../pds/provider.ts';
+import { storeServiceDid } from '../../pds/providers.ts';
+import type { XrpcError } from '../../pds/xrpc-error.ts';
+import { takeNextHandle } from '../next-handle.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
+import { type Run, reserved } from '../run.ts';
 import { adoptAccount, withAdmin } from './adopt.ts';
-import { takeNextHandle } from './next-handle.ts';
-import type { AccountHost } from './provider-access.ts';
-import { ProvisioningError } from './provisioning-error.ts';
-import { type Run, reserved } from './run.ts';
 
 /** What one attempt has given in on already; each is tried once, handles a few times. */
 export type Concessions = {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import type { Sql, Transaction } from '../db/connect.ts';
-import type { Log } from '../observability/log.ts';
-import type { Metrics } from '../observability/metrics.ts';
+import type { Sql, Transaction } from '../../db/connect.ts';
+import type { Log } from '../../observability/log.ts';
+import type { Metrics } from '../../observability/metrics.ts';
 import { messageBody, type QueueId, secondsUntil } from './queue.ts';
 
 /** What one run sends at most; the oldest first, so nobody waits for ever behind a crowd. */

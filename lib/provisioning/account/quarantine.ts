@@ -1,5 +1,5 @@
-import { updateIdentity } from './identity.ts';
-import type { Run } from './run.ts';
+import { updateIdentity } from '../identity.ts';
+import type { Run } from '../run.ts';
 
 /** Until when a createAccount that left and never came back may still be running; undefined when none did. */
 export function quarantineEnd({ identity, times }: Run): Date | undefined {

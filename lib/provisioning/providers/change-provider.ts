@@ -1,9 +1,9 @@
-import type { Transaction } from '../db/connect.ts';
-import { accountPassword } from './adopt.ts';
-import { updateIdentity } from './identity.ts';
-import { openOrphanPassword, sealOrphanPassword } from './orphans/password.ts';
-import { type Run, reserved } from './run.ts';
-import { newAccountPassword, sealForMapping } from './secrets.ts';
+import type { Transaction } from '../../db/connect.ts';
+import { accountPassword } from '../account/adopt.ts';
+import { updateIdentity } from '../identity.ts';
+import { openOrphanPassword, sealOrphanPassword } from '../orphans/password.ts';
+import { type Run, reserved } from '../run.ts';
+import { newAccountPassword, sealForMapping } from '../secrets.ts';
 
 /** What stayed behind with a provider: the password of then. */
 type Left = { id: number; user_id: string; account_password_sealed: string; state: string };

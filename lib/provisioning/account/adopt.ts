@@ -1,13 +1,13 @@
-import { notifyOperators } from '../operators/notify.ts';
-import { getAccountInfo, updateAccountPassword } from '../pds/admin.ts';
-import type { PdsSession } from '../pds/client.ts';
-import { openSession } from '../pds/probes/session.ts';
-import { toHaveAdminRights } from '../pds/provider.ts';
-import { isRejection } from '../pds/xrpc-error.ts';
-import type { AccountHost } from './provider-access.ts';
-import { ProvisioningError } from './provisioning-error.ts';
-import { type Run, reserved, type WorkerDeps } from './run.ts';
-import { openFromMapping } from './secrets.ts';
+import { notifyOperators } from '../../operators/notify.ts';
+import { getAccountInfo, updateAccountPassword } from '../../pds/admin.ts';
+import type { PdsSession } from '../../pds/client.ts';
+import { openSession } from '../../pds/probes/session.ts';
+import { toHaveAdminRights } from '../../pds/provider.ts';
+import { isRejection } from '../../pds/xrpc-error.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
+import { type Run, reserved, type WorkerDeps } from '../run.ts';
+import { openFromMapping } from '../secrets.ts';
 
 /**
  * Looks whether an earlier attempt made the account, and signs in if so; undefined when there is none that we could

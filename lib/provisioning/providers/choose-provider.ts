@@ -1,9 +1,9 @@
-import { wouldAdmit } from '../pds/breaker.ts';
-import type { Provider } from '../pds/provider.ts';
-import { readProviderStates } from '../pds/providers.ts';
-import { rankProviders } from '../pds/rendezvous.ts';
-import { ProvisioningError } from './provisioning-error.ts';
-import type { Run } from './run.ts';
+import { wouldAdmit } from '../../pds/breaker.ts';
+import type { Provider } from '../../pds/provider.ts';
+import { readProviderStates } from '../../pds/providers.ts';
+import { rankProviders } from '../../pds/rendezvous.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
+import type { Run } from '../run.ts';
 
 /**
  * Where a new member's account is to be made: the first of his providers whose breaker would let him in, or, while none

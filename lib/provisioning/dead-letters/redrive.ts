@@ -1,11 +1,11 @@
 import type * as z from 'zod/mini';
-import { appendAudit } from '../audit/append.ts';
-import type { Queryable, Sql, Transaction } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import type { redriveAll, redriveWork } from './api.ts';
+import { appendAudit } from '../../audit/append.ts';
+import type { Queryable, Sql, Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { redriveAll, redriveWork } from '../api.ts';
+import type { FailedRow } from '../queue/fail.ts';
+import { enqueue, type QueueId } from '../queue/queue.ts';
 import { countDeadLetters, isLoose, isOpen } from './dead-letters.ts';
-import type { FailedRow } from './fail.ts';
-import { enqueue, type QueueId } from './queue.ts';
 
 export type Redriven = z.output<typeof redriveWork.data>;
 type Redrive = { queueId: QueueId; by: string };

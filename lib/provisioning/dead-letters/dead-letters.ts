@@ -1,12 +1,12 @@
 import type * as z from 'zod/mini';
-import { cleanDetails } from '../audit/details.ts';
-import type { Queryable } from '../db/connect.ts';
-import { type Counted, pageOf } from '../http/paging.ts';
-import type { Pagination } from '../http/request.ts';
-import type { listDeadLetters } from './api.ts';
+import { cleanDetails } from '../../audit/details.ts';
+import type { Queryable } from '../../db/connect.ts';
+import { type Counted, pageOf } from '../../http/paging.ts';
+import type { Pagination } from '../../http/request.ts';
+import type { listDeadLetters } from '../api.ts';
+import type { ErrorDetails } from '../identity.ts';
+import type { QueueAction } from '../queue/queue.ts';
 import { explainCause } from './causes.ts';
-import type { ErrorDetails } from './identity.ts';
-import type { QueueAction } from './queue.ts';
 
 export type DeadLetter = z.output<typeof listDeadLetters.data>[number];
 

@@ -1,18 +1,18 @@
-import { updateAccountPassword } from '../pds/admin.ts';
-import type { PdsSession } from '../pds/client.ts';
-import type { HealthCheck } from '../pds/health-checks.ts';
-import type { HealthProblem } from '../pds/health-problems.ts';
-import { checkOf } from '../pds/probe-identity.ts';
-import { probeAccount, probeValidDid } from '../pds/probes/account.ts';
-import { probeDocument, probeHandle } from '../pds/probes/outside.ts';
-import { meaningOf, type Probed, probe, together } from '../pds/probes/probe.ts';
-import { probeEndpoint } from '../pds/probes/provider.ts';
-import { openSession, renewSession } from '../pds/probes/session.ts';
-import { isRejection, type XrpcError } from '../pds/xrpc-error.ts';
-import { accountPassword, withAdmin } from './adopt.ts';
-import type { AccountHost } from './provider-access.ts';
-import { type Run, reserved } from './run.ts';
-import { openFromMapping } from './secrets.ts';
+import { updateAccountPassword } from '../../pds/admin.ts';
+import type { PdsSession } from '../../pds/client.ts';
+import type { HealthCheck } from '../../pds/health-checks.ts';
+import type { HealthProblem } from '../../pds/health-problems.ts';
+import { checkOf } from '../../pds/probe-identity.ts';
+import { probeAccount, probeValidDid } from '../../pds/probes/account.ts';
+import { probeDocument, probeHandle } from '../../pds/probes/outside.ts';
+import { meaningOf, type Probed, probe, together } from '../../pds/probes/probe.ts';
+import { probeEndpoint } from '../../pds/probes/provider.ts';
+import { openSession, renewSession } from '../../pds/probes/session.ts';
+import { isRejection, type XrpcError } from '../../pds/xrpc-error.ts';
+import { accountPassword, withAdmin } from '../account/adopt.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
+import { type Run, reserved } from '../run.ts';
+import { openFromMapping } from '../secrets.ts';
 
 /** What a whole check of an identity has found. */
 export type Checked = {

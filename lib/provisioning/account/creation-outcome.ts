@@ -1,9 +1,9 @@
-import { isRejection, XrpcError } from '../pds/xrpc-error.ts';
-import { LeaseLost, updateIdentity } from './identity.ts';
-import { OutcomeUnknown, Parked } from './outcome.ts';
-import { ProvisioningError } from './provisioning-error.ts';
+import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
+import { LeaseLost, updateIdentity } from '../identity.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
+import { OutcomeUnknown, Parked } from '../queue/outcome.ts';
+import type { Run } from '../run.ts';
 import { quarantineEnd, restartQuarantine } from './quarantine.ts';
-import type { Run } from './run.ts';
 
 /**
  * Stores that a createAccount is about to leave: from now on until the quarantine is over nobody sends another one.

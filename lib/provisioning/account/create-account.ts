@@ -1,10 +1,10 @@
-import { createAccount, type PdsSession } from '../pds/client.ts';
-import { serviceJwt } from '../pds/service-jwt.ts';
+import { createAccount, type PdsSession } from '../../pds/client.ts';
+import { serviceJwt } from '../../pds/service-jwt.ts';
+import type { AccountHost } from '../providers/provider-access.ts';
+import { type Run, reserved } from '../run.ts';
+import { openFromMapping } from '../secrets.ts';
 import { accountPassword } from './adopt.ts';
 import { noteDeparture } from './creation-outcome.ts';
-import type { AccountHost } from './provider-access.ts';
-import { type Run, reserved } from './run.ts';
-import { openFromMapping } from './secrets.ts';
 
 const METHOD = 'com.atproto.server.createAccount';
 

@@ -1,12 +1,12 @@
-import { XrpcError } from '../pds/xrpc-error.ts';
+import { XrpcError } from '../../pds/xrpc-error.ts';
+import { ProvisioningError } from '../provisioning-error.ts';
+import { OutcomeUnknown, outcomeOf, Parked } from '../queue/outcome.ts';
+import { callWaiting } from '../queue/relay.ts';
+import type { Outcome } from '../queue/settle.ts';
+import { type Run, reserved, stopInTime } from '../run.ts';
 import { changeProvider } from './change-provider.ts';
 import { otherProviders } from './choose-provider.ts';
-import { OutcomeUnknown, outcomeOf, Parked } from './outcome.ts';
 import { type AccountHost, openAccountHost, reportProvider } from './provider-access.ts';
-import { ProvisioningError } from './provisioning-error.ts';
-import { callWaiting } from './relay.ts';
-import { type Run, reserved, stopInTime } from './run.ts';
-import type { Outcome } from './settle.ts';
 
 /** Refusals that say: there is no account of this member here. */
 const REFUSED = new Set([

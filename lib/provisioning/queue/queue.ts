@@ -1,5 +1,5 @@
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
-import type { Queryable, Transaction } from '../db/connect.ts';
+import type { Queryable, Transaction } from '../../db/connect.ts';
 
 export type QueueAction = 'create' | 'verify' | 'rotate_keys' | 'retry';
 /** The id of a row in `pds_provisioning_queue`, in decimal: it is a bigint. */

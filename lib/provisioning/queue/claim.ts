@@ -1,8 +1,8 @@
-import type { Sql, Transaction } from '../db/connect.ts';
+import type { Sql, Transaction } from '../../db/connect.ts';
+import type { Identity, Work } from '../identity.ts';
+import type { Times } from '../times.ts';
 import { failRow } from './fail.ts';
-import type { Identity, Work } from './identity.ts';
 import type { QueueAction, QueueId } from './queue.ts';
-import type { Times } from './times.ts';
 
 export type Claim =
   | { kind: 'claimed'; work: Work; identity: Identity; username: string | null }

@@ -1,9 +1,9 @@
-import { type AuditEntry, appendAudit } from '../audit/append.ts';
-import { tellMember } from '../auth/bot/tell-member.ts';
-import type { Transaction } from '../db/connect.ts';
-import type { NoticeKind } from '../operators/notices.ts';
-import { notifyOperators } from '../operators/notify.ts';
-import type { ErrorDetails } from './identity.ts';
+import { type AuditEntry, appendAudit } from '../../audit/append.ts';
+import { tellMember } from '../../auth/bot/tell-member.ts';
+import type { Transaction } from '../../db/connect.ts';
+import type { NoticeKind } from '../../operators/notices.ts';
+import { notifyOperators } from '../../operators/notify.ts';
+import type { ErrorDetails } from '../identity.ts';
 import type { QueueAction, QueueId } from './queue.ts';
 
 export type FailedRow = { id: QueueId; user_id: string; pnptv_uuid: string; action: QueueAction };
