@@ -5,7 +5,7 @@ import { checkHealth } from '../../lib/pds/health.ts';
 import { openOutside } from '../../lib/pds/probes/outside.ts';
 
 /** Leaves of the 3 seconds that a member waits what our own queries take. */
-const PROBE_MS = 2200;
+const PROBE_MS = 1900;
 
 const { settings, sql, ...api } = await openApi(['PDS_PROVISIONING_ENABLED', 'PDS_PLC_URL']);
 const probes = {

@@ -45,7 +45,12 @@ export async function checkIdentity(run: Run, host: AccountHost): Promise<Checke
     signInAgain(run, host),
   ]);
   const credentials = await mendPassword(run, host, { account, signedIn });
-  const validDid = credentials.session && (await probeValidDid(host.pds, credentials.session.accessJwt));
+  // Where nobody answers for the document, the PDS waits for it, too, and would count as down itself.
+  const isAnsweredFor = document.status !== 'timeout' && document.problem !== 'PLC_DOWN';
+  const validDid =
+    isAnsweredFor && credentials.session
+      ? await probeValidDid(host.pds, credentials.session.accessJwt)
+      : undefined;
   const protocol = together([account, document, handle, ...(validDid ? [validDid] : [])]);
   const asked = [account, credentials.probed, ...(validDid ? [validDid] : [])].map(({ error }) => error);
   return {

@@ -166,6 +166,10 @@ describe('a did:plc', () => {
       health_problem: 'PLC_DOWN',
     });
     expect(await told()).toEqual([{ kind: 'plc_directory_down', subject: directory.url }]);
+    // The PDS, which reads the directory as well, is not to blame.
+    expect([...(await bench.sql`SELECT breaker_state, consecutive_failures FROM pds_providers`)]).toEqual([
+      { breaker_state: 'closed', consecutive_failures: 0 },
+    ]);
     directory.kill('SIGCONT');
     bench.deps.outside = outside;
     expect(await check()).toBe('done');
