@@ -60,11 +60,7 @@ export async function answerRejection(
       await takeNextHandle(run, { generated: refusal === 'disliked' });
       return undefined;
     }
-    throw fatal(
-      error,
-      'HANDLES_REFUSED',
-      'The identity server refused every handle. Operators must check PDS_DOMAIN.',
-    );
+    throw handlesRefused(error);
   }
   if (name === 'AlreadyExists') return clearRemains(run, host, error, given);
   if (name === 'InvalidInviteCode') return findInvite(run, host, error, given);
@@ -75,11 +71,7 @@ export async function answerRejection(
     return undefined;
   }
   if (isUnresolved(error) || error.status === 401) throw notReachable(error);
-  throw fatal(
-    error,
-    'ACCOUNT_REFUSED',
-    'The identity server refused the account. Operators can see why in the log.',
-  );
+  throw accountRefused(error);
 }
 
 /**
@@ -101,10 +93,10 @@ async function clearRemains(
     const deleted = await withAdmin(run, host, (admin) => deleteAccount(admin, pds_did));
     if (deleted.asAdmin) return undefined;
   }
-  throw fatal(
-    error,
+  throw new ProvisioningError(
     'ACCOUNT_NOT_OURS_TO_OPEN',
     `The identity server holds remains of this account, and only its operator can clear them: ${toHaveAdminRights(host.provider)}.`,
+    { cause: error },
   );
 }
 
@@ -162,6 +154,20 @@ export function notReachable(cause: XrpcError): ProvisioningError {
   );
 }
 
-export function fatal(cause: XrpcError, code: string, message: string): ProvisioningError {
-  return new ProvisioningError(code, message, { cause });
+/** The PDS takes none of the handles that we can offer. */
+export function handlesRefused(cause: XrpcError): ProvisioningError {
+  return new ProvisioningError(
+    'HANDLES_REFUSED',
+    'The identity server refused every handle. Operators must check PDS_DOMAIN.',
+    { cause },
+  );
+}
+
+/** The PDS refuses for a reason to which we have no answer. */
+export function accountRefused(cause: XrpcError): ProvisioningError {
+  return new ProvisioningError(
+    'ACCOUNT_REFUSED',
+    'The identity server refused the account. Operators can see why in the log.',
+    { cause },
+  );
 }

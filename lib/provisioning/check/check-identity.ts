@@ -49,10 +49,10 @@ export async function checkIdentity(run: Run, host: AccountHost): Promise<Checke
   const isAnsweredFor = document.status !== 'timeout' && document.problem !== 'PLC_DOWN';
   const validDid =
     isAnsweredFor && credentials.session
-      ? await probeValidDid(host.pds, credentials.session.accessJwt)
-      : undefined;
-  const protocol = together([account, document, handle, ...(validDid ? [validDid] : [])]);
-  const asked = [account, credentials.probed, ...(validDid ? [validDid] : [])].map(({ error }) => error);
+      ? [await probeValidDid(host.pds, credentials.session.accessJwt)]
+      : [];
+  const protocol = together([account, document, handle, ...validDid]);
+  const asked = [account, credentials.probed, ...validDid].map(({ error }) => error);
   return {
     checks: [
       checkOf('endpoint_reachable', endpoint, reachable),
@@ -66,7 +66,7 @@ export async function checkIdentity(run: Run, host: AccountHost): Promise<Checke
       protocol.problem ??
       reachable.problem,
     // What the PDS itself takes for no session of its own is not kept.
-    session: isRefused(validDid) ? undefined : credentials.session,
+    session: validDid.some(isRefused) ? undefined : credentials.session,
     passwordReset: credentials.passwordReset,
     trouble:
       [reachable.error, ...asked].find((error) => error?.fault === 'throttled') ??
@@ -125,6 +125,6 @@ async function mendPassword(
   return { probed, session, passwordReset };
 }
 
-function isRefused(probed: Probed | undefined): boolean {
-  return isRejection(probed?.error) && probed?.error?.status === 401;
+function isRefused({ error }: Probed): boolean {
+  return isRejection(error) && error.status === 401;
 }

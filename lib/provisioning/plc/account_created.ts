@@ -8,9 +8,9 @@ import { readPlcLog } from '../../pds/plc/read-log.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { adoptEarlier, sendOnce } from '../account/creation-outcome.ts';
 import {
+  accountRefused,
   type Concessions,
   expectWelcome,
-  fatal,
   findInvite,
   handleRefusal,
   MOST_HANDLES,
@@ -88,11 +88,7 @@ async function answerRejection(
   }
   given.handles += 1;
   if (handleRefusal(error) && given.handles <= MOST_HANDLES) return true;
-  throw fatal(
-    error,
-    'ACCOUNT_REFUSED',
-    'The identity server refused the account. Operators can see why in the log.',
-  );
+  throw accountRefused(error);
 }
 
 /**

@@ -3,8 +3,8 @@ import { getRecommendedDidCredentials, updateHandle } from '../../pds/client.ts'
 import { isRejection } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../account/adopt.ts';
 import {
-  fatal,
   handleRefusal,
+  handlesRefused,
   isUnresolved,
   MOST_HANDLES,
   notReachable,
@@ -54,13 +54,7 @@ async function giveHandle(run: Run, { pds }: AccountHost, accessJwt: string): Pr
       if (!isRejection(error)) throw error;
       if (isUnresolved(error)) throw notReachable(error);
       const refusal = handleRefusal(error);
-      if (!refusal || tried >= MOST_HANDLES) {
-        throw fatal(
-          error,
-          'HANDLES_REFUSED',
-          'The identity server refused every handle. Operators must check PDS_DOMAIN.',
-        );
-      }
+      if (!refusal || tried >= MOST_HANDLES) throw handlesRefused(error);
       await takeNextHandle(run, { generated: refusal === 'disliked' });
     }
   }
