@@ -13,7 +13,7 @@ const ACCEPTED = {
       'Functions read a secret once, at start: a rotation by the clock would lock warm ones out. Ours are rotated by ' +
       'hand (infra/stacks/database.ts says how); the others belong to Telegram and to the PDS.',
   },
-  service: {
+  functions: {
     'AwsSolutions-APIG4':
       'Sessions are checked in the handlers, with the one query they make anyway (lib/http/route.ts); an authorizer ' +
       'would be a second invocation and a cache of cookies.',

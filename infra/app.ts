@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { App } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import { Code } from 'aws-cdk-lib/aws-lambda';
 import type { Ground } from './function.ts';
+import { ApiStack } from './stacks/api.ts';
 import { DataStack } from './stacks/data.ts';
 import { EdgeStack } from './stacks/edge.ts';
 import { MonitoringStack } from './stacks/monitoring.ts';
-import { ServiceStack } from './stacks/service.ts';
+import { addSubsystems } from './stacks/subsystems.ts';
 import { type Stage, stageFromEnv } from './stage.ts';
 
 /** The app for one stage. `code` gives a function's bundled code. */
@@ -14,16 +15,21 @@ export function createApp(stage: Stage, code: Ground['code'], outdir?: string): 
   const app = new App({
     outdir,
     analyticsReporting: false,
-    // What the service uses cannot be taken out of the data stack.
+    // What another stack uses cannot be taken out of the data stack.
     context: { '@aws-cdk/core:defaultCrossStackReferences': 'strong' },
     // CloudFormation's own rules take 2 of 3 seconds and say nothing about a template that stays on this machine.
     builtinCloudFormationValidation: stage.deployed,
     treeMetadata: stage.deployed,
   });
   const data = new DataStack(app, { stage });
-  const service = new ServiceStack(app, { stage, data, code });
-  if (stage.deployed) new MonitoringStack(app, { stage, data, service });
-  if (stage.edge) new EdgeStack(app, { stage, edge: stage.edge }).addStackDependency(service);
+  const { api } = new ApiStack(app, { stage, data, code });
+  const subsystems = addSubsystems(app, { stage, data, code, api });
+  const watched = subsystems.map((subsystem) => subsystem.watched);
+  if (stage.deployed) new MonitoringStack(app, { stage, data, api, watched });
+  if (stage.edge) {
+    const edge = new EdgeStack(app, { stage, edge: stage.edge });
+    for (const subsystem of subsystems) edge.addStackDependency(Stack.of(subsystem));
+  }
   return app;
 }
 

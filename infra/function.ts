@@ -19,8 +19,8 @@ import type { DatabaseRole, Stage } from './stage.ts';
 export type Ground = {
   readonly stage: Stage;
   readonly data: DataStack;
-  /** The provisioning queue: logins send to it, the worker reads from it. */
-  readonly queue: IQueue;
+  /** The provisioning queue, for those who send to it. */
+  readonly queue?: IQueue;
   /** The queue of health sweeps, for those who send to it. */
   readonly healthQueue?: IQueue;
   /** The bundled code of a function (infra/build.ts). */

@@ -1,11 +1,11 @@
 import { Duration } from 'aws-cdk-lib';
-import { type HttpApi, HttpMethod } from 'aws-cdk-lib/aws-apigatewayv2';
+import { type HttpApi, HttpMethod, HttpRoute, HttpRouteKey } from 'aws-cdk-lib/aws-apigatewayv2';
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import type { SettingName } from '../lib/config.ts';
 import type { Contract } from '../lib/http/contract.ts';
-import { addFunction, functionId, type Ground } from './function.ts';
+import { addFunction, type Ground } from './function.ts';
 
 /** An HTTP API gives up after 29 s: no route's function may run longer. */
 const API_LIMIT = Duration.seconds(29);
@@ -29,11 +29,7 @@ export function addPreflight(scope: Construct, ground: Ground & { readonly api: 
     settings: STATIC_SETTINGS,
   } as const;
   const fn = addFunction(scope, ground, { ...needs, timeout: Duration.seconds(5) });
-  ground.api.addRoutes({
-    path: '/api/{proxy+}',
-    methods: [HttpMethod.OPTIONS],
-    integration: new HttpLambdaIntegration(`${functionId(needs)}-integration`, fn),
-  });
+  addRoute(scope, ground.api, { method: 'OPTIONS', path: '/api/{proxy+}' }, fn);
   return fn;
 }
 
@@ -54,13 +50,23 @@ export function addRoutes<Api extends object>(
         throw new Error(`${operationId} outlives the HTTP API`);
       const operation = kebabCase(operationId);
       const fn = addFunction(scope, ground, { subsystem, operation, role: 'api', settings, timeout });
-      ground.api.addRoutes({
-        path,
-        methods: [HttpMethod[method]],
-        integration: new HttpLambdaIntegration(`${functionId({ subsystem, operation })}-integration`, fn),
-      });
+      addRoute(scope, ground.api, { method, path }, fn);
       return fn;
     });
+}
+
+/** A route beside its function, not beside the API: each stack has its own. */
+function addRoute(
+  scope: Construct,
+  httpApi: HttpApi,
+  { method, path }: { method: Contract['method'] | 'OPTIONS'; path: string },
+  fn: Lambda,
+): void {
+  new HttpRoute(scope, `${fn.node.id}-route`, {
+    httpApi,
+    routeKey: HttpRouteKey.with(path, HttpMethod[method]),
+    integration: new HttpLambdaIntegration(`${fn.node.id}-integration`, fn),
+  });
 }
 
 export function isContract(value: unknown): value is Contract {

@@ -30,11 +30,13 @@ export function settingSources(
     PDS_ENVIRONMENT: { value: stage.name },
     PDS_TIMES: { value: stage.times },
     DATABASE_URL: { secret: data.database.credentials[databaseRole] },
-    PROVISIONING_QUEUE_URL: { value: queue.queueUrl, grant: (to) => queue.grantSendMessages(to) },
     OPERATORS_TOPIC_ARN: {
       value: data.operators.topicArn,
       grant: (to) => data.operators.grantPublish(to),
     },
+    ...(queue && {
+      PROVISIONING_QUEUE_URL: { value: queue.queueUrl, grant: (to) => queue.grantSendMessages(to) },
+    }),
     ...(healthQueue && {
       HEALTH_QUEUE_URL: { value: healthQueue.queueUrl, grant: (to) => healthQueue.grantSendMessages(to) },
     }),

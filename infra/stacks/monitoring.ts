@@ -1,33 +1,39 @@
 import { type App, Stack } from 'aws-cdk-lib';
+import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import { Dashboard, GraphWidget, Metric, Stats, TextWidget } from 'aws-cdk-lib/aws-cloudwatch';
 import { Rule, RuleTargetInput } from 'aws-cdk-lib/aws-events';
 import { SnsTopic } from 'aws-cdk-lib/aws-events-targets';
 import { addAlarm, PERIOD } from '../alarm.ts';
 import type { Stage } from '../stage.ts';
+import type { Watched } from '../watch.ts';
 import type { DataStack } from './data.ts';
-import type { ServiceStack } from './service.ts';
 
-type Parts = { readonly stage: Stage; readonly data: DataStack; readonly service: ServiceStack };
+type Parts = {
+  readonly stage: Stage;
+  readonly data: DataStack;
+  readonly api: HttpApi;
+  readonly watched: readonly Watched[];
+};
 
 /** What watches the whole: the dashboard with a row per subsystem, and the alarms that belong to none of them. */
 export class MonitoringStack extends Stack {
-  constructor(app: App, { stage, data, service }: Parts) {
+  constructor(app: App, { stage, data, api, watched }: Parts) {
     super(app, `${stage.name}-monitoring`, {
       description: 'PDS provisioning: dashboard and alarms',
       env: { region: stage.region },
     });
-    this.#watchApi({ data, service });
+    this.#watchApi({ data, api });
     this.#watchDataKey({ data });
     this.#watchDatabase({ data });
-    this.#addDashboard({ stage, data, service });
+    this.#addDashboard({ stage, data, api, watched });
   }
 
-  #watchApi({ data, service }: Pick<Parts, 'data' | 'service'>): void {
+  #watchApi({ data, api }: Pick<Parts, 'data' | 'api'>): void {
     addAlarm(
       this,
       'api-5xx',
       {
-        metric: service.api.metricServerError({ period: PERIOD, statistic: Stats.SUM }),
+        metric: api.metricServerError({ period: PERIOD, statistic: Stats.SUM }),
         threshold: 4,
         means: 'The API answers members with 5xx.',
         todo: 'find the route and the request ids in the access log, then the same request ids in that function’s log.',
@@ -99,34 +105,34 @@ export class MonitoringStack extends Stack {
         threshold: 1_200,
         means:
           'The functions hold over 1,200 database connections, one each; 8 capacity units allow about 1,600.',
-        todo: 'lower the throttling in infra/stacks/service.ts if it is a burst; if it is growth, put RDS Proxy in between.',
+        todo: 'lower the throttling in infra/stacks/api.ts if it is a burst; if it is growth, put RDS Proxy in between.',
       },
       data.operators,
     );
   }
 
-  #addDashboard({ stage, data, service }: Parts): void {
+  #addDashboard({ stage, data, api, watched }: Parts): void {
     const dashboard = new Dashboard(this, 'dashboard', { dashboardName: `${stage.name}-pds` });
     dashboard.addWidgets(
       new GraphWidget({
         title: 'Requests',
         width: 12,
         left: [
-          service.api.metricCount({ label: 'all' }),
-          service.api.metricClientError({ label: '4xx' }),
-          service.api.metricServerError({ label: '5xx' }),
+          api.metricCount({ label: 'all' }),
+          api.metricClientError({ label: '4xx' }),
+          api.metricServerError({ label: '5xx' }),
         ],
       }),
       new GraphWidget({
         title: 'Latency',
         width: 12,
         left: [
-          service.api.metricLatency({ statistic: Stats.p(50) }),
-          service.api.metricLatency({ statistic: Stats.p(95) }),
+          api.metricLatency({ statistic: Stats.p(50) }),
+          api.metricLatency({ statistic: Stats.p(95) }),
         ],
       }),
     );
-    for (const { title, row } of service.watched) {
+    for (const { title, row } of watched) {
       dashboard.addWidgets(new TextWidget({ markdown: `## ${title}`, width: 24, height: 1 }));
       dashboard.addWidgets(...row);
     }

@@ -11,8 +11,6 @@ const LIMIT = Duration.minutes(10);
  * later deployment. If it fails, the deployment fails and changes nothing else.
  */
 export class Migration extends Construct {
-  readonly migrate: TriggerFunction;
-
   constructor(scope: Construct, id: string, ground: Ground) {
     super(scope, id);
     const needs = {
@@ -23,12 +21,12 @@ export class Migration extends Construct {
       timeout: LIMIT,
     } as const;
     const { props, grantTo } = describeFunction(this, ground, needs);
-    this.migrate = new TriggerFunction(this, functionId(needs), { ...props, timeout: LIMIT });
-    grantTo(this.migrate);
+    const migrate = new TriggerFunction(this, functionId(needs), { ...props, timeout: LIMIT });
+    grantTo(migrate);
     for (const role of ['api', 'worker'] as const) {
       const secret = ground.data.database.credentials[role];
-      secret.grantRead(this.migrate);
-      this.migrate.addEnvironment(`${role.toUpperCase()}_DATABASE_URL_SECRET_ARN`, secret.secretArn);
+      secret.grantRead(migrate);
+      migrate.addEnvironment(`${role.toUpperCase()}_DATABASE_URL_SECRET_ARN`, secret.secretArn);
     }
   }
 }

@@ -23,7 +23,7 @@ export class Provisioning extends Construct {
   readonly queue: Queue;
   readonly watched: Watched;
 
-  constructor(scope: Construct, id: string, base: Omit<Ground, 'queue'> & { api: HttpApi }) {
+  constructor(scope: Construct, id: string, base: Ground & { api: HttpApi }) {
     super(scope, id);
     const { stage, data } = base;
     const times = TIMES[stage.times];
@@ -116,7 +116,7 @@ export class Provisioning extends Construct {
       ],
     });
     worker.addEventSource(
-      new SqsEventSource(ground.queue, {
+      new SqsEventSource(this.queue, {
         // One member an invocation: a run has the worker's whole time for itself, and a crash or time-out (which says
         // nothing about which message it was) sends nobody else's message towards the dead letters.
         batchSize: 1,

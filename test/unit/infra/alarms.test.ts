@@ -86,7 +86,7 @@ describe('alarms', () => {
   });
 
   it('take silence of the relay for failure', () => {
-    templates.service?.hasResourceProperties('AWS::CloudWatch::Alarm', {
+    templates.provisioning?.hasResourceProperties('AWS::CloudWatch::Alarm', {
       MetricName: 'Invocations',
       ComparisonOperator: 'LessThanThreshold',
       TreatMissingData: 'breaching',

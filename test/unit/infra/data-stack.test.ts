@@ -127,14 +127,14 @@ describe('data stack', () => {
 
   it('makes no database where one is given', () => {
     const arn = (role: string) => `arn:aws:secretsmanager:eu-central-1:111122223333:secret:${role}-a1b2c3`;
-    const { data, service } = synthesize({
+    const { data, pds } = synthesize({
       ...PRODUCTION,
       PDS_DATABASE_OWNER_SECRET_ARN: arn('owner'),
       PDS_DATABASE_API_SECRET_ARN: arn('api'),
       PDS_DATABASE_WORKER_SECRET_ARN: arn('worker'),
     });
     data?.resourceCountIs('AWS::RDS::DBCluster', 0);
-    service?.hasResourceProperties('AWS::Lambda::Function', {
+    pds?.hasResourceProperties('AWS::Lambda::Function', {
       FunctionName: 'production-pds-info',
       Environment: { Variables: Match.objectLike({ DATABASE_URL_SECRET_ARN: arn('api') }) },
     });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { functionsOf, LOCAL, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
+import { everywhere, functionsOf, LOCAL, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
 
 type Statement = { Effect: string; Action: string | string[]; Resource: unknown; Condition?: unknown };
 
@@ -7,15 +7,16 @@ describe.each([
   ['production', PRODUCTION],
   ['local', LOCAL],
 ])('grants of %s', (stage, env) => {
-  const { service } = synthesize(env);
-  const policies = resourcesOf(service, 'AWS::IAM::Policy').map(([id, { Properties }]) => ({
-    id,
+  const templates = synthesize(env);
+  const policies = everywhere(templates, 'AWS::IAM::Policy').map(({ logicalId, Properties }) => ({
+    id: logicalId,
     statements: (Properties.PolicyDocument as { Statement: Statement[] }).Statement,
   }));
-  const functions = functionsOf(service, stage);
+  const functions = functionsOf(templates, stage);
   const statementsOf = (functionId: string) => {
-    const role = functions.get(functionId)?.properties.Role as { 'Fn::GetAtt': [string, string] };
-    const attached = resourcesOf(service, 'AWS::IAM::Policy').filter(([, { Properties }]) =>
+    const { template, properties } = functions.get(functionId) ?? {};
+    const role = properties?.Role as { 'Fn::GetAtt': [string, string] };
+    const attached = resourcesOf(template, 'AWS::IAM::Policy').filter(([, { Properties }]) =>
       JSON.stringify(Properties.Roles).includes(role['Fn::GetAtt'][0]),
     );
     return attached.flatMap(([id]) => policies.find((policy) => policy.id === id)?.statements ?? []);

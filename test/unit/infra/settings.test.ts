@@ -55,7 +55,7 @@ async function settingsReadBy(file: string): Promise<string[]> {
   return [...read].sort();
 }
 
-const { service } = synthesize({
+const templates = synthesize({
   ...PRODUCTION,
   PDS_MODE: 'hybrid',
   PDS_REMOTE_PROVIDER: 'https://pds.elsewhere.example',
@@ -75,7 +75,7 @@ const { service } = synthesize({
   TELEGRAM_OIDC_CLIENT_ID: '123456',
   TELEGRAM_ADMIN_CHAT_ID: '-1001234567890',
 });
-const functions = functionsOf(service, 'production');
+const functions = functionsOf(templates, 'production');
 
 /** Names of the environment variables that CDK gives. */
 function environmentOf(id: string): string[] {

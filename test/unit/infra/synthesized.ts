@@ -41,7 +41,7 @@ export function appFor(env: Record<string, string | undefined>): App {
   return createApp(stageFromEnv(env), () => Code.fromInline('exports.handler = () => {}'), outdir);
 }
 
-/** The template of every stack, by the last part of its name: data, service, monitoring, edge. */
+/** The template of every stack, by the last part of its name: data, api, auth, …, monitoring, edge. */
 export function synthesize(env: Record<string, string | undefined>): Record<string, Template> {
   // CloudFormation's own rules run once, in findings.test.ts.
   process.env.CDK_VALIDATION = 'false';
@@ -71,14 +71,23 @@ export function allResources(templates: Record<string, Template>): [string, Reso
   ][];
 }
 
+/** Every resource of a type, with the template that it stands in. */
+export function everywhere(templates: Record<string, Template>, type: string) {
+  return Object.values(templates).flatMap((template) =>
+    resourcesOf(template, type).map(([logicalId, resource]) => ({ template, logicalId, ...resource })),
+  );
+}
+
 /** The functions of the house by their id, without CDK's own. */
-export function functionsOf(template: Template | undefined, stage: string) {
+export function functionsOf(templates: Record<string, Template>, stage: string) {
   return new Map(
-    resourcesOf(template, 'AWS::Lambda::Function').flatMap(([logicalId, { Properties }]) => {
-      const name = Properties.FunctionName;
-      return typeof name === 'string'
-        ? [[name.slice(stage.length + 1), { logicalId, properties: Properties }] as const]
-        : [];
-    }),
+    Object.entries(templates).flatMap(([stack, template]) =>
+      resourcesOf(template, 'AWS::Lambda::Function').flatMap(([logicalId, { Properties }]) => {
+        const name = Properties.FunctionName;
+        return typeof name === 'string'
+          ? [[name.slice(stage.length + 1), { stack, template, logicalId, properties: Properties }] as const]
+          : [];
+      }),
+    ),
   );
 }

@@ -14,48 +14,21 @@ import { ApiGatewayv2DomainProperties } from 'aws-cdk-lib/aws-route53-targets';
 import { accept } from '../accepted-findings.ts';
 import type { Ground } from '../function.ts';
 import type { Edge, Stage } from '../stage.ts';
-import { Audit } from '../subsystems/audit.ts';
-import { Auth } from '../subsystems/auth.ts';
 import { Migration } from '../subsystems/database.ts';
-import { Docs } from '../subsystems/docs.ts';
-import { Identity } from '../subsystems/identity.ts';
-import { Lifecycle } from '../subsystems/lifecycle.ts';
-import { Pds } from '../subsystems/pds.ts';
-import { Provisioning } from '../subsystems/provisioning.ts';
-import type { Watched } from '../watch.ts';
 import type { DataStack } from './data.ts';
 
-/** Everything that can be made again: functions, routes, queues, schedules. One construct a subsystem. */
-export class ServiceStack extends Stack {
+/** What comes before every subsystem: the schema that its functions expect, and the API that its routes are added to. */
+export class ApiStack extends Stack {
   readonly api: HttpApi;
-  readonly watched: readonly Watched[];
 
   constructor(app: App, { stage, data, code }: { stage: Stage; data: DataStack; code: Ground['code'] }) {
-    super(app, `${stage.name}-service`, {
-      description: 'PDS provisioning: functions, routes, queues, schedules',
+    super(app, `${stage.name}-api`, {
+      description: 'PDS provisioning: the HTTP API and the migration of the database',
       env: { region: stage.region },
     });
-    accept(this, 'service');
+    accept(this, 'functions');
     this.api = this.#addApi(stage);
-    const provisioning = new Provisioning(this, 'provisioning', { stage, data, code, api: this.api });
-    const ground = { stage, data, code, queue: provisioning.queue, api: this.api };
-    const auth = new Auth(this, 'auth', ground);
-    const identity = new Identity(this, 'identity', ground);
-    const pds = new Pds(this, 'pds', ground);
-    const lifecycle = new Lifecycle(this, 'lifecycle', ground);
-    const audit = new Audit(this, 'audit', ground);
-    const docs = new Docs(this, 'docs', ground);
-    const { migrate } = new Migration(this, 'database', ground);
-    migrate.executeBefore(provisioning, auth, identity, pds, lifecycle, audit, docs);
-    this.watched = [
-      identity.watched,
-      auth.watched,
-      pds.watched,
-      lifecycle.watched,
-      audit.watched,
-      docs.watched,
-      provisioning.watched,
-    ];
+    new Migration(this, 'database', { stage, data, code });
   }
 
   #addApi(stage: Stage): HttpApi {
