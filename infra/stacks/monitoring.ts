@@ -126,10 +126,7 @@ export class MonitoringStack extends Stack {
       new GraphWidget({
         title: 'Latency',
         width: 12,
-        left: [
-          api.metricLatency({ statistic: Stats.p(50) }),
-          api.metricLatency({ statistic: Stats.p(95) }),
-        ],
+        left: [api.metricLatency({ statistic: Stats.p(50) }), api.metricLatency({ statistic: Stats.p(95) })],
       }),
     );
     for (const { title, row } of watched) {

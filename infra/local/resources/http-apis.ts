@@ -33,8 +33,9 @@ const integration = kind(
   async (cloud, resource, properties) => {
     const fn = functionByArn(cloud, properties.IntegrationUri);
     const integrationOf = { fn, timeoutMs: Math.min(properties.TimeoutInMillis, MAX_INTEGRATION_TIMEOUT_MS) };
-    apiById(cloud, properties.ApiId).integrations.set(resource.logicalId, integrationOf);
-    return { ref: resource.logicalId, attributes: { IntegrationId: resource.logicalId } };
+    const id = physicalName(resource);
+    apiById(cloud, properties.ApiId).integrations.set(id, integrationOf);
+    return { ref: id, attributes: { IntegrationId: id } };
   },
 );
 

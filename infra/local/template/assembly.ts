@@ -25,10 +25,12 @@ export type Stack = {
   name: string;
   region: string | undefined;
   account: string | undefined;
+  /** Names of the stacks (and assets) that are deployed before it. */
+  dependencies: readonly string[];
   template: Template;
   /** Directory or file of an asset, by its hash (the S3 key without extension). */
   assets: ReadonlyMap<string, string>;
-  /** Construct path of a resource by its logical id: `service/api/Resource`. */
+  /** Construct path of a resource by its logical id: `production-auth/auth/auth-logout/Resource`. */
   paths: ReadonlyMap<string, string>;
 };
 
@@ -38,6 +40,7 @@ const manifestSchema = z.object({
     z.object({
       type: z.string(),
       environment: z.string().optional(),
+      dependencies: z.array(z.string()).default([]),
       properties: z.object({ templateFile: z.string().optional() }).optional(),
       metadata: z.record(z.string(), z.unknown()).optional(),
       additionalMetadataFile: z.string().optional(),
@@ -50,14 +53,14 @@ const assetsSchema = z.object({
 
 /**
  * Reads a cloud assembly, the directory that `cdk synth` writes (cdk.out): every stack with its template, assets and
- * construct paths. Stacks for which `wanted` says no are left out.
+ * construct paths, each after those that it depends on. Stacks for which `wanted` says no are left out.
  */
 export function loadAssembly(
   directory: string,
   wanted: (stackName: string) => boolean = () => true,
 ): Stack[] {
   const manifest = manifestSchema.parse(readJson(path.join(directory, 'manifest.json')));
-  return Object.entries(manifest.artifacts)
+  const stacks = Object.entries(manifest.artifacts)
     .filter(([name, artifact]) => artifact.type === 'aws:cloudformation:stack' && wanted(name))
     .map(([name, artifact]) => {
       const templateFile = artifact.properties?.templateFile;
@@ -70,11 +73,23 @@ export function loadAssembly(
         name,
         account: account === 'unknown-account' ? undefined : account,
         region: region === 'unknown-region' ? undefined : region,
+        dependencies: artifact.dependencies,
         template: readJson(path.join(directory, templateFile)) as Template,
         assets: readAssets(directory, name),
         paths: constructPaths(metadata as Record<string, unknown> | undefined),
       };
     });
+  return inOrder(stacks);
+}
+
+function inOrder(stacks: readonly Stack[]): Stack[] {
+  const ordered = new Set<Stack>();
+  const add = (stack: Stack) => {
+    for (const other of stacks) if (stack.dependencies.includes(other.name)) add(other);
+    ordered.add(stack);
+  };
+  for (const stack of stacks) add(stack);
+  return [...ordered];
 }
 
 /** The construct's own name: the last part of its path that is not CDK's `Resource`, else the logical id. */

@@ -27,23 +27,24 @@ export type DeployDependencies = {
 };
 
 /**
- * Creates everything that the stacks declare, each resource as soon as what it refers to exists.
+ * Creates everything that the stacks declare, one stack after the other, each resource as soon as what it refers to
+ * exists.
  * Fails with TEMPLATE_UNSUPPORTED, naming stack, logical id and type, when something is not known here.
  */
 export async function deploy(deps: DeployDependencies, stacks: readonly Stack[]): Promise<void> {
   const exports = new Map<string, () => Promise<unknown>>();
   const deployments = stacks.map((stack) => deployment(deps, stack, exports));
   for (const { exportValues } of deployments) await exportValues();
-  // One failure is enough to know, but nothing may still be at work when it is told.
-  const results = await Promise.allSettled(
-    deployments.flatMap(({ stack, create }) =>
+  for (const { stack, create } of deployments) {
+    // One failure is enough to know, but nothing may still be at work when it is told.
+    const results = await Promise.allSettled(
       Object.keys(stack.template.Resources)
         .filter((logicalId) => !isCustomResourceProvider(stack, logicalId))
         .map(create),
-    ),
-  );
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
+    );
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
 }
 
 function deployment(deps: DeployDependencies, stack: Stack, exports: Map<string, () => Promise<unknown>>) {

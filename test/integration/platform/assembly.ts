@@ -5,7 +5,13 @@ import { type CloudOptions, type RunningCloud, startCloud } from '../../../infra
 import { loadAssembly } from '../../../infra/local/template/assembly.ts';
 
 type Resources = Record<string, { Type: string; Properties?: object; DependsOn?: string | string[] }>;
-type StackContent = { Resources: Resources; Outputs?: object; Conditions?: object };
+type StackContent = {
+  Resources: Resources;
+  Outputs?: object;
+  Conditions?: object;
+  /** Names of the stacks that come before it. */
+  dependencies?: string[];
+};
 
 /** Writes a cloud assembly by hand, as `cdk synth` would; functions are given by their source code. */
 export function writeAssembly(
@@ -20,11 +26,11 @@ export function writeAssembly(
     files[hash] = { source: { path: `asset.${hash}`, packaging: 'zip' } };
   }
   const artifacts: Record<string, object> = {};
-  for (const [name, template] of Object.entries(stacks)) {
+  for (const [name, { dependencies, ...template }] of Object.entries(stacks)) {
     const templateFile = `${name}.template.json`;
     writeFileSync(path.join(directory, templateFile), JSON.stringify(template));
     writeFileSync(path.join(directory, `${name}.assets.json`), JSON.stringify({ version: '1', files }));
-    artifacts[name] = { type: 'aws:cloudformation:stack', properties: { templateFile } };
+    artifacts[name] = { type: 'aws:cloudformation:stack', properties: { templateFile }, dependencies };
   }
   writeFileSync(path.join(directory, 'manifest.json'), JSON.stringify({ version: '1', artifacts }));
   return directory;

@@ -30,38 +30,48 @@ const ROUTES: Record<string, keyof typeof CODE> = {
   'GET /api/timeout': 'slow',
 };
 
+/** A route with its integration, by logical id. */
+function routeTo(
+  name: string,
+  { index, ApiId, RouteKey }: { index: number; ApiId: object; RouteKey: string },
+): [string, { Type: string; Properties: object }][] {
+  return [
+    [
+      `integration${index}`,
+      {
+        Type: 'AWS::ApiGatewayV2::Integration',
+        Properties: {
+          ApiId,
+          IntegrationType: 'AWS_PROXY',
+          IntegrationUri: { 'Fn::GetAtt': [name, 'Arn'] },
+          PayloadFormatVersion: '2.0',
+          ...(RouteKey.endsWith('/timeout') && { TimeoutInMillis: 200 }),
+        },
+      },
+    ],
+    [
+      `route${index}`,
+      {
+        Type: 'AWS::ApiGatewayV2::Route',
+        Properties: {
+          ApiId,
+          RouteKey,
+          Target: { 'Fn::Join': ['', ['integrations/', { Ref: `integration${index}` }]] },
+        },
+      },
+    ],
+  ];
+}
+
 describe('the HTTP API', () => {
   let cloud: RunningCloud;
   let gateway: Gateway;
 
   beforeAll(async () => {
     const names = Object.keys(CODE).map((name) => [name, lambda(name, { Timeout: name === 'slow' ? 1 : 3 })]);
-    const routes = Object.entries(ROUTES).flatMap(([RouteKey, name], index) => [
-      [
-        `integration${index}`,
-        {
-          Type: 'AWS::ApiGatewayV2::Integration',
-          Properties: {
-            ApiId: { Ref: 'api' },
-            IntegrationType: 'AWS_PROXY',
-            IntegrationUri: { 'Fn::GetAtt': [name, 'Arn'] },
-            PayloadFormatVersion: '2.0',
-            ...(RouteKey.endsWith('/timeout') && { TimeoutInMillis: 200 }),
-          },
-        },
-      ],
-      [
-        `route${index}`,
-        {
-          Type: 'AWS::ApiGatewayV2::Route',
-          Properties: {
-            ApiId: { Ref: 'api' },
-            RouteKey,
-            Target: { 'Fn::Join': ['', ['integrations/', { Ref: `integration${index}` }]] },
-          },
-        },
-      ],
-    ]);
+    const routes = Object.entries(ROUTES).flatMap(([RouteKey, name], index) =>
+      routeTo(name, { index, ApiId: { Ref: 'api' }, RouteKey }),
+    );
     cloud = await runStacks(
       {
         service: {
@@ -72,6 +82,20 @@ describe('the HTTP API', () => {
               Properties: { ApiId: { Ref: 'api' }, StageName: '$default', AutoDeploy: true },
             },
             ...Object.fromEntries([...names, ...routes]),
+          },
+          Outputs: { out: { Value: { Ref: 'api' }, Export: { Name: 'service:api' } } },
+        },
+        other: {
+          dependencies: ['service'],
+          Resources: {
+            other: lambda('plain'),
+            ...Object.fromEntries(
+              routeTo('other', {
+                index: 0,
+                ApiId: { 'Fn::ImportValue': 'service:api' },
+                RouteKey: 'GET /api/other',
+              }),
+            ),
           },
         },
       },
@@ -204,6 +228,11 @@ describe('the HTTP API', () => {
       const { status, text } = await get('/api/echo', { method: 'POST', body: 'x'.repeat(size) });
       expect([status, text]).toEqual([413, '{"message":"Request Entity Too Large"}']);
     }
+  });
+
+  it('takes routes from other stacks, whatever they call theirs', async () => {
+    expect((await get('/api/other')).text).toBe('{"hello":"world"}');
+    expect(await event('/api/echo')).toMatchObject({ rawPath: '/api/echo' });
   });
 
   it('answers 431 to too many headers', async () => {

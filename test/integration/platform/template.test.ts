@@ -68,6 +68,24 @@ describe('a template', () => {
     expect(values.NAME).toBe('zzz-queue');
   });
 
+  it('deploys a stack after those that it depends on', async () => {
+    const failing = (name: string, dependencies: string[] = []) => ({
+      dependencies,
+      Resources: {
+        [name]: lambda(name),
+        run: { Type: 'Custom::Trigger', Properties: { HandlerArn: { 'Fn::GetAtt': [name, 'Arn'] } } },
+      },
+    });
+    const code = 'export const handler = () => { throw new Error("no"); };';
+    const stacks = {
+      third: failing('third', ['second', 'third.assets']),
+      second: failing('second', ['first']),
+      first: failing('first', ['not here']),
+    };
+    const start = runStacks(stacks, { first: code, second: code, third: code });
+    await expect(start).rejects.toThrow(/^first failed: no$/);
+  });
+
   it('names stack, logical id and type of what it does not know', async () => {
     expect(await failure({ table: { Type: 'AWS::DynamoDB::Table' } })).toBe(
       'Stack service, table (AWS::DynamoDB::Table): the local platform knows no such resource type',
