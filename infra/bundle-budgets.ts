@@ -26,6 +26,7 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   'lifecycle-add-rotation-key': { own: 230, sdk: 450 },
   'provisioning-provision-identity': { own: 295, sdk: 450 },
   // Every door, and what lets the bot write to who came in.
+  'lifecycle-change-identity': { own: 320, sdk: 450 },
   'auth-login-mini-app': { own: 160, sdk: 400 },
   // What sends rows, beside the route.
   'provisioning-redrive-all': { own: 165, sdk: 400 },

@@ -21,6 +21,8 @@ export type Ground = {
   readonly data: DataStack;
   /** The provisioning queue, for those who send to it. */
   readonly queue?: IQueue;
+  /** The queue of changes of identities, for those who send to it. */
+  readonly changesQueue?: IQueue;
   /** The queue of health sweeps, for those who send to it. */
   readonly healthQueue?: IQueue;
   /** The bundled code of a function (infra/build.ts). */

@@ -17,7 +17,13 @@ export type SettingSources = Readonly<Partial<Record<SettingName, Source>>>;
  * (lib/config.ts); asking for a required one fails the synthesis.
  */
 export function settingSources(
-  { stage, data, queue, healthQueue }: Pick<Ground, 'stage' | 'data' | 'queue' | 'healthQueue'>,
+  {
+    stage,
+    data,
+    queue,
+    changesQueue,
+    healthQueue,
+  }: Pick<Ground, 'stage' | 'data' | 'queue' | 'changesQueue' | 'healthQueue'>,
   databaseRole: DatabaseRole,
 ): SettingSources {
   const plain = Object.entries(stage.settings)
@@ -36,6 +42,9 @@ export function settingSources(
     },
     ...(queue && {
       PROVISIONING_QUEUE_URL: { value: queue.queueUrl, grant: (to) => queue.grantSendMessages(to) },
+    }),
+    ...(changesQueue && {
+      CHANGES_QUEUE_URL: { value: changesQueue.queueUrl, grant: (to) => changesQueue.grantSendMessages(to) },
     }),
     ...(healthQueue && {
       HEALTH_QUEUE_URL: { value: healthQueue.queueUrl, grant: (to) => healthQueue.grantSendMessages(to) },

@@ -18,6 +18,7 @@ export const handler = route(redriveAll, api, async ({ member, log, signal }) =>
     { by: member.id, withinMs: WITHIN_MS, signal },
   );
   log.info('everything redriven that had failed', result);
+  // Changes are left to the relay.
   if (settings.PDS_PROVISIONING_ENABLED && result.redriven > 0)
     await sendDue({ ...queue, sql, now: () => new Date(), log, metrics });
   metrics.flush();

@@ -4,9 +4,14 @@ import { connect } from '../../lib/db/connect.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
 import { openLog } from '../../lib/observability/log.ts';
 import { openMetrics } from '../../lib/observability/metrics.ts';
-import { relay } from '../../lib/provisioning/queue/relay.ts';
+import { relay, sendDueChanges } from '../../lib/provisioning/queue/relay.ts';
 
-const settings = await readSettings(['DATABASE_URL', 'PROVISIONING_QUEUE_URL', 'PDS_PROVISIONING_ENABLED']);
+const settings = await readSettings([
+  'DATABASE_URL',
+  'PROVISIONING_QUEUE_URL',
+  'CHANGES_QUEUE_URL',
+  'PDS_PROVISIONING_ENABLED',
+]);
 const metrics = openMetrics('provisioning');
 const deps = {
   sql: connect(settings.DATABASE_URL, { applicationName: 'relay' }),
@@ -23,7 +28,9 @@ export async function handler(): Promise<{ sent: number; failed: number }> {
   if (!settings.PDS_PROVISIONING_ENABLED) return { sent: 0, failed: 0 };
   await awake();
   try {
-    return await relay(deps);
+    const work = await relay(deps);
+    const changes = await sendDueChanges({ ...deps, queueUrl: settings.CHANGES_QUEUE_URL });
+    return { sent: work.sent + changes.sent, failed: work.failed + changes.failed };
   } finally {
     metrics.flush();
   }

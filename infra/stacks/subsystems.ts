@@ -25,7 +25,8 @@ export function addSubsystems(app: App, base: Ground & { readonly api: HttpApi }
     return stack;
   };
   const provisioning = new Provisioning(stackOf('provisioning'), 'provisioning', base);
-  const ground = { ...base, queue: provisioning.queue };
+  const { queue, changesQueue } = provisioning;
+  const ground = { ...base, queue, changesQueue };
   return [
     new Identity(stackOf('identity'), 'identity', ground),
     new Auth(stackOf('auth'), 'auth', ground),

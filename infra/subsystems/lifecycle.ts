@@ -1,5 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/lifecycle/api.ts';
 import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
@@ -7,6 +8,7 @@ import type { Ground } from '../function.ts';
 import { addRoutes, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { durations, failures, watchRoutes } from '../watch.ts';
 import { addCleanUp } from './clean-up.ts';
+import { addChanges } from './lifecycle-changes.ts';
 import { addSweep } from './lifecycle-sweep.ts';
 import { addTellOperators } from './tell-operators.ts';
 
@@ -14,7 +16,7 @@ import { addTellOperators } from './tell-operators.ts';
 export class Lifecycle extends Construct {
   readonly watched;
 
-  constructor(scope: Construct, id: string, ground: Ground & { api: HttpApi }) {
+  constructor(scope: Construct, id: string, ground: Ground & { api: HttpApi; changesQueue: IQueue }) {
     super(scope, id);
     const functions = addRoutes(this, ground, 'lifecycle', contracts, {
       createBackup: { settings: VAULT_SETTINGS },
@@ -31,10 +33,12 @@ export class Lifecycle extends Construct {
       },
       revealCredentials: { settings: VAULT_SETTINGS },
       getRotationKeys: { settings: [...SESSION_SETTINGS, 'PDS_PLC_URL'] },
+      listChanges: { settings: SESSION_SETTINGS },
+      cancelChange: { settings: SESSION_SETTINGS },
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
       addRotationKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
     });
-    const regular = [addTellOperators(this, ground), addCleanUp(this, ground)];
+    const others = [addTellOperators(this, ground), addCleanUp(this, ground), addChanges(this, ground)];
     const sweep = addSweep(this, ground);
     const { title, row } = watchRoutes(this, 'lifecycle', functions, ground.data.operators, {
       means:
@@ -43,6 +47,6 @@ export class Lifecycle extends Construct {
         'read the log groups of the lifecycle functions for the error and its request id; if it is KMS, see the alarms ' +
         'of the data key. A restore that breaks off leaves everything as it was: the member can repeat it.',
     });
-    this.watched = { title, row: [...row, durations(regular), failures(regular), ...sweep] };
+    this.watched = { title, row: [...row, durations(others), failures(others), ...sweep] };
   }
 }

@@ -7,6 +7,7 @@ import { Construct } from 'constructs';
 import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import * as contracts from '../../lib/provisioning/api.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
+import { WORKER_SETTINGS } from '../../lib/provisioning/worker-settings.ts';
 import { addFunction, type Ground } from '../function.ts';
 import { addQueue } from '../queue.ts';
 import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
@@ -21,6 +22,8 @@ const TIMEOUT = Duration.seconds(30);
 /** The saga's worker, its queue, the relay that makes up for lost messages, and what becomes of poison. */
 export class Provisioning extends Construct {
   readonly queue: Queue;
+  /** For the worker that changes identities (lifecycle-changes.ts): what dies there is seen to here, too. */
+  readonly changesQueue: Queue;
   readonly watched: Watched;
 
   constructor(scope: Construct, id: string, base: Ground & { api: HttpApi }) {
@@ -37,7 +40,12 @@ export class Provisioning extends Construct {
       visibilityTimeout: Duration.seconds(times.visibility),
       deadLetterQueue: { queue: deadLetters, maxReceiveCount: MAX_RECEIVE_COUNT },
     });
-    const ground = { ...base, queue: this.queue };
+    this.changesQueue = addQueue(this, 'changes', stage.name, {
+      retentionPeriod: Duration.days(4),
+      visibilityTimeout: Duration.seconds(6 * times.change),
+      deadLetterQueue: { queue: deadLetters, maxReceiveCount: MAX_RECEIVE_COUNT },
+    });
+    const ground = { ...base, queue: this.queue, changesQueue: this.changesQueue };
 
     const worker = this.#addWorker(ground, Duration.seconds(times.worker));
     const { relay, unstarted } = this.#addRelay(ground);
@@ -96,24 +104,7 @@ export class Provisioning extends Construct {
       operation: 'provision-identity',
       role: 'worker',
       timeout,
-      settings: [
-        ...PROVIDER_SETTINGS,
-        ...PROVIDER_RIGHTS,
-        'PDS_ENVIRONMENT',
-        'PDS_TIMES',
-        'PDS_DOMAIN',
-        'PDS_EMAIL_DOMAIN',
-        'PDS_DID_METHOD',
-        'PDS_PLC_URL',
-        'PDS_HANDLE_STRATEGY',
-        'PDS_PROVISIONING_ENABLED',
-        'PDS_APP_ORIGIN',
-        'PDS_ADMIN_DID',
-        'PDS_KMS_KEY_ID',
-        'PDS_ENCRYPTION_KEY',
-        'DATABASE_URL',
-        'PROVISIONING_QUEUE_URL',
-      ],
+      settings: [...WORKER_SETTINGS, 'PROVISIONING_QUEUE_URL'],
     });
     worker.addEventSource(
       new SqsEventSource(this.queue, {
@@ -133,7 +124,7 @@ export class Provisioning extends Construct {
       operation: 'relay',
       role: 'worker',
       timeout: TIMEOUT,
-      settings: ['DATABASE_URL', 'PROVISIONING_QUEUE_URL', 'PDS_PROVISIONING_ENABLED'],
+      settings: ['DATABASE_URL', 'PROVISIONING_QUEUE_URL', 'CHANGES_QUEUE_URL', 'PDS_PROVISIONING_ENABLED'],
     });
     const unstarted = runRegularly(this, ground.stage.name, relay, {
       name: 'relay',

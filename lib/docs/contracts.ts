@@ -58,6 +58,8 @@ export const SUBSYSTEMS = {
       lifecycle.revealCredentials,
       lifecycle.getRotationKeys,
       lifecycle.addRotationKey,
+      lifecycle.listChanges,
+      lifecycle.cancelChange,
     ],
   },
   provisioning: {

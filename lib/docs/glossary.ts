@@ -250,6 +250,23 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
       'By your key, over the SHA-256 of `statement` with `public_key` behind it: ECDSA, 64 bytes r and s, s in the lower half, in base64url',
     example: 'ZBW_b0_RM2ODifTNk-bD9xxYPseCItiGuRoy8RtwrKVzQ4gGDe8_GDpWFmZaOqI-ga76xxUVTtDqPq-GIkThMA',
   },
+  // Changes
+  kind: {
+    means:
+      'What is changed: new keys, another handle, deactivation and its end, deletion, another Telegram account, another PDS of ours, or one of the member’s own choice',
+    example: 'rename',
+  },
+  'listChanges.state': { means: 'How it stands', example: 'under_way' },
+  step: { means: 'What is done of it; `requested`: nothing yet', example: 'requested' },
+  wish: { means: 'What was asked for, by kind', example: { handle: `alice2.${EXAMPLE_DOMAIN}` } },
+  cancellable: { means: 'It can be taken back at once: nothing of it has happened yet' },
+  cancel_wanted: { means: 'It was asked to be taken back, and is as far as that can be', example: false },
+  due_at: { means: 'Before this nothing of it happens' },
+  ended_at: { means: 'When it ended; null while it is under way', example: null },
+  'listChanges.error': { means: 'Why it could not be done; null if nothing', example: null },
+  'cancelChange.id': { means: 'The number of the change', example: '7' },
+  change_id: { means: 'The number of the change', example: 7 },
+  cancelled: { means: 'It is taken back; false while whoever is at it still has to' },
   'getRotationKeys.pds_did': { means: 'DID', example: PLC_DID },
   'addRotationKey.pds_did': { means: 'DID', example: PLC_DID },
 

@@ -95,6 +95,7 @@ export const ERROR_CODES = {
     status: 404,
     message: 'There is no such work in the queue (any more): look at GET /api/admin/dead-letters.',
   },
+  CHANGE_NOT_FOUND: { status: 404, message: 'You have no such change: look at GET /api/pds/changes.' },
   BACKUP_NOT_FOUND: { status: 404, message: 'You have no such backup: look at the list.' },
   LOGIN_METHOD_OFF: { status: 404, message: 'This way to log in is not set up here: take another one.' },
   IDENTITY_NOT_FOUND: { status: 404, message: 'You have no identity yet: ask for one with retry-provision.' },
@@ -103,6 +104,15 @@ export const ERROR_CODES = {
     status: 409,
     message:
       'This needs an active identity, and yours is not: GET /api/pds/info says what it is or waits for.',
+  },
+  CHANGE_IN_PROGRESS: {
+    status: 409,
+    message:
+      'Another change of your identity is under way, and there is one at a time: GET /api/pds/changes says which, and whether it can be cancelled.',
+  },
+  CHANGE_NOT_CANCELLABLE: {
+    status: 409,
+    message: 'This change is over, or too far on to be taken back: GET /api/pds/changes says how it stands.',
   },
   TOTP_NOT_ENROLLED: {
     status: 409,

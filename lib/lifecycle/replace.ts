@@ -8,6 +8,7 @@ import { sealSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';
 import { backUpCredentials } from './backup.ts';
 import { findRestorable, type SealedBackup } from './backups.ts';
+import { expectNoChange } from './changes/request.ts';
 import type { Holder, Proven } from './prove.ts';
 
 export type Member = Holder & { pnptv_uuid: string; data_key_id: string; credential_version: number };
@@ -59,7 +60,7 @@ export async function sealForNextVersion(
 
 /**
  * Replaces a member's credentials by those of a backup, and all that belongs to it, in the caller's transaction. Throws
- * `RESTORE_IN_PROGRESS` when another restore was faster, `Busy` while a worker has the member; what else may have changed
+ * `RESTORE_IN_PROGRESS` when another restore was faster, `CHANGE_IN_PROGRESS`, `Busy` while a worker has the member; what else may have changed
  * since the proof is looked at again.
  *
  * `restore_credentials` (migrations/012_restore.sql) takes care that nothing is lost, whoever calls it. That the member
@@ -82,6 +83,7 @@ export async function replaceCredentials(
   await findRestorable(tx, userId, backup.id);
   if (held.credential_version !== version) throw apiError('RESTORE_IN_PROGRESS');
   if (held.leased) throw new Busy();
+  await expectNoChange(tx, userId);
   await useStepUp(tx, stepUp);
   const recovery = await backUpCredentials({ tx, vault }, userId, 'recovery');
   const [{ restored_at: restoredAt }] = await tx<[{ restored_at: Date }]>`

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { contract } from '../http/contract.ts';
 import { limit, offset } from '../http/paging.ts';
+import { CHANGE_ACTIONS, PROVISIONING_ACTIONS } from './queue/queue.ts';
 
 export const listDeadLetters = contract({
   operationId: 'listDeadLetters',
@@ -15,7 +16,7 @@ export const listDeadLetters = contract({
       /** Null for a message that names no work of ours. */
       queue_id: z.nullable(z.int()),
       pnptv_uuid: z.nullable(z.uuid()),
-      action: z.nullable(z.enum(['create', 'verify', 'rotate_keys', 'retry'])),
+      action: z.nullable(z.enum([...PROVISIONING_ACTIONS, ...CHANGE_ACTIONS])),
       code: z.string(),
       means: z.string(),
       todo: z.string(),

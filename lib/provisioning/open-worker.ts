@@ -7,40 +7,32 @@ import { openLog } from '../observability/log.ts';
 import { openMetrics } from '../observability/metrics.ts';
 import { openOutside } from '../pds/probes/outside.ts';
 import { providersFrom } from '../pds/provider.ts';
-import type { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../pds/provider-settings.ts';
 import { openVault } from '../vault/open-vault.ts';
 import type { Vault } from '../vault/vault.ts';
+import type { Actions } from './run.ts';
 import { TIMES } from './times.ts';
+import type { WORKER_SETTINGS } from './worker-settings.ts';
 
-type WorkerSettings = Settings<
-  | (typeof PROVIDER_SETTINGS)[number]
-  | (typeof PROVIDER_RIGHTS)[number]
-  | 'PDS_ENVIRONMENT'
-  | 'PDS_TIMES'
-  | 'PDS_DOMAIN'
-  | 'PDS_EMAIL_DOMAIN'
-  | 'PDS_HANDLE_STRATEGY'
-  | 'PDS_DID_METHOD'
-  | 'PDS_APP_ORIGIN'
-  | 'PDS_ADMIN_DID'
-  | 'PDS_PLC_URL'
-  | 'PDS_KMS_KEY_ID'
-  | 'PDS_ENCRYPTION_KEY'
-  | 'DATABASE_URL'
-  | 'PROVISIONING_QUEUE_URL'
->;
+type WorkerSettings = Settings<(typeof WORKER_SETTINGS)[number]>;
 
 /** What `backUpCredentials` (lifecycle) needs and does; given in, because provisioning comes before it. */
 type BackUp = (deps: { tx: Transaction; vault: Vault }, userId: string, type: 'auto') => Promise<unknown>;
 
-/** Everything the provisioning worker works with. Once, at module scope; does no I/O. */
-export async function openWorker(settings: WorkerSettings, backUpCredentials: BackUp) {
+/** What kind of worker it is: its name in logs, the service of its metrics, what it does, and the queue it is told by. */
+type Kind = { name: string; service: string; actions: Actions; queueUrl: string; backUpCredentials: BackUp };
+
+/** Everything that a worker of the queue works with. Once, at module scope; does no I/O. */
+export async function openWorker(
+  settings: WorkerSettings,
+  { name, service, actions, queueUrl, backUpCredentials }: Kind,
+) {
   // Two connections: opening a data key may need one while a transaction holds the other.
-  const sql = connect(settings.DATABASE_URL, { applicationName: 'provision-identity', max: 2 });
+  const sql = connect(settings.DATABASE_URL, { applicationName: name, max: 2 });
   const vault = await openVault(settings, sql);
   const { PDS_DOMAIN: domain, PDS_APP_ORIGIN, PDS_ADMIN_DID } = settings;
   const { PDS_LOCAL_ENDPOINT, PDS_REMOTE_PROVIDER } = settings;
   return {
+    actions,
     sql,
     vault,
     providers: providersFrom(settings),
@@ -62,10 +54,10 @@ export async function openWorker(settings: WorkerSettings, backUpCredentials: Ba
       ]),
     },
     backUp: (tx: Transaction, userId: string) => backUpCredentials({ tx, vault }, userId, 'auto'),
-    log: openLog('provision-identity'),
-    metrics: openMetrics('provisioning'),
+    log: openLog(name),
+    metrics: openMetrics(service),
     // Its own retries would only lengthen a run: the relay sends what could not be sent.
     sqs: new SQSClient({ maxAttempts: 1 }),
-    queueUrl: settings.PROVISIONING_QUEUE_URL,
+    queueUrl,
   };
 }

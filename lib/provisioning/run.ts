@@ -12,11 +12,18 @@ import type { Vault } from '../vault/vault.ts';
 import type { Identity, Work } from './identity.ts';
 import type { AccountHost } from './providers/provider-access.ts';
 import { Parked } from './queue/outcome.ts';
-import type { QueueId } from './queue/queue.ts';
+import type { QueueAction, QueueId } from './queue/queue.ts';
 import type { Times } from './times.ts';
+
+/**
+ * What a kind of worker does, by the action of the row: from the claim to the end of the row, which it completes itself.
+ * It throws when the work must wait, be tried again or fail: see queue/outcome.ts.
+ */
+export type Actions = Readonly<Partial<Record<QueueAction, (run: Run) => Promise<void>>>>;
 
 /** Everything a worker needs; made once a process. */
 export type WorkerDeps = {
+  actions: Actions;
   sql: Sql;
   vault: Vault;
   providers: readonly Provider[];

@@ -4,19 +4,21 @@ export type Times = {
   readonly http: number;
   /** One run of the worker: the Lambda's time-out. */
   readonly worker: number;
+  /** The same of the worker that changes identities; it renews its claim as it goes (lib/lifecycle/changes/hold.ts). */
+  readonly change: number;
   /** How long a claim keeps other workers away; it outlives any worker that could still write. */
   readonly lease: number;
   /** How long the outcome of a `createAccount` that we gave up on counts as unknown: above any proxy's limit. */
   readonly quarantine: number;
-  /** SQS visibility time-out: 6 × the worker, as AWS asks for event sources. */
+  /** SQS visibility time-out: 6 × the worker, as AWS asks for event sources. For changes it is 6 × theirs. */
   readonly visibility: number;
 };
 
 /** `production` is what the design says; the others keep the proportions so that a failure can be watched. */
 export const TIMES = {
-  production: { http: 15, worker: 60, lease: 90, quarantine: 120, visibility: 360 },
-  local: { http: 8, worker: 30, lease: 40, quarantine: 60, visibility: 180 },
-  test: { http: 2, worker: 5, lease: 6, quarantine: 8, visibility: 30 },
+  production: { http: 15, worker: 60, change: 300, lease: 90, quarantine: 120, visibility: 360 },
+  local: { http: 8, worker: 30, change: 120, lease: 40, quarantine: 60, visibility: 180 },
+  test: { http: 2, worker: 5, change: 30, lease: 6, quarantine: 8, visibility: 30 },
 } as const satisfies Record<string, Times>;
 
 for (const [name, times] of Object.entries(TIMES)) {

@@ -1,13 +1,12 @@
 import { verify } from './check/verify.ts';
 import { LeaseLost, updateIdentity } from './identity.ts';
 import { reportProvider } from './providers/provider-access.ts';
-import { ProvisioningError } from './provisioning-error.ts';
 import { type Claim, claim } from './queue/claim.ts';
 import { outcomeOf } from './queue/outcome.ts';
 import { type QueueId, sendQueued } from './queue/queue.ts';
 import { callWaiting } from './queue/relay.ts';
 import { completeRow, type Outcome, settle } from './queue/settle.ts';
-import type { QueueDeps, Run, WorkerDeps } from './run.ts';
+import type { Actions, QueueDeps, Run, WorkerDeps } from './run.ts';
 import { provision } from './saga.ts';
 
 /** What became of a message: one of the outcomes, or why nothing was done. */
@@ -27,7 +26,7 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
   const log = deps.log.with({ queue_id: queueId, action: work.action, pnptv_uuid: identity.pnptv_uuid });
   const run: Run = { ...deps, log, work, identity, username, startedAt: deps.now() };
   try {
-    await perform(run);
+    await deps.actions[work.action]?.(run);
   } catch (error) {
     if (error instanceof LeaseLost) {
       log.info('another worker has taken over');
@@ -41,14 +40,15 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
   return 'done';
 }
 
-async function perform(run: Run): Promise<void> {
-  const { work, identity, now, startedAt, metrics, log } = run;
-  if (work.action === 'rotate_keys') {
-    throw new ProvisioningError('ROTATION_NOT_AVAILABLE', 'Key rotation is not available in this version.');
-  }
-  if (work.action === 'verify') {
-    return identity.status === 'active' ? verify(run) : finish(run);
-  }
+/** What the provisioning worker does. */
+export const PROVISIONING: Actions = {
+  create: makeIdentity,
+  retry: makeIdentity,
+  verify: (run) => (run.identity.status === 'active' ? verify(run) : finish(run)),
+};
+
+async function makeIdentity(run: Run): Promise<void> {
+  const { identity, now, startedAt, metrics, log } = run;
   if (identity.status === 'active' || identity.status === 'revoked') return finish(run);
   if (identity.status === 'error') {
     await updateIdentity(run.sql, identity, { status: 'pending', error_code: null, error_message: null });
@@ -61,7 +61,7 @@ async function perform(run: Run): Promise<void> {
 }
 
 /** Ends work for which there is nothing to do any more. */
-async function finish({ sql, work, identity }: Run): Promise<void> {
+export async function finish({ sql, work, identity }: Run): Promise<void> {
   await sql.begin(async (tx) => {
     await completeRow(tx, work);
     await updateIdentity(tx, identity, { lease_until: null });

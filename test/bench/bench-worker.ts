@@ -4,6 +4,7 @@ import type { Sql } from '../../lib/db/connect.ts';
 import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
 import { openWorker } from '../../lib/provisioning/open-worker.ts';
 import { enqueue, type QueueId } from '../../lib/provisioning/queue/queue.ts';
+import { PROVISIONING } from '../../lib/provisioning/work.ts';
 import { DOMAIN, type Ground } from './ground.ts';
 
 /** The worker as its Lambda has it, with connections of its own to everything on the ground. */
@@ -43,10 +44,16 @@ export async function openBenchWorker(ground: Ground) {
       PDS_RATE_LIMIT_BYPASS_KEY: undefined,
       PDS_KMS_KEY_ID: ground.kms.ensureKey('3f1d9b52-6c62-4f0e-9f5c-0d2f6c1f7a11'),
       PDS_ENCRYPTION_KEY: undefined,
+      PDS_PROVISIONING_ENABLED: true,
       DATABASE_URL: ground.workerUrl,
-      PROVISIONING_QUEUE_URL: ground.sqs.queueUrl('provisioning'),
     },
-    backUpCredentials,
+    {
+      name: 'provision-identity',
+      service: 'provisioning',
+      actions: PROVISIONING,
+      queueUrl: ground.sqs.queueUrl('provisioning'),
+      backUpCredentials,
+    },
   );
 }
 

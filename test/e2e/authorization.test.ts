@@ -71,6 +71,7 @@ const WITHOUT_STEP_UP: Asker = 'member without step-up';
 const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = {
   revokeSession: 'SESSION_NOT_FOUND',
   restoreBackup: 'BACKUP_NOT_FOUND',
+  cancelChange: 'CHANGE_NOT_FOUND',
   confirmTotp: 'TOTP_NOT_ENROLLED',
   stepUp: 'TOTP_NOT_ENROLLED',
   renewRecoveryCodes: 'TOTP_NOT_ENROLLED',
@@ -103,6 +104,7 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   exchangeCode: async ({ id }) => ({ body: { code: await newLoginToken('exchange', id) } }),
   redriveWork: async () => ({ params: { id: await newestWorkId() } }),
   restoreBackup: async ({ id }) => ({ params: { id: await newestBackupId(id) } }),
+  cancelChange: async ({ id }) => ({ params: { id: await newChangeId(id) } }),
   enrollTotp: async () => {
     await forgetFactors();
     return {};
@@ -148,6 +150,17 @@ async function newSessionId(): Promise<string> {
 }
 
 /** There always is one: a restore leaves a new one behind. */
+/** One that waits for its time; the one before is over. */
+async function newChangeId(userId: number): Promise<string> {
+  const { sql } = running;
+  await sql`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled' WHERE ended_at IS NULL`;
+  const [change] = await sql<[{ id: string }]>`
+    INSERT INTO pds_changes (user_id, pnptv_uuid, kind, requested_by, due_at)
+    SELECT user_id, pnptv_uuid, 'delete', user_id, now() + interval '1 day'
+    FROM user_pds_mapping WHERE user_id = ${String(userId)} RETURNING id::text`;
+  return change.id;
+}
+
 async function newestBackupId(userId: number): Promise<string> {
   const [newest] = await running.sql<[{ id: number }]>`
     SELECT max(id) AS id FROM pds_credential_backups WHERE user_id = ${String(userId)} AND NOT is_used`;

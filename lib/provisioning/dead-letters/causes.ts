@@ -65,7 +65,6 @@ const CAUSES: Readonly<Record<string, Words>> = {
   NO_SERVICE_DOMAIN: {
     todo: 'Give the PDS a domain of its own for handles, or set PDS_DID_METHOD=web, then redrive.',
   },
-  ROTATION_NOT_AVAILABLE: { todo: 'Nothing: redriving it does not help in this version.' },
   // What is ours
   DATABASE_BUSY: { todo: 'See whether the database has room (its alarms, its dashboard), then redrive.' },
   WORKER_CRASHED: {

@@ -5,7 +5,7 @@ import { type Counted, pageOf } from '../../http/paging.ts';
 import type { Pagination } from '../../http/request.ts';
 import type { listDeadLetters } from '../api.ts';
 import type { ErrorDetails } from '../identity.ts';
-import type { QueueAction } from '../queue/queue.ts';
+import { CHANGE_ACTIONS, type QueueAction } from '../queue/queue.ts';
 import { explainCause } from './causes.ts';
 
 export type DeadLetter = z.output<typeof listDeadLetters.data>[number];
@@ -24,10 +24,10 @@ type Row = Counted & {
 
 /**
  * Whether failed work, `q` with its member's mapping `m`, is still to be done: nothing newer has taken its place, the
- * member has no identity without it, and he is neither revoked nor erased.
+ * member has no identity without it, and he is neither erased nor, unless it is a change of his, revoked.
  */
 export function isOpen(sql: Queryable) {
-  return sql`q.status = 'failed' AND m.status <> 'revoked'
+  return sql`q.status = 'failed' AND (m.status <> 'revoked' OR q.action IN ${sql(CHANGE_ACTIONS)})
     AND (q.action NOT IN ('create', 'retry') OR m.status <> 'active')
     AND NOT EXISTS (
       SELECT FROM pds_provisioning_queue newer WHERE newer.user_id = q.user_id AND newer.id > q.id

@@ -1,5 +1,6 @@
 import type { Sql, Transaction } from '../../db/connect.ts';
 import type { Identity, Work } from '../identity.ts';
+import type { Actions } from '../run.ts';
 import type { Times } from '../times.ts';
 import { failRow } from './fail.ts';
 import type { QueueAction, QueueId } from './queue.ts';
@@ -9,7 +10,9 @@ export type Claim =
   /** `settled`: nothing left to do; `waiting`: not due yet; `busy`: another worker has the member. */
   | { kind: 'settled' | 'waiting' | 'busy' }
   /** Claimed too often without an outcome: given up now. */
-  | { kind: 'dead' };
+  | { kind: 'dead' }
+  /** Work that this kind of worker does not do: the relay sends it to those who do. */
+  | { kind: 'foreign' };
 
 /** As many claims without an outcome make a row dead: something about it kills workers. */
 export const MOST_CLAIMS = 5;
@@ -34,7 +37,7 @@ type Row = {
  * Anything but `claimed` means: acknowledge the message. The row itself says what happens next.
  */
 export async function claim(
-  { sql, now, times }: { sql: Sql; now: () => Date; times: Times },
+  { sql, now, times, actions }: { sql: Sql; now: () => Date; times: Times; actions: Actions },
   queueId: QueueId,
 ): Promise<Claim> {
   return sql.begin(async (tx): Promise<Claim> => {
@@ -43,6 +46,10 @@ export async function claim(
       FROM pds_provisioning_queue WHERE id = ${queueId} FOR UPDATE`;
     const at = now();
     if (!row || row.status === 'completed' || row.status === 'failed') return { kind: 'settled' };
+    if (!actions[row.action]) {
+      await tx`UPDATE pds_provisioning_queue SET sent_at = NULL WHERE id = ${queueId}`;
+      return { kind: 'foreign' };
+    }
     // A row in work is due again when its lease ends.
     if (row.next_retry.getTime() > at.getTime() + (row.status === 'pending' ? CLOCK_SKEW_MS : 0)) {
       return { kind: 'waiting' };

@@ -1,7 +1,22 @@
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { Queryable, Transaction } from '../../db/connect.ts';
 
-export type QueueAction = 'create' | 'verify' | 'rotate_keys' | 'retry';
+/** What makes an identity and looks after it. */
+export const PROVISIONING_ACTIONS = ['create', 'verify', 'retry'] as const;
+/** What changes one that exists (lib/lifecycle/changes), or reads all of it: a worker of its own does that, with more time. */
+export const CHANGE_ACTIONS = [
+  'rotate_keys',
+  'rename',
+  'revoke',
+  'come_back',
+  'delete',
+  'join',
+  'move',
+  'hand_over',
+  'export',
+] as const;
+export type ChangeAction = (typeof CHANGE_ACTIONS)[number];
+export type QueueAction = (typeof PROVISIONING_ACTIONS)[number] | ChangeAction;
 /** The id of a row in `pds_provisioning_queue`, in decimal: it is a bigint. */
 export type QueueId = string;
 
@@ -15,7 +30,7 @@ export type Enqueued = {
  * Writes down work for a member, in the caller's transaction; nothing is lost from its commit on, whatever becomes
  * of SQS. Makes the member's mapping row if this is his first work.
  *
- * - `create`, `verify`, `rotate_keys`: at most one open row per member and action; an open one is returned as it is.
+ * - Whatever it is: at most one open row per member and action; an open one is returned as it is.
  * - `retry`: starts the failed or waiting provisioning over now, with fresh attempts. It touches no secret: the
  *   account that an earlier attempt may have made is found again only with the same ones. A member whose identity
  *   is complete gets `verify` instead. Dead letters of the work count as redriven, by `by` (the member himself, if

@@ -1,5 +1,5 @@
 import { CALLED_AHEAD_MS } from '../times.ts';
-import type { QueueId } from './queue.ts';
+import { CHANGE_ACTIONS, PROVISIONING_ACTIONS, type QueueAction, type QueueId } from './queue.ts';
 import { type RowsToSend, type SendRowsDeps, type Sent, sendRows } from './send-rows.ts';
 import { type Doorkeeper, inLine, nextInLine } from './waiting-line.ts';
 
@@ -23,7 +23,12 @@ export async function relay(deps: SendRowsDeps): Promise<Sent> {
 
 /** Sends every row that is due and was not sent lately, but for those who wait for a provider. The API may, too. */
 export function sendDue(deps: SendRowsDeps): Promise<Sent> {
-  return sendRows(deps, dueRows);
+  return sendRows(deps, dueRows(PROVISIONING_ACTIONS));
+}
+
+/** The same for changes, to their own queue. */
+export function sendDueChanges(deps: SendRowsDeps): Promise<Sent> {
+  return sendRows(deps, dueRows(CHANGE_ACTIONS));
 }
 
 /**
@@ -41,16 +46,18 @@ export async function callWaiting(deps: SendRowsDeps, providerId: string): Promi
   });
 }
 
-const dueRows: RowsToSend = async (tx, { at, most }) => {
-  const rows = await tx<{ id: QueueId }[]>`
-    SELECT q.id::text FROM pds_provisioning_queue q JOIN user_pds_mapping m USING (user_id)
-    WHERE q.status IN ('pending', 'processing') AND q.next_retry <= ${at}
-      AND (q.sent_at IS NULL OR q.sent_at <= ${new Date(at.getTime() - RESEND_AFTER_MS)})
-      -- Who found no provider at all stands in nobody's line.
-      AND NOT coalesce(q.status = 'pending' AND ${inLine(tx)} AND m.provider_id IS NOT NULL, false)
-    ORDER BY q.next_retry, q.id LIMIT ${most} FOR UPDATE OF q SKIP LOCKED`;
-  return rows.map(({ id }) => ({ id, turn: at }));
-};
+function dueRows(actions: readonly QueueAction[]): RowsToSend {
+  return async (tx, { at, most }) => {
+    const rows = await tx<{ id: QueueId }[]>`
+      SELECT q.id::text FROM pds_provisioning_queue q JOIN user_pds_mapping m USING (user_id)
+      WHERE q.status IN ('pending', 'processing') AND q.next_retry <= ${at} AND q.action IN ${tx(actions)}
+        AND (q.sent_at IS NULL OR q.sent_at <= ${new Date(at.getTime() - RESEND_AFTER_MS)})
+        -- Who found no provider at all stands in nobody's line.
+        AND NOT coalesce(q.status = 'pending' AND ${inLine(tx)} AND m.provider_id IS NOT NULL, false)
+      ORDER BY q.next_retry, q.id LIMIT ${most} FOR UPDATE OF q SKIP LOCKED`;
+    return rows.map(({ id }) => ({ id, turn: at }));
+  };
+}
 
 /**
  * The quarantine counts from the last time that the PDS was found asleep, and those in its line do not ask it: what they

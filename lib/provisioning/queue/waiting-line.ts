@@ -3,14 +3,17 @@ import { nextTurn, takeCreation, turnOf, turnsUntil } from '../../pds/budget.ts'
 import type { AccountHost } from '../providers/provider-access.ts';
 import type { Run } from '../run.ts';
 import { Parked } from './outcome.ts';
-import type { QueueId } from './queue.ts';
+import { PROVISIONING_ACTIONS, type QueueId } from './queue.ts';
 
 /** Neighbours in the line come in any order; a little after the turn of the first there is room for all of them. */
 const ROOM_MS = 3_000;
 
-/** Who waits for his provider, and not for a time of his own, stands in its line: the relay calls him, by age. */
+/**
+ * Who waits for his provider, and not for a time of his own, stands in its line: the relay calls him, by age. Changes are
+ * few, and each comes back by itself.
+ */
 export function inLine(sql: Queryable) {
-  return sql`q.parked_reason IN ('provider_down', 'provider_busy')`;
+  return sql`q.parked_reason IN ('provider_down', 'provider_busy') AND q.action IN ${sql(PROVISIONING_ACTIONS)}`;
 }
 
 /** Takes a creation out of the provider's budget. Throws Parked when there is none, or when somebody older wants it. */

@@ -348,6 +348,7 @@ describe('the grants', () => {
       'pds_worker DELETE login_tokens',
       'pds_worker DELETE operator_messages',
       'pds_worker DELETE operator_notices',
+      'pds_worker DELETE pds_changes',
       'pds_worker DELETE pds_credential_backups',
       'pds_worker DELETE pds_health_checks_default',
       'pds_worker DELETE pds_provisioning_queue',

@@ -41,6 +41,7 @@ export function setEnvironment({ apiUrl }: { apiUrl: string }, more: Record<stri
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     // Nobody listens there: a login must not need SQS.
     PROVISIONING_QUEUE_URL: 'http://127.0.0.1:9/000000000000/provisioning',
+    CHANGES_QUEUE_URL: 'http://127.0.0.1:9/000000000000/changes',
     AWS_ENDPOINT_URL_SQS: 'http://127.0.0.1:9',
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'test',

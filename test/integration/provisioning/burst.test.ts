@@ -18,6 +18,7 @@ const slowly = (seconds: number) => seconds * clock.factor;
 const times = {
   http: 15,
   worker: slowly(60),
+  change: slowly(300),
   lease: slowly(90),
   quarantine: slowly(120),
   visibility: slowly(360),

@@ -19,6 +19,7 @@ describe('the functions of provisioning', () => {
       AWS_SECRET_ACCESS_KEY: 'test',
       AWS_ENDPOINT_URL_SQS: stage.sqs.url,
       PROVISIONING_QUEUE_URL: stage.sqs.queueUrl('functions'),
+      CHANGES_QUEUE_URL: stage.sqs.queueUrl('functions'),
       DATABASE_URL: bench.database.workerUrl,
       POWERTOOLS_LOG_LEVEL: 'SILENT',
       POWERTOOLS_METRICS_DISABLED: 'true',

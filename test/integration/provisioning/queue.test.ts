@@ -17,6 +17,7 @@ import { relay } from '../../../lib/provisioning/queue/relay.ts';
 import { MOST_A_RUN } from '../../../lib/provisioning/queue/send-rows.ts';
 import { settle } from '../../../lib/provisioning/queue/settle.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
+import { PROVISIONING } from '../../../lib/provisioning/work.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 
 const USER = '1001';
@@ -100,7 +101,7 @@ describe('the provisioning queue', () => {
       await sql`UPDATE pds_provisioning_queue SET next_retry = now() + interval '1 hour', parked_reason = 'provider_down'`;
       expect(await add('retry')).toEqual({ queueId, created: true });
       expect((await row(queueId))?.next_retry.getTime()).toBeLessThanOrEqual(Date.now());
-      await claim({ sql, now, times }, queueId);
+      await claim({ sql, now, times, actions: PROVISIONING }, queueId);
       const inWork = await row(queueId);
       expect(await add('retry')).toEqual({ queueId, created: false });
       expect(await row(queueId)).toMatchObject({ status: 'processing', next_retry: inWork?.next_retry });
@@ -110,11 +111,11 @@ describe('the provisioning queue', () => {
   describe('claim', () => {
     it('gives a member to one worker until the lease ends, and then to the next with a higher epoch', async () => {
       const { queueId } = await add();
-      const first = await claim({ sql, now, times }, queueId);
+      const first = await claim({ sql, now, times, actions: PROVISIONING }, queueId);
       expect(first).toMatchObject({ kind: 'claimed', identity: { epoch: 1 } });
-      expect(await claim({ sql, now, times }, queueId)).toEqual({ kind: 'waiting' });
+      expect(await claim({ sql, now, times, actions: PROVISIONING }, queueId)).toEqual({ kind: 'waiting' });
       skipped = times.lease * 1000 + 1;
-      const second = await claim({ sql, now, times }, queueId);
+      const second = await claim({ sql, now, times, actions: PROVISIONING }, queueId);
       expect(second).toMatchObject({ kind: 'claimed', identity: { epoch: 2 } });
       if (first.kind !== 'claimed') throw new Error('not claimed');
       const before = await mapping();
@@ -131,27 +132,31 @@ describe('the provisioning queue', () => {
     it("leaves another row of the member alone while one is in work, and does not spend the other's claims", async () => {
       const { queueId } = await add();
       const other = await add('verify');
-      await claim({ sql, now, times }, queueId);
+      await claim({ sql, now, times, actions: PROVISIONING }, queueId);
       const before = await row(other.queueId);
-      expect(await claim({ sql, now, times }, other.queueId)).toEqual({ kind: 'busy' });
+      expect(await claim({ sql, now, times, actions: PROVISIONING }, other.queueId)).toEqual({
+        kind: 'busy',
+      });
       expect(await row(other.queueId)).toEqual(before);
     });
 
     it('gives up work that was claimed five times without an outcome, and says why', async () => {
       const { queueId } = await add();
       for (let n = 0; n < MOST_CLAIMS; n += 1) {
-        expect(await claim({ sql, now, times }, queueId)).toMatchObject({ kind: 'claimed' });
+        expect(await claim({ sql, now, times, actions: PROVISIONING }, queueId)).toMatchObject({
+          kind: 'claimed',
+        });
         skipped += times.lease * 1000 + 1;
       }
-      expect(await claim({ sql, now, times }, queueId)).toEqual({ kind: 'dead' });
+      expect(await claim({ sql, now, times, actions: PROVISIONING }, queueId)).toEqual({ kind: 'dead' });
       expect(await row(queueId)).toMatchObject({ status: 'failed' });
       expect(await mapping()).toMatchObject({ status: 'error', error_code: 'CLAIMED_TOO_OFTEN' });
-      expect(await claim({ sql, now, times }, queueId)).toEqual({ kind: 'settled' });
+      expect(await claim({ sql, now, times, actions: PROVISIONING }, queueId)).toEqual({ kind: 'settled' });
     });
 
     it('fails work without a deadlock beside whoever has its row in hand and wants its member', async () => {
       const { queueId } = await add();
-      const claimed = await claim({ sql, now, times }, queueId);
+      const claimed = await claim({ sql, now, times, actions: PROVISIONING }, queueId);
       if (claimed.kind !== 'claimed') throw new Error(claimed.kind);
       const { work, identity } = claimed;
       const failed = { kind: 'failed', error: { code: 'SOME', message: 'Some reason.' } } as const;
@@ -174,7 +179,7 @@ describe('the provisioning queue', () => {
     it('does not count claims that ended by waiting: an outage may last', async () => {
       const { queueId } = await add();
       for (let n = 0; n < 3 * MOST_CLAIMS; n += 1) {
-        const claimed = await claim({ sql, now, times }, queueId);
+        const claimed = await claim({ sql, now, times, actions: PROVISIONING }, queueId);
         if (claimed.kind !== 'claimed') throw new Error(`${n}: ${claimed.kind}`);
         await settle(sql, claimed.work, claimed.identity, {
           kind: 'parked',
@@ -240,7 +245,7 @@ describe('the provisioning queue', () => {
     it('sends again what a dead worker left, when its lease is over', async () => {
       const { queueId } = await add();
       await sendQueued({ sql, sqs: client, queueUrl }, queueId);
-      await claim({ sql, now, times }, queueId);
+      await claim({ sql, now, times, actions: PROVISIONING }, queueId);
       expect(await relay(relayDeps())).toEqual({ sent: 0, failed: 0 });
       skipped = 60_000;
       expect(await relay(relayDeps())).toEqual({ sent: 1, failed: 0 });

@@ -8,13 +8,14 @@ import { type Pds, type PdsOptions, startPds } from '../../../infra/local/atprot
 import { type Sqs, startSqs } from '../../../infra/local/aws/sqs.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { backUpCredentials } from '../../../lib/lifecycle/backup.ts';
+import { CHANGES } from '../../../lib/lifecycle/changes/kinds.ts';
 import { silentLog } from '../../../lib/observability/log.ts';
 import { storeProviders } from '../../../lib/pds/providers.ts';
 import type { Identity } from '../../../lib/provisioning/identity.ts';
 import { enqueue, type QueueAction } from '../../../lib/provisioning/queue/queue.ts';
 import type { QueueDeps, WorkerDeps } from '../../../lib/provisioning/run.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';
-import { performWork } from '../../../lib/provisioning/work.ts';
+import { PROVISIONING, performWork } from '../../../lib/provisioning/work.ts';
 import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
 import { createVault } from '../../../lib/vault/vault.ts';
 import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
@@ -100,6 +101,7 @@ export async function openBench(
   const wrapper = createLocalWrapper(encryptionKey);
   const vault = createVault({ sql, wrapper, environment: 'test' });
   const deps: WorkerDeps & QueueDeps = {
+    actions: { ...PROVISIONING, ...CHANGES },
     sql,
     vault,
     providers: [

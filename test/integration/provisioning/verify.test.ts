@@ -159,11 +159,4 @@ describe('the check of an identity', () => {
       details: { valid_did: false },
     });
   });
-
-  it('fails a request for key rotation with a clear reason and leaves the identity alone', async () => {
-    const { queueId } = await bench.sql.begin((tx) => enqueue(tx, { userId, action: 'rotate_keys' }));
-    expect(await performWork(bench.deps, queueId)).toBe('failed');
-    expect(await rowOf(bench, queueId)).toMatchObject({ error_details: { code: 'ROTATION_NOT_AVAILABLE' } });
-    expect(await identityOf(bench, userId)).toMatchObject({ status: 'active', error_code: null });
-  });
 });

@@ -46,6 +46,7 @@ describe.each([
       'auth-enroll-totp',
       'auth-step-up',
       'lifecycle-add-rotation-key',
+      'lifecycle-change-identity',
       'lifecycle-create-backup',
       'lifecycle-restore-backup',
       'lifecycle-reveal-credentials',
@@ -82,6 +83,7 @@ describe.each([
       'audit-seal-root',
       'lifecycle-plan-health-sweep',
       'lifecycle-sweep-health',
+      'lifecycle-change-identity',
       'lifecycle-clean-up',
       'lifecycle-tell-operators',
       'provisioning-dead-letter',
@@ -118,10 +120,11 @@ describe.each([
         statementsOf(id).some((statement) => actionsOf(statement).includes(action)),
       );
     const withQueueUrl = [...functions].filter(([, { properties }]) =>
-      JSON.stringify(properties.Environment).match(/(PROVISIONING|HEALTH)_QUEUE_URL/),
+      JSON.stringify(properties.Environment).match(/(PROVISIONING|CHANGES|HEALTH)_QUEUE_URL/),
     );
     expect(allowedTo('sqs:SendMessage').sort()).toEqual(withQueueUrl.map(([id]) => id).sort());
     expect(allowedTo('sqs:ReceiveMessage').sort()).toEqual([
+      'lifecycle-change-identity',
       'lifecycle-sweep-health',
       'provisioning-dead-letter',
       'provisioning-provision-identity',

@@ -15,6 +15,8 @@ import {
   synthesize,
 } from './synthesized.ts';
 
+type Arn = { 'Fn::GetAtt'?: [string, string]; 'Fn::ImportValue'?: string };
+
 const production = synthesize(PRODUCTION);
 const local = synthesize(LOCAL);
 const contracts = CONTRACTS.map((contract) => ({
@@ -97,14 +99,24 @@ describe('subsystems', () => {
       VisibilityTimeout: times.visibility,
     });
     const mappings = everywhere(templates, 'AWS::Lambda::EventSourceMapping');
-    expect(mappings).toHaveLength(3);
+    expect(mappings).toHaveLength(4);
+    const exported = Object.values(templates).flatMap((template) => {
+      const { Outputs = {}, Resources } = template.toJSON();
+      return Object.values<{ Export?: { Name: string }; Value: Arn }>(Outputs).map(({ Export, Value }) => ({
+        name: Export?.Name,
+        resource: Resources[Value['Fn::GetAtt']?.[0] ?? ''],
+      }));
+    });
     for (const { template, ...mapping } of mappings) {
       const resources = template.toJSON().Resources;
       const { EventSourceArn, FunctionName } = mapping.Properties as {
-        EventSourceArn: { 'Fn::GetAtt': [string, string] };
+        EventSourceArn: Arn;
         FunctionName: { Ref: string };
       };
-      const visibility = resources[EventSourceArn['Fn::GetAtt'][0]].Properties.VisibilityTimeout;
+      const queue =
+        resources[EventSourceArn['Fn::GetAtt']?.[0] ?? ''] ??
+        exported.find(({ name }) => name === EventSourceArn['Fn::ImportValue'])?.resource;
+      const visibility = queue.Properties.VisibilityTimeout;
       expect(visibility).toBeGreaterThanOrEqual(6 * resources[FunctionName.Ref].Properties.Timeout);
     }
   });

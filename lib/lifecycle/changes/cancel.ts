@@ -1,0 +1,60 @@
+import { appendAudit } from '../../audit/append.ts';
+import type { Sql, Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { ChangeKind } from './change.ts';
+
+/** Those that can be taken back also when they have begun, up to a step that their worker knows. */
+const TAKEN_BACK: ReadonlySet<ChangeKind> = new Set(['move']);
+
+type Found = { id: number; kind: ChangeKind; pnptv_uuid: string; step: string; over: boolean };
+
+/**
+ * Takes back a change of a member's: at once, when nothing of it has happened yet; else, where its kind allows it, by
+ * whoever is at it (`cancelled` is false then). Asked for twice it is done once. Throws `CHANGE_NOT_FOUND` (404) and
+ * `CHANGE_NOT_CANCELLABLE` (409). `by`: a user id, or `recovery_key`.
+ */
+export function cancelChange(
+  { sql }: { sql: Sql },
+  { userId, changeId, by }: { userId: string; changeId: number; by: string },
+): Promise<{ cancelled: boolean }> {
+  return sql.begin(async (tx) => {
+    const begun = await lockWork(tx, userId, changeId);
+    const [change] = await tx<Found[]>`
+      SELECT id, kind, pnptv_uuid, step, ended_at IS NOT NULL AS over FROM pds_changes
+      WHERE id = ${changeId} AND user_id = ${userId} FOR UPDATE`;
+    if (change === undefined) throw apiError('CHANGE_NOT_FOUND');
+    if (change.over) throw apiError('CHANGE_NOT_CANCELLABLE');
+    if (change.step === 'requested' && !begun) {
+      await end(tx, { ...change, userId, by });
+      return { cancelled: true };
+    }
+    if (!TAKEN_BACK.has(change.kind)) throw apiError('CHANGE_NOT_CANCELLABLE');
+    await tx`UPDATE pds_changes SET cancel_wanted_at = coalesce(cancel_wanted_at, now()) WHERE id = ${changeId}`;
+    return { cancelled: false };
+  });
+}
+
+/** The queue row before all else, as everywhere: while it is locked no worker begins. True when one has it now. */
+async function lockWork(tx: Transaction, userId: string, changeId: number): Promise<boolean> {
+  const [row] = await tx<{ begun: boolean }[]>`
+    SELECT q.status = 'processing' AND q.next_retry > now() AS begun
+    FROM pds_provisioning_queue q JOIN pds_changes c ON c.user_id = q.user_id AND c.kind = q.action
+    WHERE q.user_id = ${userId} AND c.id = ${changeId} AND q.status IN ('pending', 'processing') FOR UPDATE OF q`;
+  return row?.begun ?? false;
+}
+
+async function end(tx: Transaction, change: Found & { userId: string; by: string }): Promise<void> {
+  const { id, kind, pnptv_uuid: pnptvUuid, userId, by } = change;
+  await tx`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled' WHERE id = ${id}`;
+  await tx`
+    UPDATE pds_provisioning_queue SET status = 'completed', parked_reason = NULL
+    WHERE user_id = ${userId} AND action = ${kind} AND status IN ('pending', 'processing')`;
+  await appendAudit(tx, {
+    userId,
+    pnptvUuid,
+    action: 'updated',
+    status: 'success',
+    details: { change: kind, change_id: id, cancelled: true },
+    createdBy: by === 'recovery_key' ? userId : by,
+  });
+}

@@ -1,0 +1,58 @@
+import type { Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { Identity } from '../../provisioning/identity.ts';
+import { enqueue, type QueueId } from '../../provisioning/queue/queue.ts';
+import { type ChangeKind, type Facts, readOpenChange } from './change.ts';
+
+export type Requested = {
+  changeId: number;
+  dueAt: Date;
+  /** For the worker, after the commit; undefined when it is not due yet or was asked for before: the relay sends it. */
+  queued: QueueId | undefined;
+};
+
+export type ChangeRequest = {
+  userId: string;
+  kind: ChangeKind;
+  wish?: Facts;
+  /** A user id, `system`, or `recovery_key`. */
+  by: string;
+  /** When it may begin at the earliest. Default: at once. */
+  dueAt?: Date;
+  /** Which identities it is for. Default: active ones. */
+  of?: readonly Identity['status'][];
+  now: Date;
+};
+
+/**
+ * Writes a change down, with the work for it, in the caller's transaction. Whoever asks again for the very change that
+ * is under way, because the answer got lost, is told of that one. Throws `IDENTITY_NOT_READY` (409), and
+ * `CHANGE_IN_PROGRESS` (409) while another one is.
+ */
+export async function requestChange(
+  tx: Transaction,
+  { userId, kind, wish = {}, by, dueAt, of = ['active'], now }: ChangeRequest,
+): Promise<Requested> {
+  const due = dueAt ?? now;
+  const [made] = await tx<{ id: number }[]>`
+    INSERT INTO pds_changes (user_id, pnptv_uuid, kind, wish, requested_by, due_at)
+    SELECT user_id, pnptv_uuid, ${kind}, ${tx.json(wish)}, ${by}, ${due}
+    FROM user_pds_mapping WHERE user_id = ${userId} AND status IN ${tx(of)}
+    ON CONFLICT (user_id) WHERE ended_at IS NULL DO NOTHING
+    RETURNING id`;
+  if (made) {
+    const { queueId } = await enqueue(tx, { userId, action: kind, now: due });
+    return { changeId: made.id, dueAt: due, queued: due > now ? undefined : queueId };
+  }
+  const open = await readOpenChange(tx, userId);
+  if (open === undefined) throw apiError('IDENTITY_NOT_READY');
+  const [same] = await tx<[{ same: boolean }]>`
+    SELECT ${tx.json(open.wish)}::jsonb = ${tx.json(wish)}::jsonb AND ${open.kind === kind} AS same`;
+  if (!same.same) throw apiError('CHANGE_IN_PROGRESS');
+  return { changeId: open.id, dueAt: open.due_at, queued: undefined };
+}
+
+/** Throws `CHANGE_IN_PROGRESS` (409): for whatever must not happen beside a change and is none itself. */
+export async function expectNoChange(tx: Transaction, userId: string): Promise<void> {
+  if (await readOpenChange(tx, userId)) throw apiError('CHANGE_IN_PROGRESS');
+}

@@ -1,0 +1,49 @@
+import type * as z from 'zod/mini';
+import type { Me } from '../../auth/session/session.ts';
+import { type Counted, pageOf } from '../../http/paging.ts';
+import type { Pagination } from '../../http/request.ts';
+import type { listChanges } from '../api.ts';
+import type { ChangeKind, Facts } from './change.ts';
+
+export type ShownChange = z.output<typeof listChanges.data>[number];
+
+type Row = Counted & {
+  kind: ChangeKind;
+  step: string;
+  wish: Facts;
+  outcome: 'done' | 'cancelled' | 'failed' | null;
+  due_at: Date;
+  cancel_wanted_at: Date | null;
+  created_at: Date;
+  ended_at: Date | null;
+  error_code: string | null;
+  error_message: string | null;
+};
+
+/** The changes of whoever is logged in, newest first. */
+export async function showChanges(
+  me: Me,
+  page: { limit: number; offset: number },
+): Promise<{ data: ShownChange[]; pagination: Pagination }> {
+  const rows = await me<Row>`
+    SELECT counted.total, listed.*
+    FROM (SELECT count(*) AS total FROM pds_changes c WHERE c.user_id = me.id) counted
+    LEFT JOIN LATERAL (
+      SELECT id, kind, step, wish, outcome, due_at, cancel_wanted_at, created_at, ended_at, error_code, error_message
+      FROM pds_changes c WHERE c.user_id = me.id
+      ORDER BY id DESC LIMIT ${page.limit} OFFSET ${page.offset}
+    ) listed ON true ORDER BY listed.id DESC`;
+  return pageOf(rows, page, ({ id, kind, step, wish, outcome, error_code, error_message, ...times }) => ({
+    id,
+    kind,
+    state: outcome ?? 'under_way',
+    step,
+    wish,
+    cancellable: outcome === null && step === 'requested',
+    cancel_wanted: times.cancel_wanted_at !== null,
+    due_at: times.due_at.toISOString(),
+    created_at: times.created_at.toISOString(),
+    ended_at: times.ended_at?.toISOString() ?? null,
+    error: error_code === null ? null : { code: error_code, message: error_message ?? '' },
+  }));
+}

@@ -1,0 +1,20 @@
+import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../pds/provider-settings.ts';
+
+/** What every worker of the queue reads. */
+export const WORKER_SETTINGS = [
+  ...PROVIDER_SETTINGS,
+  ...PROVIDER_RIGHTS,
+  'PDS_ENVIRONMENT',
+  'PDS_TIMES',
+  'PDS_DOMAIN',
+  'PDS_EMAIL_DOMAIN',
+  'PDS_HANDLE_STRATEGY',
+  'PDS_PROVISIONING_ENABLED',
+  'PDS_DID_METHOD',
+  'PDS_PLC_URL',
+  'PDS_APP_ORIGIN',
+  'PDS_ADMIN_DID',
+  'PDS_KMS_KEY_ID',
+  'PDS_ENCRYPTION_KEY',
+  'DATABASE_URL',
+] as const;

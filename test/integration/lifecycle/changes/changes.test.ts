@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { verifyMember } from '../../../../lib/audit/verify.ts';
+import { connect, type Sql } from '../../../../lib/db/connect.ts';
+import { advance, endChange } from '../../../../lib/lifecycle/changes/advance.ts';
+import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
+import { type Change, readOpenChange } from '../../../../lib/lifecycle/changes/change.ts';
+import { hold } from '../../../../lib/lifecycle/changes/hold.ts';
+import { changeActions, type Perform } from '../../../../lib/lifecycle/changes/perform.ts';
+import { requestChange } from '../../../../lib/lifecycle/changes/request.ts';
+import { openFromChange, sealForChange } from '../../../../lib/lifecycle/changes/sealed.ts';
+import { ProvisioningError } from '../../../../lib/provisioning/provisioning-error.ts';
+import { sendDue, sendDueChanges } from '../../../../lib/provisioning/queue/relay.ts';
+import { PROVISIONING, performWork } from '../../../../lib/provisioning/work.ts';
+import { type Bench, identityOf, openBench, openStage, rowOf, type Stage } from '../../provisioning/stage.ts';
+
+describe('a change of an identity', () => {
+  let stage: Stage;
+  let bench: Bench;
+  let api: Sql;
+  let userId: string;
+  beforeAll(async () => {
+    stage = await openStage();
+    bench = await openBench(stage);
+    api = connect(bench.database.apiUrl, { max: 2 });
+  });
+  afterAll(async () => {
+    await api.end();
+    await bench.close();
+    await stage.close();
+  });
+  beforeEach(async () => {
+    const member = await bench.member();
+    await performWork(bench.deps, member.queueId);
+    userId = member.userId;
+  });
+
+  const request = (changes: Partial<Parameters<typeof requestChange>[1]> = {}) =>
+    api.begin((tx) =>
+      requestChange(tx, {
+        userId,
+        kind: 'rename',
+        wish: { handle: 'b' },
+        by: userId,
+        now: new Date(),
+        ...changes,
+      }),
+    );
+  const perform = (rename: Perform, queueId: string | undefined) =>
+    performWork({ ...bench.deps, actions: changeActions({ rename }) }, queueId ?? '');
+  const rowsOf = () => bench.sql<{ id: string; status: string }[]>`
+    SELECT id::text, status FROM pds_provisioning_queue WHERE user_id = ${userId} AND action = 'rename'`;
+
+  it('is written down once, however often it is asked for, and keeps every other one away', async () => {
+    const first = await request();
+    expect(first.queued).toBeDefined();
+    expect(await request()).toMatchObject({ changeId: first.changeId, queued: undefined });
+    await expect(request({ wish: { handle: 'c' } })).rejects.toThrow(/CHANGE_IN_PROGRESS|under way/);
+    await expect(request({ kind: 'revoke', wish: {} })).rejects.toThrow(/under way/);
+    expect(await rowsOf()).toHaveLength(1);
+  });
+
+  it('is refused for an identity that is not active', async () => {
+    const { userId: newcomer } = await bench.member();
+    await expect(request({ userId: newcomer })).rejects.toMatchObject({ code: 'IDENTITY_NOT_READY' });
+  });
+
+  it('goes on from the step that is stored, with the secret that was sealed for it', async () => {
+    const { queued } = await request();
+    const seen: string[] = [];
+    const rename: Perform = async (run, change) => {
+      await hold(run);
+      if (change.step === 'requested') {
+        const { data_key_id } = run.identity;
+        const sealed = await sealForChange(run.vault, data_key_id ?? '', change, 'password', 'secret');
+        await advance(run.sql, run, change, {
+          step: 'prepared',
+          sealed: { password: sealed },
+          data_key_id: data_key_id ?? '',
+          progress: { a: 1 },
+        });
+        throw new ProvisioningError('PDS_SERVER_ERROR', 'not now', { retryable: true });
+      }
+      seen.push(Buffer.from(await openFromChange(run.vault, change, 'password')).toString());
+      await advance(run.sql, run, change, { progress: { b: 2 } });
+      seen.push(JSON.stringify(change.progress));
+      await run.sql.begin((tx) =>
+        endChange(tx, run, change, { outcome: 'done' }, { action: 'updated', details: { handle: 'b' } }),
+      );
+    };
+    expect(await perform(rename, queued)).toBe('again');
+    await bench.sql`UPDATE pds_provisioning_queue SET next_retry = now() WHERE id = ${queued ?? ''}`;
+    expect(await perform(rename, queued)).toBe('done');
+    expect(seen).toEqual(['secret', '{"a": 1, "b": 2}'.replaceAll(' ', '')]);
+    expect(await readOpenChange(bench.sql, userId)).toBeUndefined();
+    const [over] = await bench.sql`SELECT outcome, sealed FROM pds_changes WHERE user_id = ${userId}`;
+    expect(over).toMatchObject({ outcome: 'done', sealed: {} });
+    expect(await rowOf(bench, queued ?? '')).toMatchObject({ status: 'completed' });
+    expect((await identityOf(bench, userId)).lease_until).toBeNull();
+    expect(await verifyMember(bench.sql, (await identityOf(bench, userId)).pnptv_uuid)).toMatchObject({
+      intact: true,
+    });
+  });
+
+  it('writes nothing more once another worker has the member', async () => {
+    const { queued } = await request();
+    let lost: Change | undefined;
+    const rename: Perform = async (run, change) => {
+      lost = change;
+      await bench.sql`UPDATE user_pds_mapping SET epoch = epoch + 1 WHERE user_id = ${userId}`;
+      await advance(run.sql, run, change, { step: 'prepared' });
+    };
+    expect(await perform(rename, queued)).toBe('lease_lost');
+    expect(lost?.step).toBe('requested');
+    expect(await readOpenChange(bench.sql, userId)).toMatchObject({ step: 'requested' });
+  });
+
+  it('can be taken back while nothing of it has happened, once, and by nobody else', async () => {
+    const { changeId } = await request({ dueAt: new Date(Date.now() + 3600_000) });
+    await expect(cancelChange({ sql: api }, { userId: '1', changeId, by: '1' })).rejects.toMatchObject({
+      code: 'CHANGE_NOT_FOUND',
+    });
+    expect(await cancelChange({ sql: api }, { userId, changeId, by: userId })).toEqual({ cancelled: true });
+    await expect(cancelChange({ sql: api }, { userId, changeId, by: userId })).rejects.toMatchObject({
+      code: 'CHANGE_NOT_CANCELLABLE',
+    });
+    expect(await rowsOf()).toEqual([expect.objectContaining({ status: 'completed' })]);
+    expect((await request()).changeId).not.toBe(changeId);
+  });
+
+  it('cannot be taken back while a worker is at it; a move is noted for that worker', async () => {
+    const cancelInWork = async (kind: 'rename' | 'move') => {
+      const { changeId, queued } = await request({ kind, wish: {} });
+      let result: unknown;
+      const actions = changeActions({
+        [kind]: async (run: Parameters<Perform>[0], change: Change) => {
+          result = await cancelChange({ sql: api }, { userId, changeId, by: userId }).catch(
+            ({ code }: { code: string }) => code,
+          );
+          const wanted = (await readOpenChange(run.sql, userId))?.cancel_wanted_at !== null;
+          await run.sql.begin((tx) => endChange(tx, run, change, { outcome: wanted ? 'cancelled' : 'done' }));
+        },
+      });
+      await performWork({ ...bench.deps, actions }, queued ?? '');
+      return result;
+    };
+    expect(await cancelInWork('rename')).toBe('CHANGE_NOT_CANCELLABLE');
+    expect(await cancelInWork('move')).toEqual({ cancelled: false });
+  });
+
+  it('reaches its own worker, also by way of one that does other work', async () => {
+    const { queued = '' } = await request();
+    expect(await performWork({ ...bench.deps, actions: PROVISIONING }, queued)).toBe('foreign');
+    expect(await rowOf(bench, queued)).toMatchObject({ status: 'pending', claims: 0, sent_at: null });
+    await sendDue(bench.deps);
+    expect((await rowOf(bench, queued)).sent_at).toBeNull();
+    await sendDueChanges(bench.deps);
+    expect((await rowOf(bench, queued)).sent_at).not.toBeNull();
+  });
+
+  it('has its work ended when it is over already', async () => {
+    const { queued = '' } = await request();
+    await bench.sql`UPDATE pds_changes SET ended_at = now(), outcome = 'done' WHERE user_id = ${userId}`;
+    expect(await perform(async () => expect.unreachable(), queued)).toBe('done');
+    expect(await rowOf(bench, queued)).toMatchObject({ status: 'completed' });
+  });
+});
