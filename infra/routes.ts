@@ -5,6 +5,7 @@ import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import type { SettingName } from '../lib/config.ts';
 import type { Contract } from '../lib/http/contract.ts';
+import { VAULT_SETTINGS as VAULT } from '../lib/vault/vault-settings.ts';
 import { addFunction, type Ground } from './function.ts';
 
 /** An HTTP API gives up after 29 s: no route's function may run longer. */
@@ -93,9 +94,4 @@ export const SESSION_SETTINGS = [
   'ADMIN_TELEGRAM_IDS',
 ] as const satisfies readonly SettingName[];
 /** What every route reads that seals or opens something. */
-export const VAULT_SETTINGS = [
-  ...SESSION_SETTINGS,
-  'PDS_ENVIRONMENT',
-  'PDS_KMS_KEY_ID',
-  'PDS_ENCRYPTION_KEY',
-] as const satisfies readonly SettingName[];
+export const VAULT_SETTINGS = [...SESSION_SETTINGS, ...VAULT] as const satisfies readonly SettingName[];

@@ -1,9 +1,9 @@
 import type { IGrantable } from 'aws-cdk-lib/aws-iam';
 import { Grant } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { SETTINGS, type SettingName } from '../lib/config.ts';
 import type { Ground } from './function.ts';
-import type { DataStack } from './stacks/data.ts';
 import type { DatabaseRole, Stage } from './stage.ts';
 
 /** How a setting reaches a function, and what the function must be allowed to do to use it. */
@@ -26,6 +26,7 @@ export function settingSources(
   }: Pick<Ground, 'stage' | 'data' | 'queue' | 'changesQueue' | 'healthQueue'>,
   databaseRole: DatabaseRole,
 ): SettingSources {
+  const [wrapping, ...old] = data.dataKeys;
   const plain = Object.entries(stage.settings)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => [name, { value }]);
@@ -62,19 +63,28 @@ export function settingSources(
           resourceArns: [data.audit.roots.arnForObjects('roots/*')],
         }),
     },
-    PDS_KMS_KEY_ID: { value: data.dataKey.keyArn, grant: (to) => grantDataKeys({ stage, data }, to) },
+    PDS_KMS_KEY_ID: {
+      value: wrapping.keyArn,
+      grant: (to) => grantDataKeys(stage, [wrapping], ['kms:GenerateDataKey', 'kms:Decrypt'], to),
+    },
+    ...(old.length > 0 && {
+      PDS_KMS_OLD_KEY_IDS: {
+        value: old.map(({ keyArn }) => keyArn).join(','),
+        grant: (to) => grantDataKeys(stage, old, ['kms:Decrypt'], to),
+      },
+    }),
   };
 }
 
 /**
- * Making and opening data keys of this stage, and nothing else with this key: KMS itself compares the encryption
- * context that the vault sends (lib/vault/data-key-rows.ts) with the stage's name.
+ * Making and opening data keys of this stage, or opening alone, and nothing else with these keys: KMS itself compares
+ * the encryption context that the vault sends (lib/vault/key-wrapper.ts) with the stage's name.
  */
-function grantDataKeys({ stage, data }: { stage: Stage; data: DataStack }, grantee: IGrantable): void {
+function grantDataKeys(stage: Stage, keys: readonly IKey[], actions: string[], grantee: IGrantable): void {
   Grant.addToPrincipal({
     grantee,
-    actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
-    resourceArns: [data.dataKey.keyArn],
+    actions,
+    resourceArns: keys.map(({ keyArn }) => keyArn),
     conditions: { StringEquals: { 'kms:EncryptionContext:environment': stage.name } },
   });
 }

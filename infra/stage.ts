@@ -44,6 +44,8 @@ const ON_THIS_MACHINE: Partial<Record<PlainName, string>> = {
 export type Stage = {
   /** PDS_ENVIRONMENT: prefix of every physical name, and bound into every sealed value. */
   readonly name: string;
+  /** Generations of the key above the data keys: the first wraps, the others may still open what they wrapped. */
+  readonly dataKeys: DataKeyGenerations;
   /** True on AWS; false on one machine, where nothing watches and no edge stands in front. */
   readonly deployed: boolean;
   readonly times: keyof typeof TIMES;
@@ -56,6 +58,8 @@ export type Stage = {
   /** CloudFront and WAF in front. Undefined: the operator's own proxy stands there (see stacks/edge.ts). */
   readonly edge: Edge | undefined;
 };
+
+export type DataKeyGenerations = readonly [number, ...number[]];
 
 export type Database =
   /** Aurora Serverless v2, in Aurora capacity units (2 GiB of memory each). */
@@ -95,6 +99,7 @@ export function stageFromEnv(env: Environment): Stage {
   if (deployed && !operatorEmail) problems.push('PDS_OPERATOR_EMAIL: is missing, nobody would hear an alarm');
   const stage: Stage = {
     name,
+    dataKeys: readDataKeys(env, problems),
     deployed,
     times,
     settings,
@@ -138,6 +143,15 @@ function checkTls(settings: Stage['settings'], problems: string[]): void {
   for (const name of OVER_TLS)
     if (settings[name]?.split(',').some((url) => url.startsWith('http:')))
       problems.push(`${name}: must be https`);
+}
+
+/** PDS_DATA_KEYS, for example `2,1`. README says in which order its values are deployed. */
+function readDataKeys({ PDS_DATA_KEYS = '' }: Environment, problems: string[]): DataKeyGenerations {
+  const [first = 1, ...others] = PDS_DATA_KEYS === '' ? [] : PDS_DATA_KEYS.split(',').map(Number);
+  const all = [first, ...others];
+  if (!/^([1-9]\d?(,[1-9]\d?)*)?$/.test(PDS_DATA_KEYS) || new Set(all).size < all.length)
+    problems.push('PDS_DATA_KEYS: must be generations separated by commas, such as 2,1: the first wraps');
+  return [first, ...others];
 }
 
 function readDatabase(env: Environment, problems: string[]): Database {

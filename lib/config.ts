@@ -74,6 +74,21 @@ const key32 = z
     ),
   );
 
+/** Values separated by commas, each of which `one` takes. */
+function listOf(one: z.ZodMiniType<string, string>, problem: string) {
+  return z.pipe(
+    z
+      .string()
+      .check(z.refine((value) => value.split(',').every((item) => one.safeParse(item).success), problem)),
+    z.transform((value): readonly string[] => value.split(',')),
+  );
+}
+/** Of AWS KMS: an id or an ARN. An alias can be pointed elsewhere, and no longer open what it wrapped. */
+const kmsKey = z.string().check(
+  z.regex(/^[\w:/-]{1,256}$/),
+  z.refine((id) => !/(^|:)alias\//.test(id)),
+);
+
 /** The first is used, all are accepted. */
 export type Secrets = readonly [string, ...string[]];
 /** One secret a line: while it is rotated there are two. */
@@ -133,7 +148,14 @@ export const SETTINGS = {
   PDS_ADMIN_PASSWORD: { schema: z.optional(z.string().check(z.minLength(8))), secret: true },
   PDS_RATE_LIMIT_BYPASS_KEY: { schema: ifEntered(z.string()), secret: true },
   PDS_KMS_KEY_ID: { schema: z.optional(z.string()) },
+  PDS_KMS_OLD_KEY_IDS: {
+    schema: z.optional(listOf(kmsKey, 'must be ids or ARNs of KMS keys separated by commas')),
+  },
   PDS_ENCRYPTION_KEY: { schema: z.optional(key32), secret: true },
+  PDS_OLD_ENCRYPTION_KEYS: {
+    schema: z.optional(listOf(key32, 'must be keys of 32 bytes in base64 separated by commas')),
+    secret: true,
+  },
   PDS_ORIGIN_SECRET: { schema: z.optional(z.string().check(z.minLength(32))), secret: true },
   SESSION_SECRET: { schema: secrets, secret: true },
   INTERNAL_API_KEYS: { schema: z.optional(secrets), secret: true },

@@ -5,8 +5,9 @@ import { sessionCookie } from '../../lib/auth/session/session-cookie.ts';
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
-const { settings, sql, ...api } = await openApi(['PDS_ENVIRONMENT', 'PDS_KMS_KEY_ID', 'PDS_ENCRYPTION_KEY']);
+const { settings, sql, ...api } = await openApi(VAULT_SETTINGS);
 const deps = { sql, vault: await openVault(settings, sql), sessionSecrets: settings.SESSION_SECRET };
 
 export const handler = route(contract, api, async ({ member, presented, body, setCookie }) => {

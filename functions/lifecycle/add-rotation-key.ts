@@ -3,9 +3,10 @@ import { route } from '../../lib/http/route.ts';
 import { addRotationKey as contract } from '../../lib/lifecycle/api.ts';
 import { addRotationKey } from '../../lib/lifecycle/rotation-key/add.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
 const { settings, sql, ...api } = await openApi(
-  ['PDS_ENVIRONMENT', 'PDS_KMS_KEY_ID', 'PDS_ENCRYPTION_KEY', 'PDS_PLC_URL'],
+  [...VAULT_SETTINGS, 'PDS_PLC_URL'],
   { connections: 2 }, // the vault's beside the transaction's
 );
 const vault = await openVault(settings, sql);

@@ -3,8 +3,9 @@ import { route } from '../../lib/http/route.ts';
 import { createBackup } from '../../lib/lifecycle/api.ts';
 import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
-const { settings, sql, ...api } = await openApi(['PDS_ENVIRONMENT', 'PDS_KMS_KEY_ID', 'PDS_ENCRYPTION_KEY'], {
+const { settings, sql, ...api } = await openApi(VAULT_SETTINGS, {
   connections: 2, // the vault's beside the transaction's
 });
 const vault = await openVault(settings, sql);

@@ -6,16 +6,10 @@ import { providersFrom } from '../../lib/pds/provider.ts';
 import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
 const { settings, sql, ...api } = await openApi(
-  [
-    'PDS_ENVIRONMENT',
-    'PDS_KMS_KEY_ID',
-    'PDS_ENCRYPTION_KEY',
-    ...PROVIDER_SETTINGS,
-    'PDS_PROVISIONING_ENABLED',
-    'PROVISIONING_QUEUE_URL',
-  ],
+  [...VAULT_SETTINGS, ...PROVIDER_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL'],
   { connections: 2 }, // the vault's beside the transaction's
 );
 const vault = await openVault(settings, sql);

@@ -3,8 +3,9 @@ import { route } from '../../lib/http/route.ts';
 import { revealCredentials } from '../../lib/lifecycle/api.ts';
 import { revealCredential } from '../../lib/lifecycle/reveal.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
-const { settings, sql, ...api } = await openApi(['PDS_ENVIRONMENT', 'PDS_KMS_KEY_ID', 'PDS_ENCRYPTION_KEY']);
+const { settings, sql, ...api } = await openApi(VAULT_SETTINGS);
 const deps = { sql, vault: await openVault(settings, sql) };
 
 export const handler = route(revealCredentials, api, ({ stepUp, body }) =>

@@ -11,6 +11,7 @@ import { providersFrom } from '../../lib/pds/provider.ts';
 import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
 /** Of the two minutes that a run has: what is begun by then has time to end. */
 const RUN_SECONDS = 60;
@@ -18,10 +19,8 @@ const RUN_SECONDS = 60;
 const settings = await readSettings([
   'DATABASE_URL',
   'HEALTH_QUEUE_URL',
-  'PDS_ENVIRONMENT',
+  ...VAULT_SETTINGS,
   'PDS_TIMES',
-  'PDS_KMS_KEY_ID',
-  'PDS_ENCRYPTION_KEY',
   'PDS_CREDENTIAL_CHECK_HOURS',
   'PDS_PLC_URL',
   ...PROVIDER_SETTINGS,

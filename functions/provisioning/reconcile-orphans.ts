@@ -8,6 +8,7 @@ import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../../lib/pds/provider-setti
 import { reconcileOrphans } from '../../lib/provisioning/orphans/reconcile.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
 /** Some less than the function's time-out. */
 const RUN_MS = 270_000;
@@ -15,10 +16,8 @@ const RUN_MS = 270_000;
 const settings = await readSettings([
   ...PROVIDER_SETTINGS,
   ...PROVIDER_RIGHTS,
-  'PDS_ENVIRONMENT',
+  ...VAULT_SETTINGS,
   'PDS_TIMES',
-  'PDS_KMS_KEY_ID',
-  'PDS_ENCRYPTION_KEY',
   'DATABASE_URL',
 ]);
 // Two connections: opening a data key may need one while a transaction holds the other.

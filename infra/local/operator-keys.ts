@@ -1,11 +1,13 @@
 import { AppError } from '../../lib/app-error.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 import type { RunningCloud } from './cloud.ts';
 import type { PlatformFile } from './platform-file.ts';
 
-/** With what an operator can open what is sealed: the worker's database role, the KMS key, and the way to KMS. */
+/** With what an operator can open what is sealed: the worker's database role, the KMS keys, and the way to KMS. */
 export type OperatorKeys = {
   databaseUrl: string;
-  settings: { PDS_ENVIRONMENT: string; PDS_KMS_KEY_ID: string };
+  /** VAULT_SETTINGS, as the functions are given them. */
+  settings: Readonly<Record<string, string>>;
   /** The environment for any AWS SDK client. */
   environment: Readonly<Record<string, string>>;
 };
@@ -13,9 +15,11 @@ export type OperatorKeys = {
 export function operatorKeysOf(cloud: RunningCloud, databaseUrl: string): OperatorKeys {
   // Any function that opens sealed values says with what.
   for (const id of cloud.functions.ids()) {
-    const { PDS_ENVIRONMENT, PDS_KMS_KEY_ID } = cloud.functions.environment(id);
-    if (PDS_ENVIRONMENT && PDS_KMS_KEY_ID) {
-      return { databaseUrl, settings: { PDS_ENVIRONMENT, PDS_KMS_KEY_ID }, environment: cloud.environment };
+    const given = cloud.functions.environment(id);
+    if (given.PDS_ENVIRONMENT && given.PDS_KMS_KEY_ID) {
+      const names = VAULT_SETTINGS.filter((name) => given[name] !== undefined);
+      const settings = Object.fromEntries(names.map((name) => [name, given[name] ?? '']));
+      return { databaseUrl, settings, environment: cloud.environment };
     }
   }
   throw new AppError('TEMPLATE_UNSUPPORTED', 'No function has both PDS_ENVIRONMENT and PDS_KMS_KEY_ID.');

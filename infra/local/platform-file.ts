@@ -1,6 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { AppError } from '../../lib/app-error.ts';
+import type { OperatorKeys } from './operator-keys.ts';
 import { runningPlatform } from './process/instance-lock.ts';
 import { writePrivateFile } from './process/private-file.ts';
 
@@ -25,6 +26,8 @@ export type PlatformFile = {
   /** The Telegram id that is an admin here (ADMIN_TELEGRAM_IDS). */
   adminTelegramId: number;
   databaseUrls: { owner: string; api: string; worker: string; superuser: string };
+  /** With what functions open what is sealed, and how any AWS SDK client reaches KMS. */
+  vault: Pick<OperatorKeys, 'settings' | 'environment'>;
 };
 
 const fileIn = (dataDir: string) => path.join(dataDir, 'platform.json');

@@ -218,6 +218,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const { functions, fire, schedules, queueUrl } = cloud;
   const databaseUrls = databaseUrlsOf(cloud, postgresUrl);
   const { url } = gateway;
+  const keys = operatorKeysOf(cloud, databaseUrls.worker);
   const content = {
     url,
     mode,
@@ -230,6 +231,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     webhookSecret,
     adminTelegramId: ADMIN_TELEGRAM_ID,
     databaseUrls,
+    vault: { settings: keys.settings, environment: keys.environment },
   };
   writePlatformFile(dataDir, { pid: process.pid, ...content });
   stopper.add(async () => removePlatformFile(dataDir));
@@ -243,7 +245,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
     botApi,
     stop: stopper.stop,
   };
-  return { ...content, ...controls, operator: operatorKeysOf(cloud, databaseUrls.worker) };
+  return { ...content, ...controls, operator: keys };
 }
 
 /** The secrets of the PDS in this folder, which is made at its first start. */

@@ -10,6 +10,7 @@ import { removeData } from './remove-data.ts';
 const SETTINGS = [
   'PDS_HANDLE_STRATEGY',
   'PDS_DID_METHOD',
+  'PDS_DATA_KEYS',
   'PDS_PROVISIONING_ENABLED',
   'TELEGRAM_BOT_USERNAME',
   'PDS_LOCAL_WEIGHT',

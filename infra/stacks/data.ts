@@ -24,8 +24,11 @@ const NOT_ALWAYS_GIVEN = new Set([
 export class DataStack extends Stack {
   readonly network: Network;
   readonly database: Database;
-  /** Wraps the data keys under which members' secrets are sealed (design §5). Without it they never open again. */
-  readonly dataKey: Key;
+  /**
+   * Wrap the data keys under which members' secrets are sealed (design §5); without them they never open again. The
+   * first wraps today, the others may still open what they wrapped.
+   */
+  readonly dataKeys: readonly [Key, ...Key[]];
   readonly secrets: Readonly<Partial<Record<SettingName, ISecret>>>;
   /** What proves the audit log to those who do not trust the database's owner. */
   readonly audit: AuditRoots;
@@ -40,16 +43,34 @@ export class DataStack extends Stack {
     accept(this, 'data');
     this.network = new Network(this, 'network');
     this.database = new Database(this, 'database', { stage, network: this.network });
-    this.dataKey = new Key(this, 'data-key', {
-      description: `Wraps the data keys of ${stage.name}. Without it no member's secret ever opens again.`,
-      alias: `${stage.name}/data-key`,
-      enableKeyRotation: true,
-      pendingWindow: Duration.days(30),
-      removalPolicy: RemovalPolicy.RETAIN,
-    });
+    this.dataKeys = this.#createDataKeys(stage);
     this.audit = new AuditRoots(this, 'audit', { stage });
     this.secrets = this.#createSecrets(stage);
     this.operators = addOperatorsTopic(this, stage);
+  }
+
+  /**
+   * One for each generation, and the one before the first: until all stacks are deployed, CloudFormation refuses to let
+   * go of what one of them imports.
+   */
+  #createDataKeys({ name, dataKeys: [first, ...others] }: Stage): readonly [Key, ...Key[]] {
+    const create = (generation: number) => {
+      const id = generation === 1 ? 'data-key' : `data-key-${generation}`;
+      const key = new Key(this, id, {
+        description: `Wraps the data keys of ${name}. Without it no member's secret ever opens again.`,
+        alias: `${name}/${id}`,
+        enableKeyRotation: true,
+        pendingWindow: Duration.days(30),
+        removalPolicy: RemovalPolicy.RETAIN,
+      });
+      this.exportValue(key.keyArn);
+      return key;
+    };
+    const current = create(first);
+    const old = others.map(create);
+    const before = first - 1;
+    if (before > 0 && !others.includes(before)) create(before);
+    return [current, ...old];
   }
 
   /**

@@ -63,7 +63,7 @@ export class MonitoringStack extends Stack {
         detail: {
           eventSource: ['kms.amazonaws.com'],
           eventName: ['DisableKey', 'ScheduleKeyDeletion', 'PutKeyPolicy'],
-          resources: { ARN: [data.dataKey.keyArn] },
+          resources: { ARN: data.dataKeys.map(({ keyArn }) => keyArn) },
         },
       },
     });

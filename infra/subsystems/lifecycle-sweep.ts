@@ -5,6 +5,7 @@ import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 import { type AlarmProps, addAlarm, countedBy, PERIOD } from '../alarm.ts';
 import { addFunction, type Ground } from '../function.ts';
 import { addQueue } from '../queue.ts';
@@ -51,10 +52,8 @@ export function addSweep(scope: Construct, base: Ground): IWidget[] {
     settings: [
       'DATABASE_URL',
       'HEALTH_QUEUE_URL',
-      'PDS_ENVIRONMENT',
+      ...VAULT_SETTINGS,
       'PDS_TIMES',
-      'PDS_KMS_KEY_ID',
-      'PDS_ENCRYPTION_KEY',
       'PDS_CREDENTIAL_CHECK_HOURS',
       'PDS_PLC_URL',
       ...PROVIDER_SETTINGS,

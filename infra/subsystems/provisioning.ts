@@ -8,6 +8,7 @@ import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../../lib/pds/provider-setti
 import * as contracts from '../../lib/provisioning/api.ts';
 import { TIMES } from '../../lib/provisioning/times.ts';
 import { WORKER_SETTINGS } from '../../lib/provisioning/worker-settings.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 import { addFunction, type Ground } from '../function.ts';
 import { addQueue } from '../queue.ts';
 import { addRoutes, SESSION_SETTINGS } from '../routes.ts';
@@ -140,15 +141,7 @@ export class Provisioning extends Construct {
       operation: 'reconcile-orphans',
       role: 'worker',
       timeout: Duration.minutes(5),
-      settings: [
-        ...PROVIDER_SETTINGS,
-        ...PROVIDER_RIGHTS,
-        'PDS_ENVIRONMENT',
-        'PDS_TIMES',
-        'PDS_KMS_KEY_ID',
-        'PDS_ENCRYPTION_KEY',
-        'DATABASE_URL',
-      ],
+      settings: [...PROVIDER_SETTINGS, ...PROVIDER_RIGHTS, ...VAULT_SETTINGS, 'PDS_TIMES', 'DATABASE_URL'],
     });
     const unreconciled = runRegularly(this, ground.stage.name, reconciler, {
       name: 'reconcile-orphans',

@@ -1,10 +1,11 @@
 import { PROVIDER_RIGHTS, PROVIDER_SETTINGS } from '../pds/provider-settings.ts';
+import { VAULT_SETTINGS } from '../vault/vault-settings.ts';
 
 /** What every worker of the queue reads. */
 export const WORKER_SETTINGS = [
   ...PROVIDER_SETTINGS,
   ...PROVIDER_RIGHTS,
-  'PDS_ENVIRONMENT',
+  ...VAULT_SETTINGS,
   'PDS_TIMES',
   'PDS_DOMAIN',
   'PDS_EMAIL_DOMAIN',
@@ -14,7 +15,5 @@ export const WORKER_SETTINGS = [
   'PDS_PLC_URL',
   'PDS_APP_ORIGIN',
   'PDS_ADMIN_DID',
-  'PDS_KMS_KEY_ID',
-  'PDS_ENCRYPTION_KEY',
   'DATABASE_URL',
 ] as const;

@@ -15,6 +15,25 @@ export async function readWrappedKey(
   return row;
 }
 
+/** The ids of all data keys, oldest first. */
+export async function listDataKeys(sql: Sql, environment: string): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    SELECT id FROM pds_data_keys WHERE environment = ${environment} ORDER BY created_at, id`;
+  return rows.map(({ id }) => id);
+}
+
+/** Stores a data key as another key wraps it, unless it is no longer as it was read. Only the owner may. */
+export async function replaceWrapping(
+  sql: Sql,
+  environment: string,
+  key: { id: string; from: Uint8Array; to: Uint8Array; wrapperKeyId: string },
+): Promise<boolean> {
+  const { count } = await sql`
+    UPDATE pds_data_keys SET wrapped_key = ${key.to}, wrapper_key_id = ${key.wrapperKeyId}
+    WHERE id = ${key.id} AND environment = ${environment} AND wrapped_key = ${key.from}`;
+  return count === 1;
+}
+
 /**
  * Counts one more member to the current data key. Undefined when there is none, or when it was retired while
  * this statement waited for its lock.

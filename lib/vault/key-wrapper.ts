@@ -17,3 +17,20 @@ export interface KeyWrapper {
    */
   unwrap(wrapped: Uint8Array, context: KeyContext): Promise<Uint8Array | undefined>;
 }
+
+/** One that also wraps a data key that exists: for re-wrapping, an operator's task. No function of ours may do it. */
+export interface KeyRewrapper extends KeyWrapper {
+  wrap(dataKey: Uint8Array, context: KeyContext): Promise<Uint8Array>;
+}
+
+/**
+ * The one of these keys by this name; undefined when it is none of them. A KMS key may be named by its id or by its
+ * ARN, and is the same key.
+ */
+export function keyNamed<Key extends KeyWrapper>(keys: readonly Key[], name: string): Key | undefined {
+  return keys.find(({ keyId }) => bareId(keyId) === bareId(name));
+}
+
+function bareId(keyId: string): string {
+  return keyId.replace(/^arn:[^/]*:key\//, '');
+}

@@ -1,5 +1,6 @@
 import {
   DecryptCommand,
+  EncryptCommand,
   GenerateDataKeyCommand,
   IncorrectKeyException,
   InvalidCiphertextException,
@@ -7,7 +8,7 @@ import {
   KMSServiceException,
 } from '@aws-sdk/client-kms';
 import { AppError } from '../app-error.ts';
-import type { KeyWrapper } from './key-wrapper.ts';
+import type { KeyRewrapper } from './key-wrapper.ts';
 
 /** Three attempts of the SDK stay below the 15 s that one remote call may take. */
 export const KMS_CLIENT_OPTIONS = {
@@ -22,7 +23,7 @@ const THROTTLED = new Set(['ThrottlingException', 'LimitExceededException', 'Too
  * elsewhere would no longer open the older data keys. The region and, on the local platform, the endpoint
  * come from the SDK's own environment variables.
  */
-export function createKmsWrapper(keyId: string, client = new KMSClient(KMS_CLIENT_OPTIONS)): KeyWrapper {
+export function createKmsWrapper(keyId: string, client = new KMSClient(KMS_CLIENT_OPTIONS)): KeyRewrapper {
   return {
     keyId,
     async generateDataKey(context) {
@@ -51,6 +52,13 @@ export function createKmsWrapper(keyId: string, client = new KMSClient(KMS_CLIEN
         throw error;
       }
     },
+    async wrap(dataKey, context) {
+      const { CiphertextBlob } = await ask('Encrypt', () =>
+        client.send(new EncryptCommand({ KeyId: keyId, Plaintext: dataKey, EncryptionContext: context })),
+      );
+      if (!CiphertextBlob) throw unavailable('Encrypt', 'an answer without a ciphertext');
+      return CiphertextBlob;
+    },
   };
 }
 
@@ -69,7 +77,7 @@ async function ask<T>(operation: string, send: () => Promise<T>): Promise<T> {
     if (!isRefusal(error)) throw unavailable(operation, name, error);
     throw new AppError(
       'KMS_REFUSED',
-      `KMS refused ${operation} (${name}). Check the key of PDS_KMS_KEY_ID: its state, its policy, our grants.`,
+      `KMS refused ${operation} (${name}). Check the key of PDS_KMS_KEY_ID (or PDS_KMS_OLD_KEY_IDS): its state, its policy, our grants.`,
       { cause: error },
     );
   }

@@ -3,7 +3,7 @@ import { AppError } from '../app-error.ts';
 import { KEY_BYTES } from './aes-gcm.ts';
 import { encodeFields } from './associated-data.ts';
 import { type Envelope, type FormatVersion, openEnvelope, PART_BYTES, sealEnvelope } from './envelope.ts';
-import type { KeyContext, KeyWrapper } from './key-wrapper.ts';
+import type { KeyContext, KeyRewrapper } from './key-wrapper.ts';
 
 /** The first byte of a wrapped key, by the format of its envelope. */
 const FORMAT_BYTES = { v1: 1, v2: 2 } as const satisfies Record<FormatVersion, number>;
@@ -13,15 +13,17 @@ const FORMAT_BYTES = { v1: 1, v2: 2 } as const satisfies Record<FormatVersion, n
  * promises about tampering; but whoever reads this process's environment has the key.
  * `encryptionKey` is 32 bytes as base64; anything else throws SETTINGS_INVALID, which never quotes the value.
  */
-export function createLocalWrapper(encryptionKey: string): KeyWrapper {
+export function createLocalWrapper(encryptionKey: string): KeyRewrapper {
   const masterKey = decodeKey(encryptionKey);
+  const wrap = (dataKey: Uint8Array, context: KeyContext) =>
+    toBytes(sealEnvelope(masterKey, 'data-key', bindingOf(context), dataKey));
   return {
     keyId: `local:${fingerprint(masterKey)}`,
     async generateDataKey(context) {
       const plaintext = new Uint8Array(randomBytes(KEY_BYTES));
-      const envelope = sealEnvelope(masterKey, 'data-key', bindingOf(context), plaintext);
-      return { plaintext, wrapped: toBytes(envelope) };
+      return { plaintext, wrapped: wrap(plaintext, context) };
     },
+    wrap: async (dataKey, context) => wrap(dataKey, context),
     async unwrap(wrapped, context) {
       const envelope = fromBytes(wrapped);
       return envelope && openEnvelope(masterKey, 'data-key', bindingOf(context), envelope);

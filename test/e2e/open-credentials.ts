@@ -1,17 +1,19 @@
+import { readSettings } from '../../lib/config.ts';
 import { connect } from '../../lib/db/connect.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 import { splitSealed } from '../../lib/vault/sealed.ts';
 import { openSecret } from '../../lib/vault/secrets.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 import type { Credentials } from './prove-identity.ts';
 
 /** Opens what is sealed for these members, as an operator with the worker's database role and the KMS key can. */
 export async function openCredentials(
-  source: { databaseUrl: string; settings: { PDS_ENVIRONMENT: string; PDS_KMS_KEY_ID: string } },
+  source: { databaseUrl: string; settings: Readonly<Record<string, string>> },
   dids: readonly string[],
 ): Promise<Map<string, Credentials>> {
   const sql = connect(source.databaseUrl);
   try {
-    const vault = await openVault({ ...source.settings, PDS_ENCRYPTION_KEY: undefined }, sql);
+    const vault = await openVault(await readSettings(VAULT_SETTINGS, source.settings), sql);
     const rows = await sql`
       SELECT user_id, pds_did, pds_public_key, credential_version,
              rotation_key_sealed, pds_access_token, pds_refresh_token, account_password_sealed

@@ -1,7 +1,9 @@
+import { readSettings } from '../../lib/config.ts';
 import { connect } from '../../lib/db/connect.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 import { splitSealed } from '../../lib/vault/sealed.ts';
 import { openSecret } from '../../lib/vault/secrets.ts';
+import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 import type { RunningPlatform } from './running-platform.ts';
 
 /** A secret in the clear, by what it is. */
@@ -20,7 +22,7 @@ export async function openEverySecret({ platform }: RunningPlatform): Promise<Op
   const { databaseUrl, settings } = platform.operator;
   const sql = connect(databaseUrl);
   try {
-    const vault = await openVault({ ...settings, PDS_ENCRYPTION_KEY: undefined }, sql);
+    const vault = await openVault(await readSettings(VAULT_SETTINGS, settings), sql);
     const rows = await sql`SELECT * FROM user_pds_mapping WHERE data_key_id IS NOT NULL`;
     const ofMembers = rows.flatMap((row) => {
       const place = { table: 'user_pds_mapping', userId: row.user_id, version: row.credential_version };
@@ -44,7 +46,7 @@ export async function openEverySecret({ platform }: RunningPlatform): Promise<Op
       { id: string; wrapped_key: Uint8Array }[]
     >`SELECT id, wrapped_key FROM pds_data_keys`;
     const ofKeys = keys.map(async ({ id, wrapped_key }): Promise<Opened> => {
-      const context = { environment: settings.PDS_ENVIRONMENT, dataKeyId: id };
+      const context = { environment: vault.environment, dataKeyId: id };
       const bytes = await vault.wrapper.unwrap(wrapped_key, context);
       if (!bytes) throw new Error(`KMS does not open data key ${id}`);
       return { name: `data key ${id}`, bytes };

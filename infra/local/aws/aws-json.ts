@@ -4,7 +4,7 @@ import { type ListeningServer, listen, readBody } from './http-server.ts';
 
 /** What a request body holds before anybody has looked at it. */
 export type AwsInput = Record<string, unknown>;
-export type AwsAction = (input: AwsInput) => object;
+export type AwsAction = (input: AwsInput) => object | Promise<object>;
 /** Actions by the name that clients send in `X-Amz-Target`, e.g. `TrentService.Decrypt`. */
 export type AwsActions = Record<string, AwsAction>;
 
@@ -46,7 +46,7 @@ async function answer(
     const target = String(request.headers['x-amz-target']);
     const action = Object.hasOwn(actions, target) ? actions[target] : undefined;
     if (!action) throw new AwsError('UnknownOperationException', `${target} is not served here`);
-    return { status: 200, body: action(await readInput(request)) };
+    return { status: 200, body: await action(await readInput(request)) };
   } catch (error) {
     const { type, message, status } =
       error instanceof AwsError ? error : new AwsError('InternalFailure', String(error), 500);

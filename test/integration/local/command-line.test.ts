@@ -57,6 +57,7 @@ describe('an npm script called wrongly', () => {
     ['login.ts', ['alice', '--root'], "Unknown option '--root'"],
     ['psql.ts', ['--data'], '--data takes a folder.'],
     ['totp.ts', [], 'SECRET is missing.'],
+    ['rewrap.ts', ['now'], "Unexpected argument 'now'."],
     ['rotation-key.ts', ['key'], 'DID is missing.'],
     ['rotation-key.ts', ['key', 'did:web:alice.test'], 'did:web:alice.test is no did:plc.'],
   ])('%s %j says what is wrong, shows its usage and ends with 2', async (script, args, problem) => {

@@ -60,6 +60,23 @@ describe('data stack', () => {
     });
   });
 
+  it('keeps the key before, and its export, when another generation wraps', () => {
+    const keysOf = (generations: string) => {
+      const { data } = synthesize({ ...PRODUCTION, PDS_DATA_KEYS: generations });
+      const ids = resourcesOf(data, 'AWS::KMS::Key').map(([id]) => id);
+      const exported = JSON.stringify(data?.toJSON().Outputs);
+      return ids.filter((id) => id.startsWith('datakey') && exported.includes(`"${id}"`)).sort();
+    };
+    const [first = ''] = keysOf('1');
+    expect(first).toBe(STATEFUL['AWS::KMS::Key'][1]);
+    const [second = '', ...rest] = keysOf('2').filter((id) => id !== first);
+    expect(rest).toEqual([]);
+    expect(keysOf('2,1')).toEqual(keysOf('2'));
+    expect(keysOf('2')).toContain(first);
+    expect(keysOf('3,2')).toContain(second);
+    expect(keysOf('3')).not.toContain(first);
+  });
+
   it('locks the roots of the audit log for a year, for everybody', () => {
     production.data?.hasResourceProperties('AWS::S3::Bucket', {
       ObjectLockEnabled: true,

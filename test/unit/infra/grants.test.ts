@@ -65,6 +65,22 @@ describe.each([
     }
   });
 
+  it('let open alone what a former key wrapped, while its generation is named', () => {
+    const later = synthesize({ ...env, PDS_DATA_KEYS: '2,1' });
+    const kms = everywhere(later, 'AWS::IAM::Policy').flatMap(({ Properties }) =>
+      (Properties.PolicyDocument as { Statement: Statement[] }).Statement.filter((statement) =>
+        actionsOf(statement).includes('kms:Decrypt'),
+      ),
+    );
+    const keyOf = ({ Resource }: Statement) =>
+      /datakey(\d?)[0-9A-F]{8}Arn/.exec(JSON.stringify(Resource))?.[1];
+    expect(new Set(kms.map((statement) => `${keyOf(statement)} ${actionsOf(statement)}`))).toEqual(
+      new Set(['2 kms:GenerateDataKey,kms:Decrypt', ' kms:Decrypt']),
+    );
+    for (const { Condition } of kms)
+      expect(Condition).toEqual({ StringEquals: { 'kms:EncryptionContext:environment': stage } });
+  });
+
   it('let sign the roots of the audit log, and add to them, only who seals them', () => {
     const allowed = (pattern: RegExp) =>
       [...functions.keys()].flatMap((id) =>

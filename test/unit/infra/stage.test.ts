@@ -32,6 +32,13 @@ describe('stageFromEnv', () => {
     expect(() => stageFromEnv(wrong)).not.toThrow(/Not A Domain/);
   });
 
+  it('takes the generations of the key above the data keys, the first of which wraps', () => {
+    expect(stageFromEnv(PRODUCTION).dataKeys).toEqual([1]);
+    expect(stageFromEnv({ ...PRODUCTION, PDS_DATA_KEYS: '12,11' }).dataKeys).toEqual([12, 11]);
+    for (const wrong of ['0', '2,', ',1', '2,2', '1-2', '2, 1', 'two', '100', '-1'])
+      expect(() => stageFromEnv({ ...PRODUCTION, PDS_DATA_KEYS: wrong })).toThrow('PDS_DATA_KEYS: must be');
+  });
+
   it('has no default for who receives mail', () => {
     expect(() => stageFromEnv({ ...PRODUCTION, PDS_EMAIL_DOMAIN: undefined })).toThrow(
       'PDS_EMAIL_DOMAIN: is missing',

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { expect, it } from 'vitest';
-import type { KeyWrapper } from '../../../lib/vault/key-wrapper.ts';
+import type { KeyRewrapper } from '../../../lib/vault/key-wrapper.ts';
 
 const hex = (bytes: Uint8Array = new Uint8Array()) => Buffer.from(bytes).toString('hex');
 
 /** What every wrapper of data keys promises. `setUp` gives two wrappers with keys of their own. */
-export function itWrapsDataKeys(setUp: () => { wrapper: KeyWrapper; stranger: KeyWrapper }): void {
+export function itWrapsDataKeys(setUp: () => { wrapper: KeyRewrapper; stranger: KeyRewrapper }): void {
   const context = { environment: 'test', dataKeyId: randomUUID() };
 
   it('makes 256-bit data keys, another each time, and opens them again', async () => {
@@ -15,6 +15,16 @@ export function itWrapsDataKeys(setUp: () => { wrapper: KeyWrapper; stranger: Ke
     expect(a.plaintext).not.toEqual(b.plaintext);
     expect(hex(await wrapper.unwrap(a.wrapped, context))).toBe(hex(a.plaintext));
     expect(hex(await wrapper.unwrap(b.wrapped, context))).toBe(hex(b.plaintext));
+  });
+
+  it('takes over a data key that another key has made, for exactly its context', async () => {
+    const { wrapper, stranger } = setUp();
+    const { plaintext } = await stranger.generateDataKey(context);
+    const wrapped = await wrapper.wrap(plaintext, context);
+    expect(hex(await wrapper.unwrap(wrapped, context))).toBe(hex(plaintext));
+    expect(await stranger.unwrap(wrapped, context)).toBeUndefined();
+    expect(await wrapper.unwrap(wrapped, { ...context, dataKeyId: randomUUID() })).toBeUndefined();
+    expect(hex(await wrapper.wrap(plaintext, context))).not.toBe(hex(wrapped));
   });
 
   it('never gives out the data key with its wrapping', async () => {
