@@ -35,6 +35,7 @@ export class Lifecycle extends Construct {
       getRotationKeys: { settings: [...SESSION_SETTINGS, 'PDS_PLC_URL'] },
       listChanges: { settings: SESSION_SETTINGS },
       cancelChange: { settings: SESSION_SETTINGS },
+      deleteAccount: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
       addRotationKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
     });

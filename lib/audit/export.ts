@@ -25,7 +25,7 @@ export async function exportOwnLog({ sql }: { sql: Queryable }, me: Me): Promise
   const root = await findInclusion(me);
   const rows = await me<ChainRow & ErasureKeyColumn>`
     ${selectChain(sql)}
-    WHERE log.user_id = me.id ORDER BY log.seq LIMIT ${MAX_ENTRIES + 1}`;
+    WHERE pnptv_uuid = (SELECT pnptv_uuid FROM user_pds_mapping WHERE user_id = me.id) ORDER BY log.seq LIMIT ${MAX_ENTRIES + 1}`;
   if (rows.length > MAX_ENTRIES) throw apiError('LOG_TOO_LARGE');
   const [first] = rows;
   return {

@@ -60,6 +60,7 @@ export const SUBSYSTEMS = {
       lifecycle.addRotationKey,
       lifecycle.listChanges,
       lifecycle.cancelChange,
+      lifecycle.deleteAccount,
     ],
   },
   provisioning: {

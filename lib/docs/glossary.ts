@@ -266,6 +266,11 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   'listChanges.error': { means: 'Why it could not be done; null if nothing', example: null },
   'cancelChange.id': { means: 'The number of the change', example: '7' },
   change_id: { means: 'The number of the change', example: 7 },
+  'deleteAccount.account': {
+    means:
+      'What becomes of the account at the PDS: deleted, or only deactivated where its operator gave us no more rights; `none` when there is none',
+    example: 'deleted',
+  },
   cancelled: { means: 'It is taken back; false while whoever is at it still has to' },
   'getRotationKeys.pds_did': { means: 'DID', example: PLC_DID },
   'addRotationKey.pds_did': { means: 'DID', example: PLC_DID },

@@ -2,6 +2,8 @@ import * as z from 'zod/mini';
 import { contract } from '../http/contract.ts';
 import { limit, offset } from '../http/paging.ts';
 
+export * from './api/ending.ts';
+
 const timestamp = z.iso.datetime();
 
 export const createBackup = contract({

@@ -67,6 +67,12 @@ export const NOTICES = {
     todo: 'Nothing has to be done. To be rid of it, write PDS_REMOTE_ADMIN_PASSWORD: then it is deleted.',
     see: 'Modes and providers',
   },
+  account_left: {
+    means:
+      'A member was deleted, and his account on a PDS could not be: it is deactivated, not ours to open, or that PDS did not answer for a week.',
+    todo: 'Ask the operator of that PDS to delete the account with this e-mail address. We know nothing of it any more.',
+    see: 'Leaving for good',
+  },
   orphan_foreign: {
     means:
       'A PDS has an account with the DID of a member who lives elsewhere, and our password does not open it.',

@@ -182,11 +182,15 @@ export async function listRepos(
   });
 }
 
-/** com.atproto.server.deactivateAccount; may be repeated. */
-export async function deactivateAccount(pds: PdsConnection, accessJwt: string): Promise<void> {
+/** com.atproto.server.deactivateAccount; may be repeated. `deleteAfter`: from when on the PDS need not keep it. */
+export async function deactivateAccount(
+  pds: PdsConnection,
+  accessJwt: string,
+  { deleteAfter }: { deleteAfter?: Date } = {},
+): Promise<void> {
   await callXrpc(pds, {
     nsid: 'com.atproto.server.deactivateAccount',
-    input: {},
+    input: deleteAfter ? { deleteAfter: deleteAfter.toISOString() } : {},
     authorization: `Bearer ${accessJwt}`,
   });
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { signBackendRequest } from '../../infra/local/backend.ts';
 import { signInitData, signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
 import { privateMessage } from '../../infra/local/telegram-update.ts';
@@ -153,12 +153,21 @@ async function newSessionId(): Promise<string> {
 /** One that waits for its time; the one before is over. */
 async function newChangeId(userId: number): Promise<string> {
   const { sql } = running;
-  await sql`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled' WHERE ended_at IS NULL`;
+  await endChanges();
   const [change] = await sql<[{ id: string }]>`
     INSERT INTO pds_changes (user_id, pnptv_uuid, kind, requested_by, due_at)
     SELECT user_id, pnptv_uuid, 'delete', user_id, now() + interval '1 day'
     FROM user_pds_mapping WHERE user_id = ${String(userId)} RETURNING id::text`;
   return change.id;
+}
+
+/** What one asker has set going stands in nobody else's way. */
+async function endChanges(): Promise<void> {
+  const { sql } = running;
+  await sql`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled', sealed = '{}' WHERE ended_at IS NULL`;
+  await sql`
+    UPDATE pds_provisioning_queue SET status = 'completed'
+    WHERE action NOT IN ('create', 'retry', 'verify') AND status IN ('pending', 'processing')`;
 }
 
 async function newestBackupId(userId: number): Promise<string> {
@@ -270,6 +279,8 @@ const CELLS = CONTRACTS.flatMap((contract) =>
 );
 
 describe('every route', () => {
+  afterEach(endChanges);
+
   it('that needs something to be asked for is asked for it', () => {
     const needy = CONTRACTS.filter(
       ({ params, query, body, host }) =>

@@ -46,6 +46,17 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
       return [texts.ready, names(texts, saying.details)];
     case 'failed':
       return [state(texts, saying.details)];
+    case 'deletion':
+      return [
+        texts.deletion(saying.details.pds_handle ?? texts.unnamedIdentity, timeOf(saying.details.due_at)),
+      ];
+    case 'join_asked':
+    case 'join_due':
+    case 'joined':
+    case 'parted': {
+      const { join_id: id, pds_handle: handle, due_at: due } = saying.details;
+      return [texts[saying.kind](handle ?? texts.unnamedIdentity, due === null ? '' : timeOf(due), id)];
+    }
     case 'operators':
       return describeNotices(saying.details);
     case 'too_often':
@@ -76,6 +87,10 @@ function names(
   if (handle === null || did === null) return undefined;
   const lines = html`${texts.handle}: <b>${handle}</b>\nDID: <code>${did}</code>`;
   return pds === null ? lines : html`${lines}\nPDS: ${pds}`;
+}
+
+function timeOf(iso: string): string {
+  return `${iso.slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function checked(texts: Texts, { status, verification_status: last }: Facts): string | undefined {

@@ -13,10 +13,15 @@ export function factsOf({ pnptv_uuid: _uuid, created_at: _created, ...facts }: I
   return facts;
 }
 
+/** Which identity changes accounts; `due_at`: when it will, once that is known. */
+export type JoinFacts = { join_id: number; pds_handle: string | null; due_at: string | null };
+
 /** What the bot says, with the facts for it. */
 export type Saying =
   | { kind: 'welcome' | 'identity' | 'status' | 'retried' | 'ready' | 'failed'; details: Facts }
   | { kind: 'operators'; details: NoticeGroup }
+  | { kind: 'deletion'; details: { pds_handle: string | null; due_at: string } }
+  | { kind: 'join_asked' | 'join_due' | 'joined' | 'parted'; details: JoinFacts }
   | { kind: 'too_often'; details: { seconds: number } }
   | { kind: 'login' | 'stranger' | 'help'; details?: undefined };
 /** To whom, and in which language. A `userId` is a member's; without one it is said to a stranger. */

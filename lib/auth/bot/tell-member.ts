@@ -1,7 +1,7 @@
 import type { Queryable } from '../../db/connect.ts';
 import { findIdentity } from '../../pds/info.ts';
 import type { Language } from '../language.ts';
-import { factsOf, say } from './outbox.ts';
+import { factsOf, type Saying, say } from './outbox.ts';
 
 /**
  * Notes that the bot may write to a member of its own accord, and in which language: he has written to it, or allowed it
@@ -20,11 +20,15 @@ export async function noteWritable(
  * which says that it ended.
  */
 export async function tellMember(tx: Queryable, userId: string, kind: 'ready' | 'failed'): Promise<void> {
+  const identity = await findIdentity({ sql: tx, provisioningEnabled: true }, userId);
+  await sayTo(tx, userId, { kind, details: factsOf(identity) });
+}
+
+/** Has the bot say something to a member, if it may write to him, in the caller's transaction. */
+export async function sayTo(tx: Queryable, userId: string, saying: Saying): Promise<void> {
   const [member] = await tx<{ language: Language | null }[]>`
     SELECT bot_language AS language FROM users WHERE id = ${userId}`;
   if (!member?.language) return;
-  const identity = await findIdentity({ sql: tx, provisioningEnabled: true }, userId);
   // A private chat has the id of its person.
-  const listener = { chatId: Number(userId), userId, language: member.language };
-  await say(tx, listener, { kind, details: factsOf(identity) });
+  await say(tx, { chatId: Number(userId), userId, language: member.language }, saying);
 }

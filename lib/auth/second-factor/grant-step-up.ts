@@ -49,7 +49,7 @@ export async function grantStepUp({ sql, sessionSecrets, ...deps }: Deps, wish: 
 async function noteRefusal(tx: Transaction, factor: Factor, wish: Wish): Promise<void> {
   const noted = await tx`
     SELECT FROM pds_provisioning_log
-    WHERE user_id = ${factor.user_id} AND action = 'step_up_refused' AND created_at > now() - interval '1 hour' LIMIT 1`;
+    WHERE pnptv_uuid = ${factor.pnptv_uuid} AND action = 'step_up_refused' AND created_at > now() - interval '1 hour' LIMIT 1`;
   if (noted.count > 0) return;
   await appendAudit(tx, {
     ...entryOf(factor, wish),

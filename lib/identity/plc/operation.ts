@@ -29,6 +29,7 @@ const legacyCreate = z.strictObject({
 export const anyOperation = z.discriminatedUnion('type', [plcOperation, tombstone, legacyCreate]);
 export type AnyOperation = z.output<typeof anyOperation>;
 export type PlcOperation = z.output<typeof plcOperation>;
+export type Tombstone = z.output<typeof tombstone>;
 
 /** dag-cbor, sha-256 of 32 bytes: https://github.com/multiformats/cid#cidv1 */
 const CID_PREFIX = [0x01, 0x71, 0x12, 0x20];
@@ -59,6 +60,13 @@ export function signOperation(data: PlcData, prev: string, privateKey: Uint8Arra
     services,
     prev,
   };
+  const signature = signK256(privateKey, encodeDagCbor(unsigned));
+  return { ...unsigned, sig: Buffer.from(signature).toString('base64url') };
+}
+
+/** The operation that ends a DID for good, put after `prev` (a CID), signed by a k256 rotation key. */
+export function signTombstone(prev: string, privateKey: Uint8Array): Tombstone {
+  const unsigned = { type: 'plc_tombstone' as const, prev };
   const signature = signK256(privateKey, encodeDagCbor(unsigned));
   return { ...unsigned, sig: Buffer.from(signature).toString('base64url') };
 }

@@ -1,5 +1,8 @@
 import type { Actions } from '../../provisioning/run.ts';
+import { performDeletion } from '../delete/perform.ts';
 import { changeActions } from './perform.ts';
 
 /** What the worker that changes identities does. */
-export const CHANGES: Actions = changeActions({});
+export const CHANGES: Actions = changeActions({
+  delete: performDeletion,
+});

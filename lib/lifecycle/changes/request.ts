@@ -7,6 +7,8 @@ import { type ChangeKind, type Facts, readOpenChange } from './change.ts';
 export type Requested = {
   changeId: number;
   dueAt: Date;
+  /** False when it was asked for before. */
+  isNew: boolean;
   /** For the worker, after the commit; undefined when it is not due yet or was asked for before: the relay sends it. */
   queued: QueueId | undefined;
 };
@@ -42,14 +44,14 @@ export async function requestChange(
     RETURNING id`;
   if (made) {
     const { queueId } = await enqueue(tx, { userId, action: kind, now: due });
-    return { changeId: made.id, dueAt: due, queued: due > now ? undefined : queueId };
+    return { changeId: made.id, dueAt: due, isNew: true, queued: due > now ? undefined : queueId };
   }
   const open = await readOpenChange(tx, userId);
   if (open === undefined) throw apiError('IDENTITY_NOT_READY');
   const [same] = await tx<[{ same: boolean }]>`
     SELECT ${tx.json(open.wish)}::jsonb = ${tx.json(wish)}::jsonb AND ${open.kind === kind} AS same`;
   if (!same.same) throw apiError('CHANGE_IN_PROGRESS');
-  return { changeId: open.id, dueAt: open.due_at, queued: undefined };
+  return { changeId: open.id, dueAt: open.due_at, isNew: false, queued: undefined };
 }
 
 /** Throws `CHANGE_IN_PROGRESS` (409): for whatever must not happen beside a change and is none itself. */

@@ -73,6 +73,9 @@ export const RULES: readonly Rule[] = [
       NOT t.is_used AND t.expires_at <= now() AND backup_state(t) <> 'restorable' AND t.user_id IN (
         SELECT user_id FROM pds_credential_backups WHERE NOT is_used GROUP BY user_id HAVING count(*) > 1)`,
   ),
+  // What was changed, and who joined what, stays in the log.
+  rule('pds_changes', (sql) => sql`t.ended_at < now() - interval '90 days'`),
+  rule('pds_joins', (sql) => sql`t.ended_at < now() - interval '90 days'`),
   // Where a day had no partition of its own.
   rule(
     'pds_health_checks_default',

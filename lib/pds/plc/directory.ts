@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import type { Did } from '../../brands.ts';
 import { type PlcData, plcData } from '../../identity/plc/data.ts';
-import type { PlcOperation } from '../../identity/plc/operation.ts';
+import type { PlcOperation, Tombstone } from '../../identity/plc/operation.ts';
 import { readAtMost } from '../read-at-most.ts';
 import { PlcError, type PlcFault } from './plc-error.ts';
 
@@ -42,7 +42,7 @@ export async function readPlcDocument(directory: PlcDirectory, did: Did): Promis
 export async function submitOperation(
   directory: PlcDirectory,
   did: Did,
-  operation: PlcOperation,
+  operation: PlcOperation | Tombstone,
 ): Promise<void> {
   await ask(directory, 'submit', `/${did}`, operation);
 }

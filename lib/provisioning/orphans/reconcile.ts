@@ -58,12 +58,9 @@ async function reconcile(deps: ReconcileDeps, orphan: Orphan, down: Set<string>)
   if (!admitted) return postpone(deps, orphan);
   const fields = { provider: orphan.provider_id, pnptv_uuid: orphan.pnptv_uuid };
   try {
-    const end = await findEnd(deps, host, orphan);
+    const end = await endOrphan(deps, host, orphan);
     await reportProvider(deps, host);
-    if (end === undefined) return 'postponed';
-    await settleOrphan(sql, orphan, end, now());
-    log.info('possible orphan settled', { ...fields, outcome: end });
-    return end;
+    return end ?? 'postponed';
   } catch (error) {
     if (!(error instanceof XrpcError)) throw error;
     await reportProvider(deps, host, error);
@@ -77,6 +74,24 @@ async function reconcile(deps: ReconcileDeps, orphan: Orphan, down: Set<string>)
 async function postpone({ sql }: ReconcileDeps, orphan: Orphan): Promise<'postponed'> {
   await noteAbsent(sql, orphan, null);
   return 'postponed';
+}
+
+/**
+ * Finds out what became of one, does away with it if it is ours, and writes that down. Undefined when it is for a later
+ * look to say. Throws XrpcError when the PDS does not answer.
+ */
+export async function endOrphan(
+  deps: ReconcileDeps,
+  host: AccountHost,
+  orphan: Orphan,
+): Promise<End | undefined> {
+  const { sql, now, log } = deps;
+  const end = await findEnd(deps, host, orphan);
+  if (end === undefined) return undefined;
+  await settleOrphan(sql, orphan, end, now());
+  const { provider_id: provider, pnptv_uuid } = orphan;
+  log.info('possible orphan settled', { provider, pnptv_uuid, outcome: end });
+  return end;
 }
 
 /** What becomes of it; undefined when that is for a later look to say. */

@@ -38,8 +38,26 @@ export async function claimOrphan(
         AND m.provisioning_step NOT IN ('requested', 'reserved')
         AND o.create_started_at <= ${startedBefore} AND (o.look_at IS NULL OR o.look_at <= ${now})
       ORDER BY o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
-    RETURNING id, user_id, pnptv_uuid, provider_id, pds_did, account_password_sealed, state, absent_since`;
+    RETURNING ${orphanColumns(sql)}`;
   return orphan;
+}
+
+const orphanColumns = (sql: Queryable) =>
+  sql`id, user_id, pnptv_uuid, provider_id, pds_did, account_password_sealed, state, absent_since`;
+
+/** Those of a member that nobody has settled yet. */
+export async function openOrphansOf(
+  sql: Queryable,
+  userId: string,
+): Promise<(Orphan & { create_started_at: Date })[]> {
+  return sql<(Orphan & { create_started_at: Date })[]>`
+    SELECT ${orphanColumns(sql)}, create_started_at FROM pds_possible_orphans
+    WHERE user_id = ${userId} AND state IN ('possible', 'closing') ORDER BY id`;
+}
+
+/** Gives one up that nobody can look for any more. */
+export async function forgetOrphan(sql: Queryable, { id }: Pick<Orphan, 'id'>): Promise<void> {
+  await sql`DELETE FROM pds_possible_orphans WHERE id = ${id}`;
 }
 
 /** Notes since when no account is seen there; null: it is not known any more. */

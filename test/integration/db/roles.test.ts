@@ -143,6 +143,7 @@ describe('pds_api', () => {
     `UPDATE telegram_messages SET chat_id = 43`,
     `DELETE FROM telegram_messages`,
     `SELECT erase_member('${member.pnptvUuid}')`,
+    `SELECT erase_identity('42', 0, '{}')`,
     `SELECT make_health_partitions(1)`,
     `SELECT drop_health_partition(30)`,
     `DELETE FROM dead_letters`,
@@ -300,6 +301,71 @@ describe('pds_api', () => {
   });
 });
 
+describe('pds_worker', () => {
+  const step = (name: string) => `UPDATE pds_changes SET step = '${name}' WHERE user_id = '60'`;
+  const erased = `SELECT erase_member((SELECT pnptv_uuid FROM user_pds_mapping WHERE user_id = '60'))`;
+  const erase = (epoch = 0) => `SELECT erase_identity('60', ${epoch}, '{}')`;
+  /** In one transaction, after the entry that an erasure needs. */
+  const attemptErasure = (...statements: string[]) =>
+    app.pds_worker?.begin(async (tx) => {
+      const [mapping] = await tx<
+        [{ pnptv_uuid: string }]
+      >`SELECT pnptv_uuid FROM user_pds_mapping WHERE user_id = '60'`;
+      const entry = {
+        userId: '60',
+        pnptvUuid: mapping.pnptv_uuid,
+        action: 'erased',
+        status: 'success',
+      } as const;
+      await appendAudit(tx, entry);
+      for (const statement of statements) await tx.unsafe(statement);
+    });
+  beforeAll(async () => {
+    await owner`INSERT INTO users (id) VALUES ('60')`;
+    await owner`INSERT INTO user_pds_mapping (user_id) VALUES ('60')`;
+    await owner`
+      INSERT INTO pds_changes (user_id, pnptv_uuid, kind, requested_by, step)
+      SELECT user_id, pnptv_uuid, 'delete', '60', 'accounts_ended' FROM user_pds_mapping WHERE user_id = '60'`;
+  });
+
+  it.each([
+    ['whose log is not erased', [erase()]],
+    ['whom it does not hold', [erased, erase(1)]],
+    ['whose accounts have not ended', [step('begun'), erased, erase()]],
+    [
+      'whose day is not over',
+      [`UPDATE pds_changes SET due_at = now() + interval '1 hour' WHERE user_id = '60'`, erased, erase()],
+    ],
+    [
+      'who wants something else',
+      [`UPDATE pds_changes SET kind = 'revoke' WHERE user_id = '60'`, erased, erase()],
+    ],
+    [
+      'who has taken it back',
+      [`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled'`, erased, erase()],
+    ],
+    [
+      'with an account that nobody has looked for',
+      [
+        `INSERT INTO pds_possible_orphans (user_id, pnptv_uuid, provider_id, pds_did, account_password_sealed, data_key_id, create_started_at)
+         SELECT user_id, pnptv_uuid, 'local', 'did:web:x', 'sealed', '${dataKeyId}', now() FROM user_pds_mapping WHERE user_id = '60'`,
+        erased,
+        erase(),
+      ],
+    ],
+  ])('may not erase one %s', async (_, statements) => {
+    await expect(attemptErasure(...statements)).rejects.toMatchObject({ code: '23000' });
+    expect(await owner`SELECT FROM users WHERE id = '60'`).toHaveLength(1);
+  });
+
+  it('may erase who is to be erased, and nobody else with him', async () => {
+    const before = await owner`SELECT count(*)::int AS users FROM users`;
+    await attemptErasure(erased, erase());
+    expect(await owner`SELECT count(*)::int + 1 AS users FROM users`).toEqual(before);
+    expect(await owner`SELECT FROM users WHERE id = '60'`).toHaveLength(0);
+  });
+});
+
 describe('the owner, whom no grant holds back,', () => {
   it.each([
     `UPDATE pds_provisioning_log SET status = 'failed'`,
@@ -351,6 +417,8 @@ describe('the grants', () => {
       'pds_worker DELETE pds_changes',
       'pds_worker DELETE pds_credential_backups',
       'pds_worker DELETE pds_health_checks_default',
+      'pds_worker DELETE pds_joins',
+      'pds_worker DELETE pds_possible_orphans',
       'pds_worker DELETE pds_provisioning_queue',
       'pds_worker DELETE rate_limits',
       'pds_worker DELETE sessions',
@@ -373,6 +441,7 @@ describe('the grants', () => {
       SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef ORDER BY 1`;
     expect(functions.map(({ proname }) => proname)).toEqual([
       'drop_health_partition',
+      'erase_identity',
       'erase_member',
       'make_health_partitions',
       'restore_credentials',

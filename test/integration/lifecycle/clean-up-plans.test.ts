@@ -32,6 +32,8 @@ const FILLED: Record<string, string> = {
     SELECT user_id, pnptv_uuid, 'auto', 'x', 'x', 'x', k.id, 1, now() - interval '1 day', w.is_used, CASE WHEN w.is_used THEN now() END
     FROM (SELECT *, user_id::int AS n FROM user_pds_mapping) m, pds_data_keys k, (VALUES (false, 1), (false, 100), (true, 100)) w (is_used, one_in)
     WHERE n % w.one_in = 0`,
+  pds_changes: `INSERT INTO pds_changes (user_id, pnptv_uuid, kind, requested_by, ended_at, outcome) SELECT n, gen_random_uuid(), 'rename', n, ${at}, 'done' FROM ${rows}`,
+  pds_joins: `INSERT INTO pds_joins (from_user_id, to_user_id, reason, requested_by, ended_at, outcome) SELECT n, n + 1, 'x', n, ${at}, 'refused' FROM ${rows}`,
   pds_health_checks_default: `INSERT INTO pds_health_checks (pds_endpoint, check_type, status, created_at) SELECT 'x', 'connectivity', 'success', now() + interval '30 days' - CASE WHEN n % 100 = 0 THEN interval '1 year' ELSE interval '0' END FROM ${rows}`,
 };
 

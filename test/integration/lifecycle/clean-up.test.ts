@@ -133,6 +133,17 @@ describe('what is over', () => {
         SELECT 1, 'help', 'en', CASE WHEN ${n} % 2 = 0 THEN at END, CASE WHEN ${n} % 2 = 1 THEN at END, CASE WHEN ${n} % 2 = 1 THEN 'x' END
         FROM (SELECT now() - interval '${days}' AS at) a`,
     },
+    pds_changes: {
+      days: 90,
+      insert: (_, days) =>
+        `INSERT INTO pds_changes (user_id, pnptv_uuid, kind, requested_by, ended_at, outcome) VALUES ('${USER}', gen_random_uuid(), 'rename', '${USER}', now() - interval '${days}', 'done')`,
+    },
+    pds_joins: {
+      days: 90,
+      insert: (n, days) =>
+        `WITH u AS (INSERT INTO users (id) VALUES ('7002') ON CONFLICT DO NOTHING)
+        INSERT INTO pds_joins (from_user_id, to_user_id, reason, requested_by, ended_at, outcome) VALUES ('${USER}', '7002', '${n}', '1', now() - interval '${days}', 'done')`,
+    },
     operator_messages: {
       days: 30,
       insert: (_, days) =>

@@ -44,6 +44,15 @@ const SAYINGS: Saying[] = [
   { kind: 'ready', details: facts() },
   { kind: 'failed', details: facts({ status: 'error', error: { code: 'X', message: '<b>&"\'' } }) },
   ...Object.keys(NOTICES).map((kind) => ({ kind: 'operators', details: notices(kind) }) as const),
+  ...[null, '@a<b>.example'].map(
+    (pds_handle) =>
+      ({ kind: 'deletion', details: { pds_handle, due_at: '2026-11-27T09:30:00.000Z' } }) as const,
+  ),
+  ...(['join_asked', 'join_due', 'joined', 'parted'] as const).flatMap((kind) =>
+    [null, '2026-11-27T09:30:00.000Z'].map(
+      (due_at) => ({ kind, details: { join_id: 7, pds_handle: '@a<b>.example', due_at } }) as const,
+    ),
+  ),
   { kind: 'too_often', details: { seconds: 60 } },
   { kind: 'too_often', details: { seconds: 61 } },
   { kind: 'login' },

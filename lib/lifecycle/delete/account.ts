@@ -1,0 +1,134 @@
+import type { Did } from '../../brands.ts';
+import { deleteAccount, getAccountInfo } from '../../pds/admin.ts';
+import { admit } from '../../pds/breaker.ts';
+import { deactivateAccount, getRepoStatus, resolveHandle } from '../../pds/client.ts';
+import { openSession } from '../../pds/probes/session.ts';
+import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
+import { accountPassword, withAdmin } from '../../provisioning/account/adopt.ts';
+import { quarantineEnd, restartQuarantine } from '../../provisioning/account/quarantine.ts';
+import { updateIdentity } from '../../provisioning/identity.ts';
+import { type AccountHost, findHost, reportProvider } from '../../provisioning/providers/provider-access.ts';
+import { Parked } from '../../provisioning/queue/outcome.ts';
+import type { Run } from '../../provisioning/run.ts';
+import { hold } from '../changes/hold.ts';
+
+/** What became of an account. */
+export type AccountEnd =
+  | 'deleted'
+  /** There is none. */
+  | 'absent'
+  /** We may not delete there; only the PDS's operator can. */
+  | 'deactivated'
+  /** It is there, and neither our password nor any right of ours opens it. */
+  | 'left';
+
+/**
+ * Opens the way to a provider for what `ask` does there, and tells the others how it did. Throws Parked while it is not to
+ * be asked, and XrpcError when it did not answer.
+ */
+export async function atProvider<T>(
+  run: Run,
+  providerId: string,
+  ask: (host: AccountHost) => Promise<T>,
+): Promise<T> {
+  const { sql, now, times } = run;
+  await hold(run);
+  const host = await findHost(run, providerId);
+  const admission = await admit(sql, host.state, { now: now(), probeMs: times.lease * 1000 });
+  if (!admission.admitted) {
+    if (admission.reason === 'provider_down') await restartQuarantine(run);
+    throw new Parked(admission.reason, admission.until);
+  }
+  // Whatever ends this run is put down to this provider.
+  run.host = host;
+  try {
+    const result = await ask(host);
+    await reportProvider(run, host);
+    return result;
+  } catch (error) {
+    if (error instanceof XrpcError && error.providerDown) await restartQuarantine(run);
+    throw error;
+  }
+}
+
+/** Ends the account where the member lives; one that was perhaps made and not heard of, too. May be repeated. */
+export async function endOwnAccount(run: Run, providerId: string): Promise<AccountEnd> {
+  const { identity } = run;
+  const wasMade = identity.provisioning_step !== 'reserved' && identity.provisioning_step !== 'requested';
+  if (!wasMade && identity.create_started_at === null) return 'absent';
+  if (!wasMade) await awaitQuarantine(run);
+  return atProvider(run, providerId, async (host) => {
+    const did = await findDid(run, host);
+    return did === undefined ? 'absent' : endAccount(run, host, did);
+  });
+}
+
+/** What was sent and not answered may still be running, and would make the account after it was deleted. */
+async function awaitQuarantine(run: Run): Promise<void> {
+  const until = quarantineEnd(run);
+  if (until && until > run.now()) throw new Parked('outcome_unknown', until);
+}
+
+/** A did:plc that the PDS made and nobody told us of is found by the handle that only this account was to have. */
+async function findDid({ sql, identity }: Run, { pds }: AccountHost): Promise<Did | undefined> {
+  const { pds_did, service_handle } = identity;
+  if (pds_did !== null || service_handle === null) return pds_did ?? undefined;
+  const did = await resolveHandle(pds, service_handle);
+  if (did !== undefined) await updateIdentity(sql, identity, { pds_did: did as Did });
+  return did as Did | undefined;
+}
+
+async function endAccount(run: Run, host: AccountHost, did: Did): Promise<AccountEnd> {
+  const deleted = await withAdmin(run, host, async (admin) => {
+    const found = await getAccountInfo(admin, did);
+    // Also where there is none: what a creation that broke off has left may have no account and a repo.
+    await deleteAccount(admin, did);
+    return found === undefined ? 'absent' : 'deleted';
+  });
+  if (deleted.asAdmin) return deleted.result;
+  try {
+    const { accessJwt } = await openSession(host.pds, { did, password: await accountPassword(run) });
+    await hold(run);
+    await deactivateAccount(host.pds, accessJwt, { deleteAfter: run.now() });
+    return 'deactivated';
+  } catch (error) {
+    if (!isRejection(error)) throw error;
+    run.log.warn('an account is neither ours to delete nor to open', { provider: host.provider.id, error });
+    return (await isThere(host, did)) ? 'left' : 'absent';
+  }
+}
+
+async function isThere({ pds }: AccountHost, did: Did): Promise<boolean> {
+  try {
+    await getRepoStatus(pds, did);
+    return true;
+  } catch (error) {
+    if (isRejection(error, 'RepoNotFound')) return false;
+    throw error;
+  }
+}
+
+/**
+ * Deletes what he left behind at a provider of ours where he does not live: before a move, or after a failover. Undefined
+ * where we have no rights to look.
+ */
+export async function endForeignAccount(
+  run: Run,
+  providerId: string,
+  did: Did,
+): Promise<AccountEnd | undefined> {
+  return atProvider(run, providerId, async (host) => {
+    const ended = await withAdmin(run, host, async (admin): Promise<AccountEnd> => {
+      if ((await getAccountInfo(admin, did)) === undefined) return 'absent';
+      await deleteAccount(admin, did);
+      return 'deleted';
+    });
+    return ended.asAdmin ? ended.result : undefined;
+  });
+}
+
+/** Whether an error says that a provider could not be asked now, and nothing of the account. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof Parked) return error.reason === 'provider_down' || error.reason === 'provider_busy';
+  return error instanceof XrpcError && (error.providerDown || error.fault === 'throttled');
+}
