@@ -4,10 +4,10 @@ type Budget = { readonly own: number; readonly sdk: number };
 
 /**
  * What a function's bundle may weigh, minified, in KB. `own` is everything but the AWS SDK: `postgres` 37, `zod/mini`
- * 31, the logger 20, our code 25. `sdk` is run only when it is called for: Secrets Manager's client alone weighs 330,
+ * 31, the logger 20, our code 35. `sdk` is run only when it is called for: Secrets Manager's client alone weighs 330,
  * nearly all of it what every client has in common; each further client adds 25 to 30.
  */
-const DEFAULT: Budget = { own: 155, sdk: 400 };
+const DEFAULT: Budget = { own: 165, sdk: 400 };
 const BUDGETS: Readonly<Record<string, Budget>> = {
   // node-pg-migrate and pg.
   'database-migrate': { own: 480, sdk: 350 },
@@ -17,11 +17,11 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   // otplib with the hashes and the base32 that it brings, beside the vault.
   'auth-confirm-totp': { own: 195, sdk: 400 },
   'auth-enroll-totp': { own: 195, sdk: 400 },
-  'auth-step-up': { own: 195, sdk: 400 },
+  'auth-step-up': { own: 205, sdk: 400 },
   // Secrets Manager, KMS and SQS.
   'lifecycle-sweep-health': { own: 160, sdk: 450 },
   // Elliptic curves and the saga; Secrets Manager, KMS and SQS.
-  'lifecycle-restore-backup': { own: 230, sdk: 450 },
+  'lifecycle-restore-backup': { own: 240, sdk: 450 },
   'lifecycle-get-rotation-keys': { own: 210, sdk: 400 },
   'lifecycle-add-rotation-key': { own: 230, sdk: 450 },
   'provisioning-provision-identity': { own: 295, sdk: 450 },

@@ -12,6 +12,8 @@ import { addChanges } from './lifecycle-changes.ts';
 import { addSweep } from './lifecycle-sweep.ts';
 import { addTellOperators } from './tell-operators.ts';
 
+const APP_PASSWORDS = [...VAULT_SETTINGS, ...PROVIDER_SETTINGS];
+
 /** What a member does with the credentials that we keep for him, and what has its time. */
 export class Lifecycle extends Construct {
   readonly watched;
@@ -33,6 +35,10 @@ export class Lifecycle extends Construct {
       },
       revealCredentials: { settings: VAULT_SETTINGS },
       getRotationKeys: { settings: [...SESSION_SETTINGS, 'PDS_PLC_URL'] },
+      // Each asks the PDS up to five times (lib/lifecycle/app-passwords/at-his-pds.ts).
+      createAppPassword: { settings: APP_PASSWORDS, timeout: Duration.seconds(29) },
+      listAppPasswords: { settings: APP_PASSWORDS, timeout: Duration.seconds(29) },
+      revokeAppPassword: { settings: APP_PASSWORDS, timeout: Duration.seconds(29) },
       listChanges: { settings: SESSION_SETTINGS },
       cancelChange: { settings: SESSION_SETTINGS },
       deleteAccount: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },

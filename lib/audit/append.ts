@@ -18,6 +18,8 @@ export type AuditAction =
   | 'backup_restored'
   | 'credentials_revealed'
   | 'rotation_key_added'
+  | 'app_password_created'
+  | 'app_password_revoked'
   | 'second_factor_enrolled'
   | 'second_factor_removed'
   | 'recovery_codes_renewed'

@@ -250,6 +250,22 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
       'By your key, over the SHA-256 of `statement` with `public_key` behind it: ECDSA, 64 bytes r and s, s in the lower half, in base64url',
     example: 'ZBW_b0_RM2ODifTNk-bD9xxYPseCItiGuRoy8RtwrKVzQ4gGDe8_GDpWFmZaOqI-ga76xxUVTtDqPq-GIkThMA',
   },
+  // App passwords
+  name: {
+    means: 'What the app password is for; at most 32 letters, digits, spaces, dots and hyphens',
+    example: 'My phone',
+  },
+  'listAppPasswords.name': { means: 'The name that it was given', example: 'My phone' },
+  'revokeAppPassword.name': { means: 'The name of the app password, percent-encoded', example: 'My phone' },
+  privileged: {
+    means: 'The app may also use direct messages, and have another PDS make the account',
+    example: false,
+  },
+  'createAppPassword.password': {
+    means: 'The app password: logs in with your handle or DID at any AT Protocol app. Shown this once',
+    example: 'xxxx-xxxx-xxxx-xxxx',
+  },
+  'revokeAppPassword.revoked': { means: 'Nobody can log in by it any more' },
   // Changes
   kind: {
     means:

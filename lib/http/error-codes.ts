@@ -96,6 +96,10 @@ export const ERROR_CODES = {
     message: 'There is no such work in the queue (any more): look at GET /api/admin/dead-letters.',
   },
   CHANGE_NOT_FOUND: { status: 404, message: 'You have no such change: look at GET /api/pds/changes.' },
+  APP_PASSWORD_NOT_FOUND: {
+    status: 404,
+    message: 'You have no app password by this name (any more): look at the list.',
+  },
   BACKUP_NOT_FOUND: { status: 404, message: 'You have no such backup: look at the list.' },
   LOGIN_METHOD_OFF: { status: 404, message: 'This way to log in is not set up here: take another one.' },
   IDENTITY_NOT_FOUND: { status: 404, message: 'You have no identity yet: ask for one with retry-provision.' },
@@ -134,6 +138,20 @@ export const ERROR_CODES = {
     message:
       'Your credentials are being restored or checked by somebody else at the moment: try again in a minute.',
   },
+  APP_PASSWORD_EXISTS: {
+    status: 409,
+    message:
+      'You have an app password by this name, and it cannot be shown again: revoke it first, or take another name.',
+  },
+  APP_PASSWORD_LIMIT: {
+    status: 409,
+    message: 'You have as many app passwords as there may be: revoke one that you do not need.',
+  },
+  APP_PASSWORDS_REFUSED: {
+    status: 409,
+    message:
+      'Your PDS refuses this, or does not accept (any more) the password that we keep for you: if you have changed it there, restore a backup; if it stays so, ask the administrators.',
+  },
   NO_ROTATION_KEYS: {
     status: 409,
     message:
@@ -166,6 +184,11 @@ export const ERROR_CODES = {
     message: 'Something is wrong on our side. Tell us the request id if it stays so.',
   },
   UNAVAILABLE: { status: 503, message: 'This does not work at the moment: try again in a few seconds.' },
+  APP_PASSWORD_UNCERTAIN: {
+    status: 503,
+    message:
+      'Your PDS did not say whether it made this app password: look at the list in a minute. If it is there, nobody knows it: revoke it and make another one.',
+  },
   PLC_UNAVAILABLE: {
     status: 503,
     message:

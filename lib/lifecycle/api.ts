@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { contract } from '../http/contract.ts';
 import { limit, offset } from '../http/paging.ts';
 
+export * from './api/app-passwords.ts';
 export * from './api/ending.ts';
 
 const timestamp = z.iso.datetime();

@@ -12,6 +12,7 @@ import type { Vault } from '../vault/vault.ts';
 import { backupPlace } from './backup.ts';
 import type { SealedBackup } from './backups.ts';
 import { credentialBundle } from './bundle.ts';
+import { pdsUnavailable } from './pds-unavailable.ts';
 
 export type ProofDeps = {
   sql: Queryable;
@@ -84,7 +85,6 @@ async function openSession(deps: ProofDeps, holder: Holder, password: string): P
   } catch (cause) {
     if (isRejection(cause)) throw apiError('BACKUP_REJECTED', { cause });
     if (!(cause instanceof XrpcError)) throw cause;
-    const wait = cause.retryAt && Math.max(1, Math.ceil((cause.retryAt.getTime() - now().getTime()) / 1000));
-    throw apiError('UNAVAILABLE', { cause, ...(wait !== undefined && { retryAfter: wait }) });
+    throw pdsUnavailable(cause, now());
   }
 }

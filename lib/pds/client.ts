@@ -120,6 +120,15 @@ export async function refreshSession(
   });
 }
 
+/** com.atproto.server.deleteSession: ends the session that the refresh token is of. */
+export async function deleteSession(pds: PdsConnection, refreshJwt: string): Promise<void> {
+  await callXrpc(pds, {
+    nsid: 'com.atproto.server.deleteSession',
+    input: null,
+    authorization: `Bearer ${refreshJwt}`,
+  });
+}
+
 /**
  * com.atproto.identity.getRecommendedDidCredentials: the repo key (did:key), the PDS's public URL, to the letter, and
  * the handle that the PDS knows the account by.

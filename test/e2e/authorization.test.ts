@@ -8,7 +8,7 @@ import { tokenHashes } from '../../lib/auth/session/session-cookie.ts';
 import { CONTRACTS } from '../../lib/docs/contracts.ts';
 import type { Access, Contract } from '../../lib/http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../../lib/http/error-codes.ts';
-import { addRotationKey } from '../../lib/lifecycle/api.ts';
+import { addRotationKey, createAppPassword } from '../../lib/lifecycle/api.ts';
 import { type Answer, type AskOptions, ask } from './ask.ts';
 import { logIn } from './member-journey.ts';
 import { exampleFor } from './rightful.ts';
@@ -72,6 +72,7 @@ const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = {
   revokeSession: 'SESSION_NOT_FOUND',
   restoreBackup: 'BACKUP_NOT_FOUND',
   cancelChange: 'CHANGE_NOT_FOUND',
+  revokeAppPassword: 'APP_PASSWORD_NOT_FOUND',
   confirmTotp: 'TOTP_NOT_ENROLLED',
   stepUp: 'TOTP_NOT_ENROLLED',
   renewRecoveryCodes: 'TOTP_NOT_ENROLLED',
@@ -105,6 +106,8 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   redriveWork: async () => ({ params: { id: await newestWorkId() } }),
   restoreBackup: async ({ id }) => ({ params: { id: await newestBackupId(id) } }),
   cancelChange: async ({ id }) => ({ params: { id: await newChangeId(id) } }),
+  createAppPassword: () => ({ body: { name: newAppName() } }),
+  revokeAppPassword: async (user) => ({ params: { name: await newAppPassword(user) } }),
   enrollTotp: async () => {
     await forgetFactors();
     return {};
@@ -147,6 +150,21 @@ async function newSessionId(): Promise<string> {
   const [session] = await running.sql<{ id: string }[]>`
     SELECT id FROM sessions WHERE user_id = ${String(member.id)} ORDER BY created_at DESC LIMIT 1`;
   return session?.id ?? '';
+}
+
+let apps = 0;
+function newAppName(): string {
+  apps += 1;
+  return `app-${apps}`;
+}
+
+async function newAppPassword(user: TelegramUser): Promise<string> {
+  await running.sql`DELETE FROM rate_limits`;
+  const [cookie, body] = [await logInAnew(user), { name: newAppName() }];
+  await stepUp(createAppPassword, cookie, body);
+  const { status } = await ask(running.platform, 'POST', createAppPassword.path, { cookie, body });
+  expect(status).toBe(200);
+  return body.name;
 }
 
 /** There always is one: a restore leaves a new one behind. */

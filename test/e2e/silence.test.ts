@@ -126,6 +126,12 @@ describe('what the platform says', () => {
     });
     keep('revealed password', json.data.password);
     await tell('POST', '/api/pds/credentials/reveal', { cookie, body: { credential } });
+    const name = 'another app';
+    await stepUp('createAppPassword', name, codes[2]);
+    const app = await ask(platform, 'POST', '/api/pds/app-passwords', { cookie, body: { name } });
+    keep('app password', app.json.data.password);
+    await tell('GET', '/api/pds/app-passwords', { cookie });
+    await tell('DELETE', '/api/pds/app-passwords/another%20app', { cookie });
     const [{ backup } = {}] = await sql`SELECT max(id)::text AS backup FROM pds_credential_backups`;
     await stepUp('restoreBackup', backup, codes[1]);
     for (const expected of [200, 403]) {

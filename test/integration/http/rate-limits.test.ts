@@ -31,6 +31,8 @@ const BOTH = [
   'createBackup',
   'restoreBackup',
   'revealCredentials',
+  'createAppPassword',
+  'revokeAppPassword',
   'stepUp',
   'enrollTotp',
   'confirmTotp',
