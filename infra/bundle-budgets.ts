@@ -12,27 +12,32 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   // node-pg-migrate and pg.
   'database-migrate': { own: 480, sdk: 350 },
   // Every contract, and zod's way to JSON Schema.
-  'docs-docs-page': { own: 210, sdk: 350 },
-  'docs-openapi-json': { own: 205, sdk: 350 },
+  'docs-docs-page': { own: 225, sdk: 350 },
+  'docs-openapi-json': { own: 220, sdk: 350 },
   // otplib with the hashes and the base32 that it brings, beside the vault.
-  'auth-confirm-totp': { own: 195, sdk: 400 },
-  'auth-enroll-totp': { own: 195, sdk: 400 },
+  'auth-confirm-totp': { own: 205, sdk: 400 },
+  'auth-enroll-totp': { own: 205, sdk: 400 },
   'auth-step-up': { own: 205, sdk: 400 },
   // Secrets Manager, KMS and SQS.
-  'lifecycle-sweep-health': { own: 160, sdk: 450 },
+  'lifecycle-sweep-health': { own: 170, sdk: 450 },
   // Elliptic curves and the saga; Secrets Manager, KMS and SQS.
-  'lifecycle-restore-backup': { own: 240, sdk: 450 },
-  'lifecycle-get-rotation-keys': { own: 210, sdk: 400 },
-  'lifecycle-add-rotation-key': { own: 230, sdk: 450 },
-  'provisioning-provision-identity': { own: 295, sdk: 450 },
+  'lifecycle-restore-backup': { own: 245, sdk: 450 },
+  'lifecycle-get-recovery-key': { own: 225, sdk: 400 },
+  'lifecycle-set-recovery-key': { own: 245, sdk: 450 },
+  'lifecycle-remove-recovery-key': { own: 245, sdk: 450 },
+  'lifecycle-make-recovery-key': { own: 220, sdk: 400 },
+  'lifecycle-request-hand-over': { own: 230, sdk: 400 },
+  'lifecycle-recover-by-hand-over': { own: 240, sdk: 400 },
+  'lifecycle-recover-by-cancelling': { own: 230, sdk: 400 },
+  'provisioning-provision-identity': { own: 305, sdk: 450 },
   // Every door, and what lets the bot write to who came in.
   'lifecycle-change-identity': { own: 320, sdk: 450 },
-  'auth-login-mini-app': { own: 160, sdk: 400 },
+  'auth-login-mini-app': { own: 170, sdk: 400 },
   // What sends rows, beside the route.
   'provisioning-redrive-all': { own: 165, sdk: 400 },
   // grammY.
   'auth-deliver-messages': { own: 200, sdk: 350 },
-  'auth-telegram-webhook': { own: 240, sdk: 400 },
+  'auth-telegram-webhook': { own: 255, sdk: 400 },
   // jose.
   'auth-finish-oidc-login': { own: 190, sdk: 400 },
   // S3 and its XML; KMS and Secrets Manager.

@@ -19,6 +19,7 @@ const PLAIN = [
   'PDS_CREDENTIAL_CHECK_HOURS',
   'PDS_KEY_ROTATION_DAYS',
   'PDS_KEY_GRACE_DAYS',
+  'PDS_PRIVATE_TARGETS',
   'PDS_HANDLE_STRATEGY',
   'PDS_PROVISIONING_ENABLED',
   'TELEGRAM_BOT_USERNAME',
@@ -37,6 +38,7 @@ const ON_THIS_MACHINE: Partial<Record<PlainName, string>> = {
   PDS_DOMAIN: 'pnptv.test',
   PDS_EMAIL_DOMAIN: 'pnptv.test',
   PDS_LOCAL_ENDPOINT: 'http://localhost:3000',
+  PDS_PRIVATE_TARGETS: 'true',
   TELEGRAM_BOT_USERNAME: 'local_bot',
 };
 
@@ -95,6 +97,8 @@ export function stageFromEnv(env: Environment): Stage {
 
   const settings = readSettings(env, deployed ? {} : ON_THIS_MACHINE, problems);
   if (deployed) checkTls(settings, problems);
+  if (deployed && settings.PDS_PRIVATE_TARGETS === 'true')
+    problems.push('PDS_PRIVATE_TARGETS: is for one machine only, members could reach into your network');
   const operatorEmail = env.PDS_OPERATOR_EMAIL || undefined;
   if (deployed && !operatorEmail) problems.push('PDS_OPERATOR_EMAIL: is missing, nobody would hear an alarm');
   const stage: Stage = {

@@ -144,6 +144,8 @@ export const SETTINGS = {
   PDS_KEY_ROTATION_DAYS: { schema: wholeNumber(1, 365), default: '90' },
   PDS_KEY_GRACE_DAYS: { schema: wholeNumber(1, 90), default: '7' },
   PDS_CREDENTIAL_CHECK_HOURS: { schema: wholeNumber(1, 1440), default: '1' },
+  /** Whether a member may name a PDS at a private address, or one without TLS: on one machine only. */
+  PDS_PRIVATE_TARGETS: { schema: flag, default: 'false' },
   PDS_ADMIN_DID: { schema: z.optional(z.string().check(z.regex(/^did:[a-z]+:.+$/, 'must be a DID'))) },
   PDS_ADMIN_PASSWORD: { schema: z.optional(z.string().check(z.minLength(8))), secret: true },
   PDS_RATE_LIMIT_BYPASS_KEY: { schema: ifEntered(z.string()), secret: true },

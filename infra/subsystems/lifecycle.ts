@@ -5,7 +5,7 @@ import { Construct } from 'constructs';
 import * as contracts from '../../lib/lifecycle/api.ts';
 import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import type { Ground } from '../function.ts';
-import { addRoutes, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
+import { addRoutes, HOST_SETTINGS, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { durations, failures, watchRoutes } from '../watch.ts';
 import { addCleanUp } from './clean-up.ts';
 import { addChanges } from './lifecycle-changes.ts';
@@ -34,16 +34,24 @@ export class Lifecycle extends Construct {
         timeout: Duration.seconds(29),
       },
       revealCredentials: { settings: VAULT_SETTINGS },
-      getRotationKeys: { settings: [...SESSION_SETTINGS, 'PDS_PLC_URL'] },
       // Each asks the PDS up to five times (lib/lifecycle/app-passwords/at-his-pds.ts).
       createAppPassword: { settings: APP_PASSWORDS, timeout: Duration.seconds(29) },
       listAppPasswords: { settings: APP_PASSWORDS, timeout: Duration.seconds(29) },
       revokeAppPassword: { settings: APP_PASSWORDS, timeout: Duration.seconds(29) },
+      getRecoveryKey: { settings: [...SESSION_SETTINGS, 'PDS_PLC_URL'] },
       listChanges: { settings: SESSION_SETTINGS },
       cancelChange: { settings: SESSION_SETTINGS },
       deleteAccount: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
-      addRotationKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
+      setRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
+      removeRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
+      makeRecoveryKey: { settings: SESSION_SETTINGS },
+      requestHandOver: { settings: [...SESSION_SETTINGS, 'PDS_PRIVATE_TARGETS'] },
+      recoverByHandOver: {
+        settings: [...HOST_SETTINGS, 'PDS_PRIVATE_TARGETS', 'PDS_PLC_URL'],
+        timeout: Duration.seconds(15),
+      },
+      recoverByCancelling: { settings: [...HOST_SETTINGS, 'PDS_PLC_URL'] },
     });
     const others = [addTellOperators(this, ground), addCleanUp(this, ground), addChanges(this, ground)];
     const sweep = addSweep(this, ground);

@@ -12,12 +12,13 @@ const HASH = '5f'.repeat(32);
 const TOKEN = 'p0uV3uZQ'.repeat(5).concat('abc');
 const TOTP_SECRET = 'JBSWY3DPEHPK3PXP'.repeat(2);
 const ALICE_DID = `did:web:alice-nf5wn3.${EXAMPLE_DOMAIN}`;
-const PLC_DID = 'did:plc:ewvi7nxzyoun6zhxrhs64oiz';
 const ROTATION_KEY = 'did:key:zQ3shR6ZRPvP3QHbGnJXBFBYyniEZuW13ZL9urvob9EiNf6AW';
 const STATEMENT = {
   means: 'What you sign, with your did:key right behind it, to show that you hold that key',
-  example: `pds-provisioning rotation-key v1\n${PLC_DID}\n`,
+  example: `pds-provisioning recovery-key v1\n${ALICE_DID}\n`,
 };
+const SIGNATURE = 'ZBW_b0_RM2ODifTNk-bD9xxYPseCItiGuRoy8RtwrKVzQ4gGDe8_GDpWFmZaOqI-ga76xxUVTtDqPq-GIkThMA';
+const ECDSA = 'ECDSA, 64 bytes r and s, s in the lower half, in base64url';
 const INIT_DATA = `user=%7B%22id%22%3A123456789%7D&auth_date=1795512600&hash=${HASH}`;
 
 /**
@@ -132,6 +133,11 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   status: { means: 'What became of it, or how it is now', example: 'active' },
   'retryProvision.status': { means: 'How it is now', example: 'pending' },
   'entries.status': { means: 'What became of it: `success`, `failed` or `pending`', example: 'success' },
+  left_at: {
+    means:
+      'When it was handed over to a PDS of your own choice, which `pds_endpoint` names; null if it was not',
+    example: null,
+  },
   verification_status: { means: 'Whether the last check reached the account' },
   provisioning_step: { means: 'The last step of provisioning that is done and stored', example: 'secured' },
   error: {
@@ -223,7 +229,20 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
     means: 'The password of the account: logs in at `pds_endpoint`, with `pds_did` as the identifier',
     example: 'correct-horse-battery-staple',
   },
-  rotation_keys: { means: 'Who can change the DID, in order of power' },
+  did_method: { means: 'Where the DID is looked up: at our domain, or in the PLC directory', example: 'web' },
+  recovery_key: { means: 'The key that counts now, as did:key; null: none', example: ROTATION_KEY },
+  'next.recovery_key': { means: 'The one that takes its place; null: none does', example: ROTATION_KEY },
+  trusted_at: {
+    means:
+      'From then on a session cannot take back what this key asks for; null for a did:plc, and without a key',
+    example: '2026-11-27T09:30:00.000Z',
+  },
+  next: { means: 'What is to take its place; null: nothing is to change', example: null },
+  takes_effect_at: { means: 'When it does' },
+  rotation_keys: {
+    means: 'Of a did:plc: who can change it, in order of power; null for a did:web',
+    example: null,
+  },
   did_key: { means: 'The public half of the key, as did:key', example: ROTATION_KEY },
   holder: {
     means: 'Who has the private half: you (`member`), we (`service`) or your PDS (`pds`)',
@@ -231,24 +250,24 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   },
   undoable_until: {
     means:
-      'Until when a key above the one that signed a change can undo it, and all that came after; null when nobody can',
-    example: '2026-11-27T09:30:00.000Z',
+      'Of a did:plc: until when a key above the one that signed a change can undo it, and all that came after; null when nobody can',
+    example: null,
   },
-  'getRotationKeys.statement': STATEMENT,
-  'addRotationKey.statement': STATEMENT,
+  'getRecoveryKey.statement': STATEMENT,
+  'setRecoveryKey.statement': STATEMENT,
+  'removeRecoveryKey.statement': STATEMENT,
   explanation: {
-    means: 'What these keys can do, and what follows from it for you',
-    example: 'The keys stand in order of power. Whoever holds any of them can change where your DID leads …',
+    means: 'What this key can do, and what follows from it for you',
+    example: 'Your DID stands at our domain, so its document can be changed through us only. …',
   },
-  changed: { means: 'It was put there just now; false when it was at the top already' },
-  'addRotationKey.public_key': {
+  changed: { means: 'Something was changed just now; false when it was so already' },
+  'setRecoveryKey.public_key': {
     means: 'Your key, as did:key: k256 (`did:key:zQ3s…`) or p256 (`did:key:zDna…`)',
     example: ROTATION_KEY,
   },
-  'addRotationKey.signature': {
-    means:
-      'By your key, over the SHA-256 of `statement` with `public_key` behind it: ECDSA, 64 bytes r and s, s in the lower half, in base64url',
-    example: 'ZBW_b0_RM2ODifTNk-bD9xxYPseCItiGuRoy8RtwrKVzQ4gGDe8_GDpWFmZaOqI-ga76xxUVTtDqPq-GIkThMA',
+  'setRecoveryKey.signature': {
+    means: `By your key, over the SHA-256 of \`statement\` with \`public_key\` behind it: ${ECDSA}`,
+    example: SIGNATURE,
   },
   // App passwords
   name: {
@@ -266,6 +285,51 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
     example: 'xxxx-xxxx-xxxx-xxxx',
   },
   'revokeAppPassword.revoked': { means: 'Nobody can log in by it any more' },
+  confirmation: {
+    means: 'The same by the key that you had before, of a did:web: then the new one counts at once',
+    example: SIGNATURE,
+  },
+  key: { means: 'The key to take away, as did:key', example: ROTATION_KEY },
+  'makeRecoveryKey.private_key': {
+    means: 'The new key, k256, 32 bytes in hex: keep it where nobody else gets at it, we have forgotten it',
+    example: HASH,
+  },
+  'makeRecoveryKey.public_key': { means: 'Its public half', example: ROTATION_KEY },
+  'makeRecoveryKey.signature': {
+    means: 'What POST /api/pds/recovery-key takes with the public half',
+    example: SIGNATURE,
+  },
+  // Leaving
+  endpoint: {
+    means: 'The public URL of the new PDS, an https origin',
+    example: 'https://pds.elsewhere.example',
+  },
+  atproto_key: {
+    means:
+      'Your key there, as did:key: `verificationMethods.atproto` of com.atproto.identity.getRecommendedDidCredentials',
+    example: ROTATION_KEY,
+  },
+  handle: {
+    means:
+      'A handle of your own domain, which must lead to your DID by then; left out, the one that you have stays',
+    example: 'alice.example.org',
+  },
+  did: { means: 'The DID', example: ALICE_DID },
+  issued_at: {
+    means: 'When it was signed: good for 5 minutes, and once',
+    example: '2026-11-24T09:30:00.000Z',
+  },
+  'recoverByHandOver.signature': {
+    means: `By your recovery key, over the SHA-256 of six lines: \`pds-provisioning hand-over v1\`, DID, endpoint, key, handle (empty where it is left out), time: ${ECDSA}`,
+    example: SIGNATURE,
+  },
+  'recoverByCancelling.signature': {
+    means: `By your recovery key, over the SHA-256 of three lines: \`pds-provisioning cancel v1\`, DID, time: ${ECDSA}`,
+    example: SIGNATURE,
+  },
+  cancelled_change_id: { means: 'The change that was waiting; null if there was none', example: 7 },
+  kept_recovery_key: { means: 'Another key was to take the place of this one, and does not' },
+
   // Changes
   kind: {
     means:
@@ -288,8 +352,9 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
     example: 'deleted',
   },
   cancelled: { means: 'It is taken back; false while whoever is at it still has to' },
-  'getRotationKeys.pds_did': { means: 'DID', example: PLC_DID },
-  'addRotationKey.pds_did': { means: 'DID', example: PLC_DID },
+  'getRecoveryKey.pds_did': { means: 'DID', example: ALICE_DID },
+  'setRecoveryKey.pds_did': { means: 'DID', example: ALICE_DID },
+  'removeRecoveryKey.pds_did': { means: 'DID', example: ALICE_DID },
 
   // Lists
   limit: { means: 'How many entries at most', example: '10' },

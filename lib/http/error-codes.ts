@@ -13,15 +13,25 @@ export const ERROR_CODES = {
     status: 400,
     message: 'The body must be one JSON object in UTF-8, of at most 16 KiB (an update for the bot: 256 KiB).',
   },
-  ROTATION_KEY_INVALID: {
+  RECOVERY_KEY_INVALID: {
     status: 400,
     message:
-      'A rotation key is the did:key of a k256 or p256 key of your own: make one and send its public half.',
+      'A recovery key is the did:key of a k256 or p256 key of your own: make one and send its public half.',
   },
-  ROTATION_KEY_NOT_PROVEN: {
+  RECOVERY_KEY_NOT_PROVEN: {
     status: 400,
     message:
       'The signature does not show that you hold this key: sign the SHA-256 of `statement` (GET) with your did:key behind it; 64 bytes r and s, low s, base64url.',
+  },
+  RECOVERY_KEY_NOT_CONFIRMED: {
+    status: 400,
+    message:
+      'The confirmation is not by your present recovery key over the statement with the new one behind it: sign that, or leave it out and wait 72 hours.',
+  },
+  TARGET_INVALID: {
+    status: 400,
+    message:
+      'The new home needs the https origin of a PDS on the public internet, a k256 or p256 key as did:key, and a handle of your own: correct `fields`.',
   },
   BODY_UNEXPECTED: { status: 400, message: 'This route takes no body: leave it out.' },
 
@@ -59,6 +69,15 @@ export const ERROR_CODES = {
   SIGNATURE_REPLAYED: {
     status: 401,
     message: 'A request with this nonce was here before: sign it with a new one.',
+  },
+  RECOVERY_SIGNATURE_INVALID: {
+    status: 401,
+    message:
+      'This is not signed by the recovery key of this DID: check DID, key and what is signed. Of a did:web it must be registered, of a did:plc be among its rotation keys.',
+  },
+  RECOVERY_SIGNATURE_EXPIRED: {
+    status: 401,
+    message: '`issued_at` is over 5 minutes ago or in the future: check the clock and sign anew.',
   },
   WEBHOOK_SECRET_INVALID: { status: 401, message: 'Only Telegram, with our secret token, may call this.' },
 
@@ -100,6 +119,10 @@ export const ERROR_CODES = {
     status: 404,
     message: 'You have no app password by this name (any more): look at the list.',
   },
+  RECOVERY_KEY_NOT_FOUND: {
+    status: 404,
+    message: 'You have no recovery key: GET /api/pds/recovery-key says what one is.',
+  },
   BACKUP_NOT_FOUND: { status: 404, message: 'You have no such backup: look at the list.' },
   LOGIN_METHOD_OFF: { status: 404, message: 'This way to log in is not set up here: take another one.' },
   IDENTITY_NOT_FOUND: { status: 404, message: 'You have no identity yet: ask for one with retry-provision.' },
@@ -117,6 +140,20 @@ export const ERROR_CODES = {
   CHANGE_NOT_CANCELLABLE: {
     status: 409,
     message: 'This change is over, or too far on to be taken back: GET /api/pds/changes says how it stands.',
+  },
+  CHANGE_OF_RECOVERY_KEY: {
+    status: 409,
+    message:
+      'Your recovery key asked for this, so only it can take it back: POST /api/recovery/cancel. If somebody has stolen it, replace it at once with its own signature.',
+  },
+  TARGET_UNREACHABLE: {
+    status: 409,
+    message: 'No PDS on the public internet answers at this address: check it, or try again when it is up.',
+  },
+  TARGET_NOT_A_PDS: {
+    status: 409,
+    message:
+      'What answers at this address is no PDS, or one that goes by the DID of another host: ask its operator for the right address.',
   },
   TOTP_NOT_ENROLLED: {
     status: 409,

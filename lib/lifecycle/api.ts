@@ -107,56 +107,6 @@ export const revealCredentials = contract({
   errors: ['IDENTITY_NOT_READY', 'NO_ROTATION_KEYS'],
 });
 
-const rotationKeys = z.object({
-  pds_did: z.string(),
-  /** In order of power. */
-  rotation_keys: z.array(z.object({ did_key: z.string(), holder: z.enum(['member', 'service', 'pds']) })),
-  undoable_until: z.nullable(timestamp),
-  statement: z.string(),
-  explanation: z.string(),
-});
-
-export const getRotationKeys = contract({
-  operationId: 'getRotationKeys',
-  summary:
-    'Who can change your did:plc, in order of power. What one key has signed, a key above it can undo for 72 hours, and after that nobody',
-  method: 'GET',
-  path: '/api/pds/rotation-key',
-  access: 'member',
-  host: 'app',
-  data: rotationKeys,
-  errors: ['IDENTITY_NOT_READY', 'NO_ROTATION_KEYS', 'PLC_UNAVAILABLE', 'RATE_LIMITED'],
-});
-
-/** https://web.plc.directory/spec/v0.1/did-plc. The directory takes 10 operations on a DID an hour and 30 a day. */
-export const addRotationKey = contract({
-  operationId: 'addRotationKey',
-  summary:
-    'Put a key that you alone hold at the top of the rotation keys of your did:plc, in the place of one that you had there. ' +
-    'For 72 hours it can undo what any key below it signs, ours included; whoever steals it can take your identity, and if you lose it, ours still works',
-  method: 'POST',
-  path: '/api/pds/rotation-key',
-  access: 'member',
-  host: 'app',
-  stepUp: { target: 'public_key' },
-  limits: { member: { max: 5, windowSeconds: 86_400 }, address: { max: 100, windowSeconds: 3600 } },
-  body: z.strictObject({
-    public_key: z.string().check(z.regex(/^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/, 'must be a did:key')),
-    signature: z.string().check(z.regex(/^[A-Za-z0-9_-]{86}$/, 'must be 64 bytes in base64url')),
-  }),
-  data: z.extend(rotationKeys, { changed: z.boolean() }),
-  errors: [
-    'ROTATION_KEY_INVALID',
-    'ROTATION_KEY_NOT_PROVEN',
-    'IDENTITY_NOT_READY',
-    'NO_ROTATION_KEYS',
-    'ROTATION_KEYS_NOT_OURS',
-    'ROTATION_KEYS_CHANGED',
-    'PLC_REFUSED',
-    'PLC_UNAVAILABLE',
-  ],
-});
-
 const change = z.object({
   id: z.int(),
   kind: z.enum(['rotate_keys', 'rename', 'revoke', 'come_back', 'delete', 'join', 'move', 'hand_over']),
@@ -197,5 +147,7 @@ export const cancelChange = contract({
     id: z.string().check(z.regex(/^[1-9]\d{0,14}$/, 'must be the id of a change')),
   }),
   data: z.object({ change_id: z.int(), cancelled: z.boolean() }),
-  errors: ['CHANGE_NOT_FOUND', 'CHANGE_NOT_CANCELLABLE'],
+  errors: ['CHANGE_NOT_FOUND', 'CHANGE_NOT_CANCELLABLE', 'CHANGE_OF_RECOVERY_KEY'],
 });
+
+export * from './api/recovery.ts';

@@ -19,7 +19,7 @@ type Owned = OwnCredentials & { key_id: string };
  * the audit log; only when that is committed is anything opened; and what became of it is written down before it leaves.
  * What cannot be logged is not released: when the first entry fails the step-up is still good, when the second fails it
  * is spent. Throws `STEP_UP_REQUIRED` (403), then `IDENTITY_NOT_READY` (409) unless the identity is active: who has
- * revoked it has ended these credentials too; and `NO_ROTATION_KEYS` (409) for the rotation key of a did:web.
+ * revoked it has ended these credentials too, but who has left has them for a while; and `NO_ROTATION_KEYS` (409) for the rotation key of a did:web.
  */
 export async function revealCredential(
   { sql, vault }: { sql: Sql; vault: Vault },
@@ -61,7 +61,8 @@ async function readOwned(tx: Transaction, userId: string): Promise<Owned> {
       m.rotation_key_sealed, m.rotation_public_key, m.credential_version, k.key_id
     FROM user_pds_mapping m
     JOIN pds_verification_keys k ON k.user_id = m.user_id AND k.public_key_multibase = m.pds_public_key
-    WHERE m.user_id = ${userId} AND m.status = 'active'`;
+    WHERE m.user_id = ${userId} AND m.pds_private_key_encrypted IS NOT NULL
+      AND (m.status = 'active' OR m.left_at IS NOT NULL)`;
   if (owned === undefined) throw apiError('IDENTITY_NOT_READY');
   return owned;
 }

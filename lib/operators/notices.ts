@@ -18,6 +18,12 @@ export const NOTICES = {
     todo: 'Read its log lines by queue_id (log group provision-identity), repair the cause, then redrive.',
     see: 'Dead letters',
   },
+  account_left_open: {
+    means:
+      'A member was handed over to another PDS, and the one that he left did not let us close his account within a day.',
+    todo: 'Deactivate the account there by hand once the PDS answers. His document does not name it any more.',
+    see: 'Leaving for any PDS',
+  },
   circuit_open: {
     means: 'A PDS does not answer. New members wait for it and lose nothing.',
     todo: 'See to the PDS (/xrpc/_health). When it answers, everybody who waits goes on by himself.',

@@ -28,6 +28,7 @@ export const identityInfo = z.object({
   verification_status: verificationStatus,
   created_at: timestamp,
   provisioning_step: provisioningStep,
+  left_at: z.nullable(timestamp),
   error: z.nullable(z.object({ code: z.string(), message: z.string() })),
 });
 

@@ -18,6 +18,7 @@ export type IdentityRow = {
   provisioning_step: IdentityInfo['provisioning_step'];
   error_code: string | null;
   error_message: string | null;
+  left_at: Date | null;
 };
 
 type Deps = { sql: Queryable; provisioningEnabled: boolean };
@@ -25,7 +26,7 @@ type Deps = { sql: Queryable; provisioningEnabled: boolean };
 /** The columns of an {@link IdentityRow}, of the mapping under its alias `m`. */
 export function identityColumns(sql: Queryable) {
   return sql`m.pnptv_uuid, m.pds_handle, m.pds_did, m.pds_endpoint, m.status, m.verification_status, m.created_at,
-    m.provisioning_step, m.error_code, m.error_message`;
+    m.provisioning_step, m.error_code, m.error_message, m.left_at`;
 }
 
 /** The identity of whoever is logged in. Throws `IDENTITY_NOT_FOUND` (404) when not even its making has begun. */
@@ -61,6 +62,7 @@ export function showIdentity(
     verification_status: row.verification_status,
     created_at: row.created_at.toISOString(),
     provisioning_step: row.provisioning_step,
+    left_at: row.left_at?.toISOString() ?? null,
     error:
       row.status === 'error'
         ? { code: row.error_code ?? 'PROVISIONING_FAILED', message: row.error_message ?? FAILED }

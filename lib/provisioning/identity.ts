@@ -48,6 +48,8 @@ export type Identity = {
   atproto_public_key: string | null;
   create_started_at: Date | null;
   document_settles_at: Date | null;
+  /** When he was handed over to a PDS of his own choice. */
+  left_at: Date | null;
   consecutive_failures: number;
   /** What stood in the way at the last check; null when nothing did. */
   health_problem: HealthProblem | null;

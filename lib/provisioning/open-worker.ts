@@ -7,6 +7,7 @@ import { openLog } from '../observability/log.ts';
 import { openMetrics } from '../observability/metrics.ts';
 import { openOutside } from '../pds/probes/outside.ts';
 import { providersFrom } from '../pds/provider.ts';
+import { openStrangers } from '../pds/strangers.ts';
 import { openVault } from '../vault/open-vault.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Actions } from './run.ts';
@@ -38,6 +39,7 @@ export async function openWorker(
     providers: providersFrom(settings),
     fetch: globalThis.fetch,
     outside: openOutside(settings),
+    strangers: openStrangers(settings),
     now: () => new Date(),
     random: { bytes: randomBytes, int: randomInt, fraction: Math.random, uuid: randomUUID },
     times: TIMES[settings.PDS_TIMES],

@@ -8,6 +8,7 @@ import type { Log } from '../observability/log.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Outside } from '../pds/probes/outside.ts';
 import type { Provider } from '../pds/provider.ts';
+import type { Strangers } from '../pds/strangers.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { Identity, Work } from './identity.ts';
 import type { AccountHost } from './providers/provider-access.ts';
@@ -30,6 +31,8 @@ export type WorkerDeps = {
   fetch: typeof globalThis.fetch;
   /** Members' names as everybody sees them, and the PLC directory. */
   outside: Outside;
+  /** PDSs and names that a member has named himself. */
+  strangers: Strangers;
   now: () => Date;
   random: { bytes: RandomBytes; int: RandomInt; fraction: () => number; uuid: () => string };
   times: Times;

@@ -39,6 +39,7 @@ export async function openBenchWorker(ground: Ground) {
       PDS_REMOTE_ADMIN_PASSWORD: undefined,
       PDS_APP_ORIGIN: 'http://localhost:3001',
       PDS_ADMIN_DID: undefined,
+      PDS_PRIVATE_TARGETS: false,
       PDS_PLC_URL: 'http://127.0.0.1:9',
       PDS_ADMIN_PASSWORD: ground.pds.adminPassword,
       PDS_RATE_LIMIT_BYPASS_KEY: undefined,

@@ -8,7 +8,13 @@ import { tokenHashes } from '../../lib/auth/session/session-cookie.ts';
 import { CONTRACTS } from '../../lib/docs/contracts.ts';
 import type { Access, Contract } from '../../lib/http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../../lib/http/error-codes.ts';
-import { addRotationKey, createAppPassword } from '../../lib/lifecycle/api.ts';
+import {
+  createAppPassword,
+  recoverByCancelling,
+  recoverByHandOver,
+  requestHandOver,
+  setRecoveryKey,
+} from '../../lib/lifecycle/api.ts';
 import { type Answer, type AskOptions, ask } from './ask.ts';
 import { logIn } from './member-journey.ts';
 import { exampleFor } from './rightful.ts';
@@ -79,10 +85,13 @@ const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = {
   disableTotp: 'TOTP_NOT_ENROLLED',
 };
 
-/** What nobody here has, who may ask for it all the same: his DID is a did:web. */
+/** What nobody here has, or has signed, who may ask for it all the same. */
 const OF_NOBODY: Readonly<Record<string, ErrorCode>> = {
-  getRotationKeys: 'NO_ROTATION_KEYS',
-  addRotationKey: 'NO_ROTATION_KEYS',
+  setRecoveryKey: 'RECOVERY_KEY_NOT_PROVEN',
+  removeRecoveryKey: 'RECOVERY_KEY_NOT_FOUND',
+  requestHandOver: 'TARGET_UNREACHABLE',
+  recoverByHandOver: 'RECOVERY_SIGNATURE_EXPIRED',
+  recoverByCancelling: 'RECOVERY_SIGNATURE_EXPIRED',
 };
 
 type Sent = AskOptions & { params?: Record<string, string>; query?: Record<string, string> };
@@ -127,7 +136,11 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
     return {};
   },
   revealCredentials: () => ({ body: { credential: 'private_key' } }),
-  addRotationKey: () => ({ body: exampleFor(addRotationKey, 'body') }),
+  setRecoveryKey: () => ({ body: exampleFor(setRecoveryKey, 'body') }),
+  removeRecoveryKey: () => ({ params: { key: 'did:key:zQ3shR6ZRPvP3QHbGnJXBFBYyniEZuW13ZL9urvob9EiNf6AW' } }),
+  requestHandOver: () => ({ body: exampleFor(requestHandOver, 'body') }),
+  recoverByHandOver: () => ({ body: exampleFor(recoverByHandOver, 'body') }),
+  recoverByCancelling: () => ({ body: exampleFor(recoverByCancelling, 'body') }),
   didJson: ({ did }) => ({ host: did.slice('did:web:'.length) }),
   atprotoDid: ({ handle }) => ({ host: handle }),
 };
@@ -282,6 +295,7 @@ async function state() {
 function verdictOn({ operationId, access, stepUp: need }: Contract, asker: Asker): Verdict {
   const verdict = VERDICTS[access][asker];
   if (verdict !== 'admitted') return verdict;
+  if (access === 'public') return OF_NOBODY[operationId] ?? verdict;
   if (asker === WITHOUT_STEP_UP && need) return 'STEP_UP_REQUIRED';
   if (asker === 'member' || asker === WITHOUT_STEP_UP) return OF_NOBODY[operationId] ?? verdict;
   return OF_NOBODY[operationId] ?? OF_MEMBER_ONLY[operationId] ?? verdict;

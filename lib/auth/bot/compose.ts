@@ -2,7 +2,7 @@ import { type Html, html } from '../../docs/html.ts';
 import { describeNotices } from '../../operators/describe.ts';
 import { identityInfo } from '../../pds/api.ts';
 import type { Language } from '../language.ts';
-import type { Facts, Saying } from './outbox.ts';
+import type { Facts, Leaving, Saying } from './outbox.ts';
 import type { Outgoing } from './send.ts';
 import { TEXTS } from './texts.ts';
 
@@ -57,6 +57,10 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
       const { join_id: id, pds_handle: handle, due_at: due } = saying.details;
       return [texts[saying.kind](handle ?? texts.unnamedIdentity, due === null ? '' : timeOf(due), id)];
     }
+    case 'recovery_key':
+      return [texts.recoveryKey(saying.details.at === null ? '' : timeOf(saying.details.at))];
+    case 'leaving':
+      return [leaving(texts, saying.details)];
     case 'operators':
       return describeNotices(saying.details);
     case 'too_often':
@@ -73,7 +77,20 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
 }
 type Texts = (typeof TEXTS)['en'];
 
-function state(texts: Texts, { status, provisioning_step: step, error }: Facts): Html | string {
+function leaving(texts: Texts, { event, endpoint, by_key, at, why }: Leaving): Html {
+  return texts.leaving[event]({
+    endpoint,
+    at: at === null ? '' : timeOf(at),
+    by: by_key ? texts.byKey : texts.bySession,
+    why,
+  });
+}
+
+function state(
+  texts: Texts,
+  { status, provisioning_step: step, error, left_at, pds_endpoint }: Facts,
+): Html | string {
+  if (left_at) return texts.left(pds_endpoint ?? '');
   if (status === 'error') return texts.failed(error ?? { code: '', message: '' });
   if (status !== 'pending') return texts.state[status];
   // The last step that is done, of those after the request.

@@ -7,7 +7,14 @@ import type { Outcome } from './send.ts';
 /** The state of an identity as the bot tells it. */
 export type Facts = Pick<
   IdentityInfo,
-  'pds_handle' | 'pds_did' | 'pds_endpoint' | 'status' | 'verification_status' | 'provisioning_step' | 'error'
+  | 'pds_handle'
+  | 'pds_did'
+  | 'pds_endpoint'
+  | 'status'
+  | 'verification_status'
+  | 'provisioning_step'
+  | 'error'
+  | 'left_at'
 >;
 export function factsOf({ pnptv_uuid: _uuid, created_at: _created, ...facts }: IdentityInfo): Facts {
   return facts;
@@ -19,11 +26,21 @@ export type JoinFacts = { join_id: number; pds_handle: string | null; due_at: st
 /** What the bot says, with the facts for it. */
 export type Saying =
   | { kind: 'welcome' | 'identity' | 'status' | 'retried' | 'ready' | 'failed'; details: Facts }
+  | { kind: 'recovery_key'; details: { at: string | null } }
+  | { kind: 'leaving'; details: Leaving }
   | { kind: 'operators'; details: NoticeGroup }
   | { kind: 'deletion'; details: { pds_handle: string | null; due_at: string } }
   | { kind: 'join_asked' | 'join_due' | 'joined' | 'parted'; details: JoinFacts }
   | { kind: 'too_often'; details: { seconds: number } }
   | { kind: 'login' | 'stranger' | 'help'; details?: undefined };
+/** How far leaving for another PDS is. `by_key`: the recovery key asked for it. `at`: when it happens, or is given up. */
+export type Leaving = {
+  event: 'requested' | 'tomorrow' | 'waiting' | 'left' | 'failed' | 'cancelled';
+  endpoint: string;
+  by_key: boolean;
+  at: string | null;
+  why: string | null;
+};
 /** To whom, and in which language. A `userId` is a member's; without one it is said to a stranger. */
 export type Listener = { chatId: number; userId?: string | undefined; language: Language };
 

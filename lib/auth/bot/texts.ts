@@ -1,6 +1,6 @@
 import { type Html, html } from '../../docs/html.ts';
 import type { Language } from '../language.ts';
-import type { Facts } from './outbox.ts';
+import type { Facts, Leaving } from './outbox.ts';
 
 /** What the bot understands, and what it says about it in its menu and in /help. */
 export type Command = 'start' | 'identity' | 'status' | 'retry' | 'login' | 'help';
@@ -9,6 +9,9 @@ type Step = Facts['provisioning_step'];
 
 /** What stopped provisioning. */
 type Why = NonNullable<Facts['error']>;
+
+/** What is told of leaving; `by` says who asked for it, and how it is taken back. */
+type LeavingFacts = { endpoint: string; at: string; by: string; why: string | null };
 
 type Texts = {
   commands: Readonly<Record<Command, string>>;
@@ -34,6 +37,12 @@ type Texts = {
   join_due: JoinText;
   joined: JoinText;
   parted: JoinText;
+  /** `at`: when it comes into force; empty: now. */
+  recoveryKey: (at: string) => string;
+  byKey: string;
+  bySession: string;
+  leaving: Readonly<Record<Leaving['event'], (facts: LeavingFacts) => Html>>;
+  left: (endpoint: string) => string;
 };
 
 /** About an identity that goes to another Telegram account: its handle, when, and the number of the join. */
@@ -90,6 +99,27 @@ const EN: Texts = {
     html`<b>${handle}</b> goes to another Telegram account at ${time} (join ${id}). Until then you can refuse: /api/pds/joins.`,
   joined: (handle) => html`<b>${handle}</b> belongs to this Telegram account now.`,
   parted: (handle) => html`<b>${handle}</b> belongs to another Telegram account now, as was agreed.`,
+  recoveryKey: (at) =>
+    at === ''
+      ? 'Your recovery key was changed, or what was to take its place. If that was not you, log in now, end your other sessions and take the key away.'
+      : `Your recovery key gets another one in its place, or is taken away, at ${at}. If that was not you, log in and stop it before then.`,
+  byKey: 'Your recovery key asked for it, and only that can take it back (once it is trusted).',
+  bySession:
+    'If that was not you, log in and take it back under “changes”; your recovery key can do so, too.',
+  leaving: {
+    requested: ({ endpoint, at, by }) =>
+      html`Your identity is to be handed over to ${endpoint} at ${at}. ${by}`,
+    tomorrow: ({ endpoint, at, by }) =>
+      html`At ${at} your identity is handed over to ${endpoint}. Have your repository there by then. ${by}`,
+    waiting: ({ endpoint, at, why }) =>
+      html`Your identity cannot be handed over to ${endpoint} yet (<code>${why ?? ''}</code>). We look again every hour; if it is still so at ${at}, everything stays as it is.`,
+    left: ({ endpoint }) =>
+      html`Your identity is handed over: its document names ${endpoint} and your key there. Activate the account there now, and write something. We go on serving the document.`,
+    failed: ({ endpoint, why }) =>
+      html`Your identity was not handed over to ${endpoint} (<code>${why ?? ''}</code>). It works as before.`,
+    cancelled: ({ endpoint }) => html`Your identity is not handed over to ${endpoint}: that was taken back.`,
+  },
+  left: (endpoint) => `You have left for ${endpoint}. We go on serving the document of your identity.`,
 };
 
 const ES: Texts = {
@@ -145,6 +175,26 @@ const ES: Texts = {
     html`<b>${handle}</b> pasa a otra cuenta de Telegram a las ${time} (unión ${id}). Hasta entonces puedes rechazarlo: /api/pds/joins.`,
   joined: (handle) => html`<b>${handle}</b> pertenece ahora a esta cuenta de Telegram.`,
   parted: (handle) => html`<b>${handle}</b> pertenece ahora a otra cuenta de Telegram, como se acordó.`,
+  recoveryKey: (at) =>
+    at === ''
+      ? 'Se cambió tu clave de recuperación, o la que iba a sustituirla. Si no fuiste tú, inicia sesión ahora, cierra tus otras sesiones y quita la clave.'
+      : `El ${at} otra clave sustituirá a tu clave de recuperación, o se quitará. Si no fuiste tú, inicia sesión y detenlo antes.`,
+  byKey: 'Lo pidió tu clave de recuperación, y solo ella puede anularlo (cuando ya es de confianza).',
+  bySession:
+    'Si no fuiste tú, inicia sesión y anúlalo en «changes»; tu clave de recuperación también puede hacerlo.',
+  leaving: {
+    requested: ({ endpoint, at, by }) => html`Tu identidad pasará a ${endpoint} el ${at}. ${by}`,
+    tomorrow: ({ endpoint, at, by }) =>
+      html`El ${at} tu identidad pasa a ${endpoint}. Ten allí tu repositorio antes. ${by}`,
+    waiting: ({ endpoint, at, why }) =>
+      html`Tu identidad aún no puede pasar a ${endpoint} (<code>${why ?? ''}</code>). Lo miramos cada hora; si sigue así el ${at}, todo queda como está.`,
+    left: ({ endpoint }) =>
+      html`Tu identidad ya pasó: su documento nombra ${endpoint} y tu clave allí. Activa ahora la cuenta allí y escribe algo. Seguimos sirviendo el documento.`,
+    failed: ({ endpoint, why }) =>
+      html`Tu identidad no pasó a ${endpoint} (<code>${why ?? ''}</code>). Funciona como antes.`,
+    cancelled: ({ endpoint }) => html`Tu identidad no pasa a ${endpoint}: eso se anuló.`,
+  },
+  left: (endpoint) => `Te has ido a ${endpoint}. Seguimos sirviendo el documento de tu identidad.`,
 };
 
 export const TEXTS: Readonly<Record<Language, Texts>> = { en: EN, es: ES };

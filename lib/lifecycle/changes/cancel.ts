@@ -1,37 +1,53 @@
 import { appendAudit } from '../../audit/append.ts';
+import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
-import type { ChangeKind } from './change.ts';
+import { leavingNews } from '../hand-over/news.ts';
+import type { ChangeKind, Facts } from './change.ts';
 
 /** Those that can be taken back also when they have begun, up to a step that their worker knows. */
 const TAKEN_BACK: ReadonlySet<ChangeKind> = new Set(['move']);
 
-type Found = { id: number; kind: ChangeKind; pnptv_uuid: string; step: string; over: boolean };
+type Found = {
+  id: number;
+  kind: ChangeKind;
+  pnptv_uuid: string;
+  step: string;
+  wish: Facts;
+  over: boolean;
+};
+
+type Wish = { userId: string; changeId: number; by: string };
+
+/** {@link cancelIn} a transaction of its own. */
+export function cancelChange({ sql }: { sql: Sql }, wish: Wish): Promise<{ cancelled: boolean }> {
+  return sql.begin((tx) => cancelIn(tx, wish));
+}
 
 /**
  * Takes back a change of a member's: at once, when nothing of it has happened yet; else, where its kind allows it, by
- * whoever is at it (`cancelled` is false then). Asked for twice it is done once. Throws `CHANGE_NOT_FOUND` (404) and
- * `CHANGE_NOT_CANCELLABLE` (409). `by`: a user id, or `recovery_key`.
+ * whoever is at it (`cancelled` is false then). Asked for twice it is done once. Throws `CHANGE_NOT_FOUND` (404),
+ * `CHANGE_NOT_CANCELLABLE` (409), and `CHANGE_OF_RECOVERY_KEY` (409) for what a trusted recovery key asked for: only that
+ * takes it back. `by`: a user id, or `recovery_key`.
  */
-export function cancelChange(
-  { sql }: { sql: Sql },
-  { userId, changeId, by }: { userId: string; changeId: number; by: string },
+export async function cancelIn(
+  tx: Transaction,
+  { userId, changeId, by }: Wish,
 ): Promise<{ cancelled: boolean }> {
-  return sql.begin(async (tx) => {
-    const begun = await lockWork(tx, userId, changeId);
-    const [change] = await tx<Found[]>`
-      SELECT id, kind, pnptv_uuid, step, ended_at IS NOT NULL AS over FROM pds_changes
-      WHERE id = ${changeId} AND user_id = ${userId} FOR UPDATE`;
-    if (change === undefined) throw apiError('CHANGE_NOT_FOUND');
-    if (change.over) throw apiError('CHANGE_NOT_CANCELLABLE');
-    if (change.step === 'requested' && !begun) {
-      await end(tx, { ...change, userId, by });
-      return { cancelled: true };
-    }
-    if (!TAKEN_BACK.has(change.kind)) throw apiError('CHANGE_NOT_CANCELLABLE');
-    await tx`UPDATE pds_changes SET cancel_wanted_at = coalesce(cancel_wanted_at, now()) WHERE id = ${changeId}`;
-    return { cancelled: false };
-  });
+  const begun = await lockWork(tx, userId, changeId);
+  const [change] = await tx<Found[]>`
+    SELECT id, kind, pnptv_uuid, step, wish, ended_at IS NOT NULL AS over FROM pds_changes
+    WHERE id = ${changeId} AND user_id = ${userId} FOR UPDATE`;
+  if (change === undefined) throw apiError('CHANGE_NOT_FOUND');
+  if (change.over) throw apiError('CHANGE_NOT_CANCELLABLE');
+  if (change.wish.firm === true && by !== 'recovery_key') throw apiError('CHANGE_OF_RECOVERY_KEY');
+  if (change.step === 'requested' && !begun) {
+    await end(tx, { ...change, userId, by });
+    return { cancelled: true };
+  }
+  if (!TAKEN_BACK.has(change.kind)) throw apiError('CHANGE_NOT_CANCELLABLE');
+  await tx`UPDATE pds_changes SET cancel_wanted_at = coalesce(cancel_wanted_at, now()) WHERE id = ${changeId}`;
+  return { cancelled: false };
 }
 
 /** The queue row before all else, as everywhere: while it is locked no worker begins. True when one has it now. */
@@ -49,6 +65,7 @@ async function end(tx: Transaction, change: Found & { userId: string; by: string
   await tx`
     UPDATE pds_provisioning_queue SET status = 'completed', parked_reason = NULL
     WHERE user_id = ${userId} AND action = ${kind} AND status IN ('pending', 'processing')`;
+  if (kind === 'hand_over') await sayTo(tx, userId, leavingNews(change, { event: 'cancelled' }));
   await appendAudit(tx, {
     userId,
     pnptvUuid,

@@ -26,6 +26,9 @@ export type ChangeRequest = {
   now: Date;
 };
 
+/** Who has left has no account with us any more, but a document, a host name and a log. */
+const STILL_FOR_WHO_LEFT: ReadonlySet<ChangeKind> = new Set(['hand_over', 'delete', 'join']);
+
 /**
  * Writes a change down, with the work for it, in the caller's transaction. Whoever asks again for the very change that
  * is under way, because the answer got lost, is told of that one. Throws `IDENTITY_NOT_READY` (409), and
@@ -40,6 +43,7 @@ export async function requestChange(
     INSERT INTO pds_changes (user_id, pnptv_uuid, kind, wish, requested_by, due_at)
     SELECT user_id, pnptv_uuid, ${kind}, ${tx.json(wish)}, ${by}, ${due}
     FROM user_pds_mapping WHERE user_id = ${userId} AND status IN ${tx(of)}
+      AND (left_at IS NULL OR ${STILL_FOR_WHO_LEFT.has(kind)})
     ON CONFLICT (user_id) WHERE ended_at IS NULL DO NOTHING
     RETURNING id`;
   if (made) {

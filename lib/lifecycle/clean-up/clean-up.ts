@@ -1,6 +1,7 @@
 import type { Sql } from '../../db/connect.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import { destroySecretsOfWhoLeft } from '../hand-over/destroy-secrets.ts';
 import { BATCH, deleteBatch } from './delete-batch.ts';
 import { dropHealthPartition, makeHealthPartitions } from './health-partitions.ts';
 import { RULES } from './rules.ts';
@@ -66,6 +67,7 @@ function tasksOf({ sql, log, provisioningEnabled }: CleanUpDeps): Task[] {
     },
     { what: 'health_days_dropped', full: 1, run: () => dropHealthPartition({ sql, log }) },
     ...RULES.map((rule) => ({ what: rule.what, full: BATCH, run: () => deleteBatch(sql, rule) })),
+    { what: 'leavers_without_secrets', full: 1, run: () => destroySecretsOfWhoLeft(sql) },
   ];
 }
 

@@ -8,7 +8,7 @@ import { type PlcDirectory, submitOperation } from '../../pds/plc/directory.ts';
 import { PlcError } from '../../pds/plc/plc-error.ts';
 import { openFromMapping } from '../../provisioning/secrets.ts';
 import type { Vault } from '../../vault/vault.ts';
-import { holderOf, readLog } from './show.ts';
+import { readLog } from './show.ts';
 
 export type ChangeDeps = {
   /** With at least two connections: see `backUpCredentials`. */
@@ -30,58 +30,42 @@ export type PlcOwner = {
 
 type Change = {
   owner: PlcOwner;
-  /** Our rotation key and the member's, as did:key. */
-  ours: string;
-  publicKey: string;
   /** The operation that was the last one when the member asked. */
   head: string;
+  /** What the DID is to come to; undefined when it does already. */
+  next: (log: PlcLog) => PlcData | undefined;
 };
 
 /**
- * Signs with our rotation key that the member's stands at the top, and hands it in. Whatever the directory answers, what
+ * Signs with our rotation key what the member wants of his rotation keys, and hands it in. Whatever the directory answers, what
  * holds is read from its log afterwards: an answer that got lost is no failure. Returns that log.
  *
  * Throws `ROTATION_KEYS_NOT_OURS` and `ROTATION_KEYS_CHANGED` (409), `PLC_REFUSED` (409) and `PLC_UNAVAILABLE` (503).
  */
 export async function changeRotationKeys(
   { vault, directory }: ChangeDeps,
-  { owner, ours, publicKey, head }: Change,
+  { owner, head, next }: Change,
 ): Promise<PlcLog> {
   const { pds_did: did, rotation_key_sealed: sealed } = owner;
   const rotationKey = await openFromMapping(vault, owner, 'rotation_key_sealed', sealed);
   try {
     // As late as can be: put on anything but the last operation, ours would undo what a weaker key signed after that.
     const before = await readLog(directory, did);
-    const data = withKeyOnTop(before, { ours, publicKey });
+    const data = next(before);
     if (data === undefined) return before;
     if (before.head !== head) throw apiError('ROTATION_KEYS_CHANGED');
     const failure = await submitOperation(directory, did, signOperation(data, head, rotationKey)).catch(
       plcError,
     );
     const after = await readLog(directory, did);
-    if (after.data?.rotationKeys[0] === publicKey) return after;
-    if (after.head !== head) throw apiError('ROTATION_KEYS_CHANGED', { cause: failure });
+    if (after.head !== head) {
+      if (next(after) === undefined) return after;
+      throw apiError('ROTATION_KEYS_CHANGED', { cause: failure });
+    }
     throw apiError(failure?.fault === 'refused' ? 'PLC_REFUSED' : 'PLC_UNAVAILABLE', { cause: failure });
   } finally {
     rotationKey.fill(0);
   }
-}
-
-/**
- * What the DID comes to with the member's key before ours and those of the PDS; one that he had before gives way.
- * Undefined when it is at the top already. Throws `ROTATION_KEYS_NOT_OURS` (409) when we have no say in it any more.
- */
-export function withKeyOnTop(
-  log: PlcLog,
-  { ours, publicKey }: Pick<Change, 'ours' | 'publicKey'>,
-): PlcData | undefined {
-  const { data } = log;
-  if (data?.rotationKeys[0] === publicKey) return undefined;
-  if (!data?.rotationKeys.includes(ours)) throw apiError('ROTATION_KEYS_NOT_OURS');
-  const others = data.rotationKeys.filter(
-    (key) => holderOf(key, log, ours) !== 'member' && key !== publicKey,
-  );
-  return { ...data, rotationKeys: [publicKey, ...others] };
 }
 
 function plcError(error: unknown): PlcError {

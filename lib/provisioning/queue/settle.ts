@@ -10,7 +10,10 @@ export type ParkedReason =
   | 'account_busy'
   | 'plc_down'
   | 'outcome_unknown'
-  | 'out_of_time';
+  | 'out_of_time'
+  /** A change whose time has not come, and one that waits for what a member does elsewhere. */
+  | 'notice'
+  | 'member';
 
 /** How a run of work ended, when it did not simply succeed. */
 export type Outcome =

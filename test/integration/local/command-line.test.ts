@@ -58,8 +58,8 @@ describe('an npm script called wrongly', () => {
     ['psql.ts', ['--data'], '--data takes a folder.'],
     ['totp.ts', [], 'SECRET is missing.'],
     ['rewrap.ts', ['now'], "Unexpected argument 'now'."],
-    ['rotation-key.ts', ['key'], 'DID is missing.'],
-    ['rotation-key.ts', ['key', 'did:web:alice.test'], 'did:web:alice.test is no did:plc.'],
+    ['recovery-key.ts', ['key'], 'DID is missing.'],
+    ['recovery-key.ts', ['key', 'alice.test'], 'alice.test is no did:web and no did:plc.'],
   ])('%s %j says what is wrong, shows its usage and ends with 2', async (script, args, problem) => {
     const { code, output } = await run(script, ...args);
     expect(code).toBe(2);

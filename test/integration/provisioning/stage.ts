@@ -11,6 +11,7 @@ import { backUpCredentials } from '../../../lib/lifecycle/backup.ts';
 import { CHANGES } from '../../../lib/lifecycle/changes/kinds.ts';
 import { silentLog } from '../../../lib/observability/log.ts';
 import { storeProviders } from '../../../lib/pds/providers.ts';
+import { openStrangers } from '../../../lib/pds/strangers.ts';
 import type { Identity } from '../../../lib/provisioning/identity.ts';
 import { enqueue, type QueueAction } from '../../../lib/provisioning/queue/queue.ts';
 import type { QueueDeps, WorkerDeps } from '../../../lib/provisioning/run.ts';
@@ -119,6 +120,7 @@ export async function openBench(
       plcUrl: stage.plcUrl,
       timeoutMs: 10_000,
     },
+    strangers: openStrangers({ PDS_PRIVATE_TARGETS: true }),
     now: () => new Date(),
     random: { bytes: randomBytes, int: randomInt, fraction: Math.random, uuid: randomUUID },
     times: TIMES.test,

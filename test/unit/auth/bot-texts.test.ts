@@ -15,6 +15,7 @@ const facts = (changes: Partial<Facts> = {}): Facts => ({
   verification_status: 'accessible',
   provisioning_step: 'secured',
   error: null,
+  left_at: null,
   ...changes,
 });
 const notices = (kind: string) => ({

@@ -58,7 +58,7 @@ describe.each(CONTRACTS)(
   },
 );
 
-it('leaves nothing open but logins, health, the documentation and well-known documents', () => {
+it('leaves nothing open but logins, health, the documentation, well-known documents and what a recovery key signs', () => {
   const open = CONTRACTS.filter(({ access }) => access === 'public').map(({ operationId }) => operationId);
   expect(open.sort()).toEqual([
     'atprotoDid',
@@ -70,6 +70,8 @@ it('leaves nothing open but logins, health, the documentation and well-known doc
     'loginMiniApp',
     'loginWidget',
     'openapiJson',
+    'recoverByCancelling',
+    'recoverByHandOver',
     'showLoginLink',
     'startOidcLogin',
     'useLoginLink',

@@ -38,6 +38,7 @@ const SAMPLES: Partial<Record<SettingName, unknown>> = {
   PDS_CREDENTIAL_CHECK_HOURS: 1,
   PDS_KEY_ROTATION_DAYS: 90,
   PDS_KEY_GRACE_DAYS: 7,
+  PDS_PRIVATE_TARGETS: false,
   AUDIT_SIGNING_KEY_ID: 'key',
   AUDIT_ROOTS_BUCKET: 'bucket',
 };
@@ -72,6 +73,7 @@ const templates = synthesize({
   PDS_CREDENTIAL_CHECK_HOURS: '1',
   PDS_KEY_ROTATION_DAYS: '90',
   PDS_KEY_GRACE_DAYS: '7',
+  PDS_PRIVATE_TARGETS: 'false',
   PDS_PROVISIONING_ENABLED: 'true',
   ADMIN_TELEGRAM_IDS: '1',
   TELEGRAM_API_ROOT: 'https://api.telegram.org',

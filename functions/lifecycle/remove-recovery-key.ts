@@ -1,7 +1,7 @@
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
-import { addRotationKey as contract } from '../../lib/lifecycle/api.ts';
-import { addRotationKey } from '../../lib/lifecycle/rotation-key/add.ts';
+import { removeRecoveryKey as contract } from '../../lib/lifecycle/api.ts';
+import { removeRecoveryKey } from '../../lib/lifecycle/recovery-key/set.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
@@ -13,6 +13,6 @@ const vault = await openVault(settings, sql);
 const directory = { fetch: globalThis.fetch, plcUrl: settings.PDS_PLC_URL };
 const deps = { sql, vault, directory, now: () => new Date() };
 
-export const handler = route(contract, api, ({ body, stepUp }) =>
-  addRotationKey(deps, { publicKey: body.public_key, signature: body.signature, stepUp }),
+export const handler = route(contract, api, ({ params, stepUp }) =>
+  removeRecoveryKey(deps, { key: params.key, stepUp }),
 );

@@ -14,12 +14,13 @@ import { connect, type Sql } from '../../../lib/db/connect.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import { newMemberKey } from '../../../lib/identity/keys.ts';
 import {
-  addRotationKey as addContract,
-  getRotationKeys,
+  getRecoveryKey,
+  removeRecoveryKey,
   revealCredentials,
+  setRecoveryKey as setContract,
 } from '../../../lib/lifecycle/api.ts';
-import { addRotationKey } from '../../../lib/lifecycle/rotation-key/add.ts';
-import { statementFor } from '../../../lib/lifecycle/rotation-key/words.ts';
+import { setRecoveryKey } from '../../../lib/lifecycle/recovery-key/set.ts';
+import { keyStatement } from '../../../lib/lifecycle/recovery-key/words.ts';
 import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
 import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
 import { createVault, type Vault } from '../../../lib/vault/vault.ts';
@@ -37,7 +38,7 @@ let database: TestDatabase;
 let db: Sql;
 let api: Sql;
 let vault: Vault;
-let routes: { show: ApiHandler; add: ApiHandler; reveal: ApiHandler };
+let routes: Record<'show' | 'add' | 'remove' | 'reveal', ApiHandler>;
 
 beforeAll(async () => {
   [directory, database] = await Promise.all([startPlc(), freshDatabase()]);
@@ -46,8 +47,9 @@ beforeAll(async () => {
   api = connect(database.apiUrl, { max: 6 });
   vault = createVault({ sql: db, wrapper: createLocalWrapper(ENCRYPTION_KEY), environment: 'test' });
   routes = {
-    show: (await import('../../../functions/lifecycle/get-rotation-keys.ts')).handler,
-    add: (await import('../../../functions/lifecycle/add-rotation-key.ts')).handler,
+    show: (await import('../../../functions/lifecycle/get-recovery-key.ts')).handler,
+    add: (await import('../../../functions/lifecycle/set-recovery-key.ts')).handler,
+    remove: (await import('../../../functions/lifecycle/remove-recovery-key.ts')).handler,
     reveal: (await import('../../../functions/lifecycle/reveal-credentials.ts')).handler,
   };
 });
@@ -67,12 +69,12 @@ beforeEach(async () => {
 
 type Keypair = Secp256k1Keypair | P256Keypair;
 async function proofOf(key: Keypair, did: string = owner.did, named = key.did()) {
-  const signature = await key.sign(new TextEncoder().encode(statementFor(did, named)));
+  const signature = await key.sign(new TextEncoder().encode(keyStatement(did, named)));
   return { public_key: key.did(), signature: Buffer.from(signature).toString('base64url') };
 }
 
 /** As if he had just shown his second factor for this. */
-async function confirm(target: string, operation = 'addRotationKey'): Promise<StepUpNeed> {
+async function confirm(target: string, operation = 'setRecoveryKey'): Promise<StepUpNeed> {
   const [step] = await db<[{ session_id: string }]>`
     INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
     SELECT id, user_id, ${operation}, ${target}, now() + interval '5 minutes' FROM sessions
@@ -84,7 +86,7 @@ const unspent = async () =>
 
 async function add(key: Keypair, body?: Record<string, string>) {
   await confirm(key.did());
-  return call(routes.add, addContract, { cookie: owner.cookie, body: body ?? (await proofOf(key)) });
+  return call(routes.add, setContract, { cookie: owner.cookie, body: body ?? (await proofOf(key)) });
 }
 
 /** The same with a directory that a test has spoiled, as the function does it. */
@@ -92,7 +94,7 @@ async function addVia(fetchVia: typeof fetch, key: Keypair) {
   const { public_key: publicKey, signature } = await proofOf(key);
   const stepUp = await confirm(publicKey);
   const spoiled = { fetch: fetchVia, plcUrl: directory.url, timeoutMs: 5_000 };
-  return addRotationKey(
+  return setRecoveryKey(
     { sql: api, vault: { ...vault, sql: api }, directory: spoiled, now: () => new Date() },
     { publicKey, signature, stepUp },
   );
@@ -116,15 +118,19 @@ const refusal = (code: string) => expect.objectContaining({ code });
 
 describe('the rotation keys of a did:plc', () => {
   it('are shown in order of power, with whose they are and what they can do', async () => {
-    const { data } = await call(routes.show, getRotationKeys, { cookie: owner.cookie });
+    const { data } = await call(routes.show, getRecoveryKey, { cookie: owner.cookie });
     expect(data).toEqual({
       pds_did: owner.did,
       rotation_keys: [
         { did_key: owner.ours, holder: 'service' },
         { did_key: owner.pds.did(), holder: 'pds' },
       ],
+      did_method: 'plc',
+      recovery_key: null,
+      trusted_at: null,
+      next: null,
       undoable_until: null,
-      statement: `pds-provisioning rotation-key v1\n${owner.did}\n`,
+      statement: `pds-provisioning recovery-key v1\n${owner.did}\n`,
       explanation: expect.stringContaining('72 hours'),
     });
   });
@@ -147,11 +153,11 @@ describe('the rotation keys of a did:plc', () => {
     expect(await keysOf()).toEqual([key.did(), owner.ours, owner.pds.did()]);
     const { changed, ...shown } = data;
     expect(shown.rotation_keys[0]).toEqual({ did_key: key.did(), holder: 'member' });
-    expect((await call(routes.show, getRotationKeys, { cookie: owner.cookie })).data).toEqual(shown);
+    expect((await call(routes.show, getRecoveryKey, { cookie: owner.cookie })).data).toEqual(shown);
     expect(await story()).toEqual([
       'backup_created success',
-      'rotation_key_added pending',
-      'rotation_key_added success',
+      'recovery_key_changed pending',
+      'recovery_key_changed success',
     ]);
     const backups = await db`SELECT backup_type FROM pds_credential_backups WHERE user_id = ${owner.id}`;
     expect([...backups]).toEqual([{ backup_type: 'recovery' }]);
@@ -163,16 +169,16 @@ describe('the rotation keys of a did:plc', () => {
   });
 
   it('have one at the top that a member made with our command, and with nothing else', async () => {
-    const dir = mkdtempSync(path.join(os.tmpdir(), 'rotation-key-'));
+    const dir = mkdtempSync(path.join(os.tmpdir(), 'recovery-key-'));
     const command = async () => {
-      const script = path.resolve(import.meta.dirname, '../../../infra/local/rotation-key.ts');
+      const script = path.resolve(import.meta.dirname, '../../../infra/local/recovery-key.ts');
       const { stdout } = await run(process.execPath, [script, path.join(dir, 'key'), owner.did]);
       return JSON.parse(stdout);
     };
     const body = await command();
     expect(await command()).toEqual(body);
     await confirm(body.public_key);
-    const { data } = await call(routes.add, addContract, { cookie: owner.cookie, body });
+    const { data } = await call(routes.add, setContract, { cookie: owner.cookie, body });
     expect(data.changed).toBe(true);
     expect((await keysOf())?.[0]).toBe(body.public_key);
     rmSync(dir, { recursive: true });
@@ -203,7 +209,7 @@ describe('the rotation keys of a did:plc', () => {
     expect([await story(), await operations(), await unspent()]).toEqual([before, made, 0]);
   });
 
-  it('are not to be had of a did:web, nor of an identity that is not active', async () => {
+  it('are not to be had of an identity that is being made, nor of a did:web', async () => {
     const user = newcomer();
     const cookie = await logIn(user);
     const key = await k256();
@@ -211,8 +217,8 @@ describe('the rotation keys of a did:plc', () => {
       await confirm(key.did());
       const body = await proofOf(key);
       return [
-        await verdict(call(routes.show, getRotationKeys, { cookie })),
-        await verdict(call(routes.add, addContract, { cookie, body })),
+        await verdict(call(routes.show, getRecoveryKey, { cookie })),
+        await verdict(call(routes.add, setContract, { cookie, body })),
       ];
     };
     owner = { ...owner, id: String(user.id), cookie };
@@ -220,15 +226,26 @@ describe('the rotation keys of a did:plc', () => {
       [409, 'IDENTITY_NOT_READY'],
       [409, 'IDENTITY_NOT_READY'],
     ]);
+    expect(await story()).toEqual([]);
     await giveIdentity({ sql: db, vault }, owner.id);
-    expect(await attempts()).toEqual([
-      [409, 'NO_ROTATION_KEYS'],
-      [409, 'NO_ROTATION_KEYS'],
-    ]);
     await confirm('rotation_key', 'revealCredentials');
     const reveal = call(routes.reveal, revealCredentials, { cookie, body: { credential: 'rotation_key' } });
     expect(await verdict(reveal)).toEqual([409, 'NO_ROTATION_KEYS']);
     expect(await story()).toEqual([]);
+  });
+
+  it('lose the member’s own again when he takes it away, and no other', async () => {
+    const key = await k256();
+    await add(key);
+    const remove = async (did: string) => {
+      await confirm(did, 'removeRecoveryKey');
+      return call(routes.remove, removeRecoveryKey, { cookie: owner.cookie, params: { key: did } });
+    };
+    for (const other of [owner.ours, owner.pds.did()])
+      expect(await verdict(remove(other))).toEqual([404, 'RECOVERY_KEY_NOT_FOUND']);
+    expect((await remove(key.did())).data).toMatchObject({ changed: true, recovery_key: null });
+    expect(await keysOf()).toEqual([owner.ours, owner.pds.did()]);
+    expect(await verdict(remove(key.did()))).toEqual([404, 'RECOVERY_KEY_NOT_FOUND']);
   });
 
   it('let ours out only to the member, as a credential', async () => {
@@ -254,17 +271,17 @@ describe('a key is refused', () => {
     const [key, other] = [await k256(), await k256()];
     await confirm(other.did());
     const body = await proofOf(key);
-    expect(await verdict(call(routes.add, addContract, { cookie: owner.cookie, body }))).toEqual([
+    expect(await verdict(call(routes.add, setContract, { cookie: owner.cookie, body }))).toEqual([
       403,
       'STEP_UP_REQUIRED',
     ]);
-    expect(await verdict(call(routes.add, addContract, { body }))).toEqual([401, 'SESSION_REQUIRED']);
+    expect(await verdict(call(routes.add, setContract, { body }))).toEqual([401, 'SESSION_REQUIRED']);
   });
 
   it.each<[string, string, () => Promise<{ public_key: string; signature: string }>]>([
     [
       'Ed25519',
-      'ROTATION_KEY_INVALID',
+      'RECOVERY_KEY_INVALID',
       async () => ({
         ...(await proofOf(await k256())),
         public_key: `did:key:${newMemberKey().publicKeyMultibase}`,
@@ -272,33 +289,33 @@ describe('a key is refused', () => {
     ],
     [
       'no point of its curve',
-      'ROTATION_KEY_INVALID',
+      'RECOVERY_KEY_INVALID',
       async () => ({ ...(await proofOf(await k256())), public_key: `did:key:${NO_POINT}` }),
     ],
     [
       'ours',
-      'ROTATION_KEY_INVALID',
+      'RECOVERY_KEY_INVALID',
       async () => proofOf(await Secp256k1Keypair.import(Buffer.from(owner.rotationKey, 'base64url'))),
     ],
     [
       'somebody else’s',
-      'ROTATION_KEY_NOT_PROVEN',
+      'RECOVERY_KEY_NOT_PROVEN',
       async () => ({ ...(await proofOf(await k256())), public_key: (await k256()).did() }),
     ],
     [
       'proven for another DID',
-      'ROTATION_KEY_NOT_PROVEN',
+      'RECOVERY_KEY_NOT_PROVEN',
       async () => proofOf(await k256(), 'did:plc:aaaaaaaaaaaaaaaaaaaaaaaa'),
     ],
     [
       'proven for another key',
-      'ROTATION_KEY_NOT_PROVEN',
+      'RECOVERY_KEY_NOT_PROVEN',
       async () => proofOf(await k256(), owner.did, (await k256()).did()),
     ],
   ])('that is %s: %s, and nothing is used up', async (_, code, make) => {
     const body = await make();
     await confirm(body.public_key);
-    const answer = await call(routes.add, addContract, { cookie: owner.cookie, body });
+    const answer = await call(routes.add, setContract, { cookie: owner.cookie, body });
     expect([answer.status, answer.error?.code]).toEqual([400, code]);
     expect([await unspent(), await story(), await operations()]).toEqual([1, [], 1]);
   });
@@ -311,7 +328,7 @@ describe('a key is refused', () => {
     const s = BigInt(`0x${bytes.subarray(32).toString('hex')}`);
     bytes.write((n - s).toString(16).padStart(64, '0'), 32, 'hex');
     const answer = await add(key, { ...body, signature: bytes.toString('base64url') });
-    expect(answer.error?.code).toBe('ROTATION_KEY_NOT_PROVEN');
+    expect(answer.error?.code).toBe('RECOVERY_KEY_NOT_PROVEN');
   });
 
   it('when ours is not among the rotation keys any more', async () => {
@@ -345,10 +362,10 @@ describe('of two requests at the same time', () => {
     expect(await keysOf()).toEqual([keys[won]?.did(), owner.ours, owner.pds.did()]);
     expect(await operations()).toBe(2);
     expect((await story()).filter((entry) => !entry.startsWith('backup')).sort()).toEqual([
-      'rotation_key_added failed ROTATION_KEYS_CHANGED',
-      'rotation_key_added pending',
-      'rotation_key_added pending',
-      'rotation_key_added success',
+      'recovery_key_changed failed ROTATION_KEYS_CHANGED',
+      'recovery_key_changed pending',
+      'recovery_key_changed pending',
+      'recovery_key_changed success',
     ]);
   });
 
@@ -356,7 +373,7 @@ describe('of two requests at the same time', () => {
     const key = await k256();
     const network = together();
     const results = await Promise.all([addVia(network, key), addVia(network, key)]);
-    expect(results.map(({ rotation_keys }) => rotation_keys[0]?.did_key)).toEqual([key.did(), key.did()]);
+    expect(results.map(({ recovery_key }) => recovery_key)).toEqual([key.did(), key.did()]);
     expect(await operations()).toBe(2);
   });
 });
@@ -368,7 +385,7 @@ describe('a PLC directory', () => {
   ])('that did it and then %s is believed by its log', async (_, fault) => {
     const key = await k256();
     expect(await addVia(submitting(fault), key)).toMatchObject({ changed: true });
-    expect((await story()).at(-1)).toBe('rotation_key_added success');
+    expect((await story()).at(-1)).toBe('recovery_key_changed success');
   });
 
   it.each<[string, string, (send: () => Promise<Response>) => Promise<Response>]>([
@@ -384,8 +401,8 @@ describe('a PLC directory', () => {
     const key = await k256();
     await expect(addVia(submitting(fault), key)).rejects.toThrow(refusal(code));
     expect((await story()).slice(1)).toEqual([
-      'rotation_key_added pending',
-      `rotation_key_added failed ${code}`,
+      'recovery_key_changed pending',
+      `recovery_key_changed failed ${code}`,
     ]);
     expect(await operations()).toBe(1);
     expect((await add(key)).data).toMatchObject({ changed: true });

@@ -1,0 +1,54 @@
+import { notifyOperators } from '../../operators/notify.ts';
+import { deactivateAccount } from '../../pds/client.ts';
+import { XrpcError } from '../../pds/xrpc-error.ts';
+import { sessionOf } from '../../provisioning/account/adopt.ts';
+import { openAccountHost } from '../../provisioning/providers/provider-access.ts';
+import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
+import { Parked } from '../../provisioning/queue/outcome.ts';
+import type { Run } from '../../provisioning/run.ts';
+import { advance } from '../changes/advance.ts';
+import type { Change } from '../changes/change.ts';
+import { hold } from '../changes/hold.ts';
+import { CLOSE_WITHIN_MS, LOOK_EVERY_MS } from './times.ts';
+
+/**
+ * Deactivates the account of who leaves us, so that there are never two that take writes. A PDS that is down, or does not
+ * open the account for us, is asked for a day; then he goes all the same, and operators are told: nobody is kept here by
+ * a PDS that has died, and what that one would still sign, no document vouches for.
+ * Who has left before has no account with us. May be repeated.
+ */
+export async function closeOldAccount(run: Run, change: Change): Promise<void> {
+  if (run.identity.left_at !== null) return;
+  const { now } = run;
+  const since = change.progress.closing_since;
+  const begun = typeof since === 'string' ? new Date(since) : now();
+  if (since === undefined) {
+    await advance(run.sql, run, change, { progress: { closing_since: begun.toISOString() } });
+  }
+  try {
+    await hold(run);
+    const host = await openAccountHost(run);
+    run.host = host;
+    const { accessJwt } = await sessionOf(run, host);
+    await hold(run);
+    await deactivateAccount(host.pds, accessJwt);
+  } catch (error) {
+    if (!isOfThePds(error)) throw error;
+    if (now().getTime() < begun.getTime() + CLOSE_WITHIN_MS) {
+      if (error instanceof ProvisioningError)
+        throw new Parked('member', new Date(now().getTime() + LOOK_EVERY_MS));
+      throw error;
+    }
+    if (run.host) run.host.trouble = error instanceof XrpcError ? error : undefined;
+    run.log.warn('the account of who leaves could not be closed', { error });
+    await advance(run.sql, run, change, { progress: { left_open: true } });
+    await notifyOperators(run.sql, { kind: 'account_left_open', subject: change.pnptv_uuid });
+  }
+}
+
+/** What hangs on the PDS, or on what it lets us do there: not on us, nor on this run. */
+function isOfThePds(error: unknown): boolean {
+  if (error instanceof Parked)
+    return ['provider_down', 'provider_busy', 'account_busy'].includes(error.reason);
+  return error instanceof XrpcError || error instanceof ProvisioningError;
+}

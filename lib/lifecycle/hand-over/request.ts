@@ -1,0 +1,88 @@
+import { appendAudit } from '../../audit/append.ts';
+import { sayTo } from '../../auth/bot/tell-member.ts';
+import { expectStepUp, type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
+import type { Sql, Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { Strangers } from '../../pds/strangers.ts';
+import { requestChange } from '../changes/request.ts';
+import type { Destination } from '../recovery-key/words.ts';
+import { leavingNews } from './news.ts';
+import { lookAtPds } from './target.ts';
+import { NOTICE_MS, REMINDED_BEFORE_MS } from './times.ts';
+import { factsOf, readDestination, type Wish } from './wish.ts';
+
+export type HandOverDeps = { sql: Sql; strangers: Strangers; now: () => Date };
+type Body = { endpoint: string; atproto_key: string; handle?: string | undefined };
+export type RequestedHandOver = { change_id: number; due_at: string };
+
+/**
+ * Asks for a member to be handed over to a PDS that he names, in 72 hours, by his session and his second factor, once
+ * that PDS answers as one. Sent again it is told of the same change. Throws `STEP_UP_REQUIRED`, `TARGET_INVALID`,
+ * `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, and what `requestChange` throws.
+ */
+export async function requestHandOver(
+  deps: HandOverDeps,
+  body: Body,
+  stepUp: StepUpNeed,
+): Promise<RequestedHandOver> {
+  await expectStepUp(deps.sql, stepUp);
+  const destination = readDestination(deps.strangers, body);
+  await expectPds(deps, destination);
+  return deps.sql.begin(async (tx) => {
+    const wish = { ...destination, firm: false };
+    const requested = await writeDown(tx, {
+      userId: stepUp.userId,
+      by: stepUp.userId,
+      wish,
+      now: deps.now(),
+    });
+    await useStepUp(tx, stepUp);
+    return requested;
+  });
+}
+
+/** Throws `TARGET_UNREACHABLE` or `TARGET_NOT_A_PDS` (409). */
+export async function expectPds(deps: HandOverDeps, { endpoint }: Destination): Promise<void> {
+  const wrong = await lookAtPds(deps, endpoint);
+  if (wrong?.code === 'TARGET_UNREACHABLE') throw apiError('TARGET_UNREACHABLE');
+  if (wrong) throw apiError('TARGET_NOT_A_PDS');
+}
+
+/** Writes the change down, and tells the member, in the caller's transaction. He is told again before it happens. */
+export async function writeDown(
+  tx: Transaction,
+  { userId, by, wish, now }: { userId: string; by: string; wish: Wish; now: Date },
+): Promise<RequestedHandOver> {
+  const dueAt = new Date(now.getTime() + NOTICE_MS);
+  const of = ['active', 'revoked'] as const;
+  const {
+    changeId,
+    dueAt: due,
+    isNew,
+  } = await requestChange(tx, {
+    userId,
+    kind: 'hand_over',
+    wish: factsOf(wish),
+    by,
+    dueAt,
+    of,
+    now,
+  });
+  if (isNew) {
+    await tx`
+      UPDATE pds_provisioning_queue SET next_retry = ${new Date(dueAt.getTime() - REMINDED_BEFORE_MS)}
+      WHERE user_id = ${userId} AND action = 'hand_over' AND status = 'pending'`;
+    await sayTo(tx, userId, leavingNews({ wish: factsOf(wish), by }, { event: 'requested', at: due }));
+    const [{ pnptv_uuid }] = await tx<[{ pnptv_uuid: string }]>`
+      SELECT pnptv_uuid FROM user_pds_mapping WHERE user_id = ${userId}`;
+    await appendAudit(tx, {
+      userId,
+      pnptvUuid: pnptv_uuid,
+      action: 'handed_over',
+      status: 'pending',
+      details: { change_id: changeId, ...factsOf(wish), due_at: due, by_recovery_key: by === 'recovery_key' },
+      createdBy: userId,
+    });
+  }
+  return { change_id: changeId, due_at: due.toISOString() };
+}

@@ -1,0 +1,88 @@
+import type { Did, Handle } from '../../brands.ts';
+import type { Queryable } from '../../db/connect.ts';
+import { describeServer, getRepoStatus } from '../../pds/client.ts';
+import { readAtMost } from '../../pds/read-at-most.ts';
+import { didOfEndpoint, type Strangers } from '../../pds/strangers.ts';
+import type { PdsConnection } from '../../pds/xrpc.ts';
+import { XrpcError } from '../../pds/xrpc-error.ts';
+
+/** What stands in the way of a target, if anything does. `lasting`: waiting does not help. */
+export type Obstacle = { code: TargetProblem; lasting: boolean };
+export type TargetProblem =
+  | 'TARGET_UNREACHABLE'
+  | 'TARGET_NOT_A_PDS'
+  | 'ACCOUNT_NOT_THERE'
+  | 'HANDLE_NOT_YOURS'
+  | 'ROTATION_KEYS_NOT_OURS';
+
+type Deps = { strangers: Strangers; now: () => Date };
+
+const TIMEOUT_MS = 5_000;
+const LONGEST_ANSWER = 1024;
+
+/** Whether a PDS answers at an endpoint, under the DID that belongs to it. */
+export async function lookAtPds(deps: Deps, endpoint: string): Promise<Obstacle | undefined> {
+  return obstacleOf(async () => {
+    const { did } = await describeServer(connection(deps, endpoint));
+    return did === didOfEndpoint(endpoint) ? undefined : { code: 'TARGET_NOT_A_PDS', lasting: true };
+  });
+}
+
+/** Whether it has an account of this DID, active or waiting for its document to name it. */
+export async function lookForAccount(
+  deps: Deps,
+  { endpoint, did }: { endpoint: string; did: Did },
+): Promise<Obstacle | undefined> {
+  const wrong = await lookAtPds(deps, endpoint);
+  if (wrong) return wrong;
+  return obstacleOf(async () => {
+    const { active, status } = await getRepoStatus(connection(deps, endpoint), did);
+    return active || status === 'deactivated' ? undefined : { code: 'ACCOUNT_NOT_THERE', lasting: false };
+  });
+}
+
+/** A PDS in trouble, and one that redirects or shows HTML for now, may be well in an hour; what it says itself counts. */
+async function obstacleOf(look: () => Promise<Obstacle | undefined>): Promise<Obstacle | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof XrpcError)) throw error;
+    if (error.fault === 'rejected') return { code: 'ACCOUNT_NOT_THERE', lasting: false };
+    const code = error.fault === 'malformed' ? 'TARGET_NOT_A_PDS' : 'TARGET_UNREACHABLE';
+    return { code, lasting: false };
+  }
+}
+
+function connection({ strangers, now }: Deps, endpoint: string): PdsConnection {
+  return { fetch: strangers.fetch, endpoint, timeoutMs: TIMEOUT_MS, now };
+}
+
+/**
+ * Whether a handle is the member's to bear: one under our domain if we keep it for him, any other if it leads to his DID
+ * as the world resolves it (https://atproto.com/specs/handle#handle-resolution).
+ */
+export async function isOwnHandle(
+  { sql, strangers, domain }: { sql: Queryable; strangers: Strangers; domain: string },
+  { userId, did, handle }: { userId: string; did: Did; handle: Handle },
+): Promise<boolean> {
+  if (handle === domain || handle.endsWith(`.${domain}`)) {
+    const [kept] = await sql`
+      SELECT FROM hostnames WHERE hostname = ${handle} AND kind = 'handle' AND user_id = ${userId} AND did = ${did}
+        AND released_at IS NULL`;
+    return kept !== undefined;
+  }
+  const named = await strangers
+    .resolveTxt(`_atproto.${handle}`)
+    .then((records) => records.map((parts) => parts.join('')).filter((text) => text.startsWith('did=')))
+    .catch(() => []);
+  if (named.length > 0) return named.length === 1 && named[0] === `did=${did}`;
+  try {
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const url = `https://${handle}/.well-known/atproto-did`;
+    const response = await strangers.fetch(url, { redirect: 'manual', signal });
+    const text = await readAtMost(response, LONGEST_ANSWER);
+    return response.status === 200 && text?.trim() === did;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
+import { connect } from '../../../../lib/db/connect.ts';
+import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
+import {
+  type RecoverDeps,
+  recoverByCancelling,
+  recoverByHandOver,
+} from '../../../../lib/lifecycle/hand-over/recover.ts';
+import { requestHandOver } from '../../../../lib/lifecycle/hand-over/request.ts';
+import { removeRecoveryKey, setRecoveryKey } from '../../../../lib/lifecycle/recovery-key/set.ts';
+import {
+  cancelStatement,
+  type Destination,
+  handOverStatement,
+  keyStatement,
+} from '../../../../lib/lifecycle/recovery-key/words.ts';
+import type { QueueDeps, WorkerDeps } from '../../../../lib/provisioning/run.ts';
+import { performWork, type WorkResult } from '../../../../lib/provisioning/work.ts';
+import { createVault } from '../../../../lib/vault/vault.ts';
+import type { Bench } from '../../provisioning/stage.ts';
+import { bodyOf, type Leaver, type RecoveryKeyPair } from './leaver.ts';
+
+export const HOUR = 3600_000;
+
+/** What members ask for, as the API's functions do it with the API's own role, and time that passes. */
+export type Desk = Awaited<ReturnType<typeof openDesk>>;
+
+export async function openDesk(bench: Bench) {
+  const db = connect(bench.database.superuserUrl, { max: 2 });
+  const sql = connect(bench.database.apiUrl, { max: 4 });
+  const { wrapper, environment } = bench.deps.vault;
+  const vault = createVault({ sql, wrapper, environment });
+  const now = () => new Date();
+  const { outside, strangers } = bench.deps;
+  const directory = { fetch, plcUrl: outside.plcUrl, timeoutMs: 5_000 };
+  const deps: RecoverDeps = { sql, strangers, directory, now };
+
+  async function stepUp(userId: string, operation: string, target: string): Promise<StepUpNeed> {
+    const [session] = await db<[{ id: string }]>`
+      INSERT INTO sessions (user_id, token_hmac, login_method, expires_at)
+      VALUES (${userId}, sha256(${randomUUID()}::bytea), 'widget', now() + interval '1 day') RETURNING id`;
+    await db`
+      INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
+      VALUES (${session.id}, ${userId}, ${operation}, ${target}, now() + interval '5 minutes')`;
+    return { userId, sessionId: session.id, operation, target, used: false };
+  }
+  return {
+    db,
+    deps,
+    now,
+    /** Lets so much time pass for what waits: all that it waits for comes closer. The clocks of the PDSs go on as they do. */
+    async pass(ms: number) {
+      const by = `${ms} milliseconds`;
+      const earlier = (name: string) => db`
+        CASE WHEN progress ? ${name}
+          THEN jsonb_build_object(${name}::text, to_char(
+            ((progress->>${name})::timestamptz - ${by}::interval) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+          ELSE '{}' END`;
+      await db`
+        UPDATE pds_changes SET due_at = due_at - ${by}::interval,
+          progress = progress || ${earlier('told_at')} || ${earlier('closing_since')} WHERE ended_at IS NULL`;
+      await db`
+        UPDATE pds_provisioning_queue SET next_retry = next_retry - ${by}::interval
+        WHERE status IN ('pending', 'processing')`;
+      await db`UPDATE user_pds_mapping SET lease_until = lease_until - ${by}::interval, left_at = left_at - ${by}::interval`;
+      await db`
+        UPDATE pds_recovery_keys SET trusted_at = trusted_at - ${by}::interval, next_at = next_at - ${by}::interval`;
+      await db`UPDATE pds_providers SET breaker_until = breaker_until - ${by}::interval`;
+    },
+    /** With a second factor that was shown for it. */
+    async handOver({ userId }: Leaver, to: Destination, changes: Partial<RecoverDeps> = {}) {
+      const need = await stepUp(userId, 'requestHandOver', to.endpoint);
+      return requestHandOver({ ...deps, ...changes }, bodyOf(to), need);
+    },
+    async setKey({ userId, did }: Leaver, key: RecoveryKeyPair, confirmedBy?: RecoveryKeyPair) {
+      const statement = keyStatement(did, key.did);
+      return setRecoveryKey(
+        { sql, vault, directory, now },
+        {
+          publicKey: key.did,
+          signature: await key.sign(statement),
+          confirmation: await confirmedBy?.sign(statement),
+          stepUp: await stepUp(userId, 'setRecoveryKey', key.did),
+        },
+      );
+    },
+    async removeKey({ userId }: Leaver, key: RecoveryKeyPair) {
+      const need = await stepUp(userId, 'removeRecoveryKey', key.did);
+      return removeRecoveryKey({ sql, vault, directory, now }, { key: key.did, stepUp: need });
+    },
+    /** With nothing but the key. */
+    async recover({ did }: Leaver, key: RecoveryKeyPair, to: Destination, issued = now()) {
+      const issued_at = issued.toISOString();
+      const signature = await key.sign(handOverStatement(did, to, issued_at));
+      return recoverByHandOver(deps, { did, issued_at, signature, ...bodyOf(to) });
+    },
+    async recoverCancel({ did }: Leaver, key: RecoveryKeyPair, issued = now()) {
+      const issued_at = issued.toISOString();
+      const signature = await key.sign(cancelStatement(did, issued_at));
+      return recoverByCancelling(deps, { did, issued_at, signature });
+    },
+    cancel: ({ userId }: Leaver, changeId: number) => cancelChange({ sql }, { userId, changeId, by: userId }),
+    /** Lets the worker at it now. */
+    async work(
+      { userId }: Leaver,
+      changes: Partial<WorkerDeps & QueueDeps> = {},
+    ): Promise<WorkResult | 'nothing to do'> {
+      const [row] = await db<{ id: string }[]>`
+        SELECT id::text FROM pds_provisioning_queue
+        WHERE user_id = ${userId} AND action = 'hand_over' AND status IN ('pending', 'processing')`;
+      return row === undefined ? 'nothing to do' : performWork({ ...bench.deps, ...changes }, row.id);
+    },
+    async change(changeId: number) {
+      const [change] = await db`SELECT * FROM pds_changes WHERE id = ${changeId}`;
+      return change as Record<string, unknown>;
+    },
+    /** What the bot was given to tell him, oldest first. */
+    async told({ userId }: Leaver) {
+      const rows = await db<{ text: string }[]>`
+        SELECT concat_ws(' ', kind, details->>'event', details->>'why') AS text
+        FROM telegram_messages WHERE user_id = ${userId} AND kind IN ('leaving', 'recovery_key') ORDER BY id`;
+      return rows.map(({ text }) => text);
+    },
+    listen: ({ userId }: Leaver) => db`UPDATE users SET bot_language = 'en' WHERE id = ${userId}`,
+    async close() {
+      await Promise.all([db.end(), sql.end()]);
+    },
+  };
+}
