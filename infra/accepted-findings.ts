@@ -45,6 +45,14 @@ export function acceptRoots(stack: Stack, data: Stack): void {
   });
 }
 
+/** Exports have names of their own: who makes them, removes them, or signs URLs for them does so for any. */
+export function acceptExports(stack: Stack, data: Stack): void {
+  Validations.of(stack).acknowledge({
+    id: `AwsSolutions-IAM5[Resource::${data.stackName}:ExportsOutputFnGetAttexports222B3037Arn4AD05C70/*]`,
+    reason: 'All objects of the one bucket in which nothing but exports lies.',
+  });
+}
+
 /** EventBridge Scheduler's role may invoke every version of its one function, and its queue is itself for the dead. */
 export function acceptSchedule(stack: Stack, target: IConstruct, deadLetters: IConstruct): void {
   const { defaultChild } = target.node;

@@ -7,7 +7,7 @@ type Budget = { readonly own: number; readonly sdk: number };
  * 31, the logger 20, our code 35. `sdk` is run only when it is called for: Secrets Manager's client alone weighs 330,
  * nearly all of it what every client has in common; each further client adds 25 to 30.
  */
-const DEFAULT: Budget = { own: 165, sdk: 400 };
+const DEFAULT: Budget = { own: 180, sdk: 400 };
 const BUDGETS: Readonly<Record<string, Budget>> = {
   // node-pg-migrate and pg.
   'database-migrate': { own: 480, sdk: 350 },
@@ -31,7 +31,7 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   'lifecycle-recover-by-cancelling': { own: 230, sdk: 400 },
   'provisioning-provision-identity': { own: 305, sdk: 450 },
   // Every door, and what lets the bot write to who came in.
-  'lifecycle-change-identity': { own: 320, sdk: 450 },
+  'lifecycle-change-identity': { own: 330, sdk: 600 },
   'auth-login-mini-app': { own: 170, sdk: 400 },
   // What sends rows, beside the route.
   'provisioning-redrive-all': { own: 165, sdk: 400 },
@@ -39,7 +39,12 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   'auth-deliver-messages': { own: 200, sdk: 350 },
   'auth-telegram-webhook': { own: 255, sdk: 400 },
   // jose.
-  'auth-finish-oidc-login': { own: 190, sdk: 400 },
+  'auth-finish-oidc-login': { own: 210, sdk: 400 },
+  // S3 and its XML.
+  'lifecycle-clean-up': { own: 155, sdk: 520 },
+  'lifecycle-download-export': { own: 165, sdk: 520 },
+  // jose; Secrets Manager, KMS and SQS.
+  'lifecycle-request-export': { own: 200, sdk: 450 },
   // S3 and its XML; KMS and Secrets Manager.
   'audit-seal-root': { own: 150, sdk: 600 },
 };

@@ -1,4 +1,4 @@
-import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { type Duration, RemovalPolicy, Size } from 'aws-cdk-lib';
 import {
   Architecture,
   type Code,
@@ -39,6 +39,8 @@ export type FunctionNeeds = {
   readonly timeout: Duration;
   /** Default 512. CPU comes with it: 1,769 MB are one core. */
   readonly memoryMb?: number;
+  /** Of /tmp. Default 512. */
+  readonly storageMb?: number;
 };
 
 /** A function of the house: its code, its settings, and the rights that those settings imply. */
@@ -68,6 +70,7 @@ export function describeFunction(scope: Construct, ground: Ground, needs: Functi
     // A start, which is what people wait for, is CPU.
     memorySize: needs.memoryMb ?? 512,
     timeout: needs.timeout,
+    ...(needs.storageMb !== undefined && { ephemeralStorageSize: Size.mebibytes(needs.storageMb) }),
     tracing: Tracing.ACTIVE,
     logGroup: new LogGroup(scope, `${id}-log`, {
       logGroupName: `/aws/lambda/${functionName}`,

@@ -73,8 +73,21 @@ export function settingSources(
         grant: (to) => grantDataKeys(stage, old, ['kms:Decrypt'], to),
       },
     }),
+    EXPORTS_BUCKET: {
+      value: data.exports.bucketName,
+      // The API only signs URLs by which members read.
+      grant: (to) =>
+        Grant.addToPrincipal({
+          grantee: to,
+          actions: databaseRole === 'worker' ? EXPORTER : ['s3:GetObject'],
+          resourceArns: [data.exports.arnForObjects('*')],
+        }),
+    },
   };
 }
+
+/** Making exports, and removing them. */
+const EXPORTER = ['s3:PutObject', 's3:AbortMultipartUpload', 's3:GetObject', 's3:DeleteObject'];
 
 /**
  * Making and opening data keys of this stage, or opening alone, and nothing else with these keys: KMS itself compares

@@ -206,6 +206,7 @@ export const SETTINGS = {
   HEALTH_QUEUE_URL: { schema: url },
   AUDIT_SIGNING_KEY_ID: { schema: z.string() },
   AUDIT_ROOTS_BUCKET: { schema: z.string() },
+  EXPORTS_BUCKET: { schema: z.string() },
 } as const satisfies Record<string, { schema: z.ZodMiniType; default?: string; secret?: boolean }>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -2,18 +2,20 @@ import { readSettings } from '../../lib/config.ts';
 import { connect } from '../../lib/db/connect.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
 import { type CleanedUp, cleanUp } from '../../lib/lifecycle/clean-up/clean-up.ts';
+import { createStorage, openS3 } from '../../lib/lifecycle/export/storage.ts';
 import { openLog } from '../../lib/observability/log.ts';
 import { openMetrics } from '../../lib/observability/metrics.ts';
 
 /** Of the Lambda's 5 minutes: a step may take one (the role's statement_timeout). */
 const WITHIN_MS = 200_000;
 
-const settings = await readSettings(['DATABASE_URL', 'PDS_PROVISIONING_ENABLED']);
+const settings = await readSettings(['DATABASE_URL', 'PDS_PROVISIONING_ENABLED', 'EXPORTS_BUCKET']);
 const metrics = openMetrics('lifecycle');
 const sql = connect(settings.DATABASE_URL, { applicationName: 'clean-up' });
 const deps = {
   sql,
   provisioningEnabled: settings.PDS_PROVISIONING_ENABLED,
+  exports: createStorage(openS3(), settings.EXPORTS_BUCKET),
   now: () => performance.now(),
   log: openLog('clean-up'),
   metrics,

@@ -6,7 +6,7 @@ import { AppError } from '../../lib/app-error.ts';
 import { startAwsJson } from './aws/aws-json.ts';
 import { kmsActions } from './aws/kms.ts';
 import { openKmsKeys } from './aws/kms-keys.ts';
-import { startS3 } from './aws/s3.ts';
+import { startS3 } from './aws/s3/s3.ts';
 import { openSecretsManager, secretsManagerActions } from './aws/secrets-manager.ts';
 import { SQS_ACCOUNT, startSqs } from './aws/sqs.ts';
 import type { HttpApi } from './http-api/api.ts';
@@ -162,7 +162,7 @@ async function startServices(stacks: readonly Stack[], options: CloudOptions): P
     sqsUrl: sqs.url,
     kmsKeys,
     secrets,
-    buckets: s3.buckets,
+    addBucket: s3.addBucket,
     endpointEnvironment,
     preload: options.preload ?? [],
     compileCache: options.compileCache,

@@ -1,5 +1,6 @@
 import { type App, Duration, RemovalPolicy, SecretValue, Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { type ISecret, Secret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Topic } from 'aws-cdk-lib/aws-sns';
 import { NOT_ENTERED, type SettingName } from '../../lib/config.ts';
@@ -8,6 +9,7 @@ import { addOperatorsTopic } from '../operators.ts';
 import type { Stage } from '../stage.ts';
 import { AuditRoots } from './audit-roots.ts';
 import { Database } from './database.ts';
+import { addExportsBucket } from './exports-bucket.ts';
 import { Network } from './network.ts';
 
 /** Secrets that an operator may well not have. */
@@ -32,6 +34,8 @@ export class DataStack extends Stack {
   readonly secrets: Readonly<Partial<Record<SettingName, ISecret>>>;
   /** What proves the audit log to those who do not trust the database's owner. */
   readonly audit: AuditRoots;
+  /** What members take with them, for some days. */
+  readonly exports: Bucket;
   readonly operators: Topic;
 
   constructor(app: App, { stage }: { stage: Stage }) {
@@ -45,6 +49,7 @@ export class DataStack extends Stack {
     this.database = new Database(this, 'database', { stage, network: this.network });
     this.dataKeys = this.#createDataKeys(stage);
     this.audit = new AuditRoots(this, 'audit', { stage });
+    this.exports = addExportsBucket(this);
     this.secrets = this.#createSecrets(stage);
     this.operators = addOperatorsTopic(this, stage);
   }

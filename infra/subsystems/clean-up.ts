@@ -15,7 +15,7 @@ export function addCleanUp(scope: Construct, ground: Ground): Lambda {
     role: 'worker',
     // It begins nothing after 200 s (functions/lifecycle/clean-up.ts).
     timeout: Duration.minutes(5),
-    settings: ['DATABASE_URL', 'PDS_PROVISIONING_ENABLED'],
+    settings: ['DATABASE_URL', 'PDS_PROVISIONING_ENABLED', 'EXPORTS_BUCKET'],
   });
   const unstarted = runRegularly(scope, ground.stage.name, cleanUp, {
     name: 'clean-up',

@@ -22,7 +22,9 @@ export function addChanges(scope: Construct, ground: Ground & { readonly changes
     timeout: Duration.seconds(TIMES[stage.times].change),
     // A repository passes through it.
     memoryMb: 1024,
-    settings: [...WORKER_SETTINGS, 'CHANGES_QUEUE_URL'],
+    // An export lays the repository, or a file in it, there first: its size stands before it in the archive.
+    storageMb: 4096,
+    settings: [...WORKER_SETTINGS, 'CHANGES_QUEUE_URL', 'EXPORTS_BUCKET'],
   });
   worker.addEventSource(
     // One member an invocation, as in provisioning.

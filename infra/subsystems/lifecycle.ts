@@ -1,9 +1,10 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Stack } from 'aws-cdk-lib';
 import type { HttpApi } from 'aws-cdk-lib/aws-apigatewayv2';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/lifecycle/api.ts';
 import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
+import { acceptExports } from '../accepted-findings.ts';
 import type { Ground } from '../function.ts';
 import { addRoutes, HOST_SETTINGS, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { durations, failures, watchRoutes } from '../watch.ts';
@@ -42,6 +43,9 @@ export class Lifecycle extends Construct {
       listChanges: { settings: SESSION_SETTINGS },
       cancelChange: { settings: SESSION_SETTINGS },
       deleteAccount: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },
+      requestExport: { settings: [...VAULT_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'CHANGES_QUEUE_URL'] },
+      listExports: { settings: SESSION_SETTINGS },
+      downloadExport: { settings: [...SESSION_SETTINGS, 'EXPORTS_BUCKET'] },
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
       setRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
       removeRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
@@ -54,6 +58,7 @@ export class Lifecycle extends Construct {
       recoverByCancelling: { settings: [...HOST_SETTINGS, 'PDS_PLC_URL'] },
     });
     const others = [addTellOperators(this, ground), addCleanUp(this, ground), addChanges(this, ground)];
+    acceptExports(Stack.of(this), ground.data);
     const sweep = addSweep(this, ground);
     const { title, row } = watchRoutes(this, 'lifecycle', functions, ground.data.operators, {
       means:

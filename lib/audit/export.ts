@@ -21,12 +21,16 @@ const MAX_ENTRIES = 3000;
  * name him in what his erasure leaves behind, but then the file says more itself. `created_by` is part of
  * what is hashed, so he learns the Telegram id of an administrator who did something for him.
  */
-export async function exportOwnLog({ sql }: { sql: Queryable }, me: Me): Promise<LogExport> {
+export async function exportOwnLog(
+  { sql }: { sql: Queryable },
+  me: Me,
+  maxEntries = MAX_ENTRIES,
+): Promise<LogExport> {
   const root = await findInclusion(me);
   const rows = await me<ChainRow & ErasureKeyColumn>`
     ${selectChain(sql)}
-    WHERE pnptv_uuid = (SELECT pnptv_uuid FROM user_pds_mapping WHERE user_id = me.id) ORDER BY log.seq LIMIT ${MAX_ENTRIES + 1}`;
-  if (rows.length > MAX_ENTRIES) throw apiError('LOG_TOO_LARGE');
+    WHERE pnptv_uuid = (SELECT pnptv_uuid FROM user_pds_mapping WHERE user_id = me.id) ORDER BY log.seq LIMIT ${maxEntries + 1}`;
+  if (rows.length > maxEntries) throw apiError('LOG_TOO_LARGE');
   const [first] = rows;
   return {
     format: 'pds-audit-log/1',

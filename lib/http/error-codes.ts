@@ -123,6 +123,10 @@ export const ERROR_CODES = {
     status: 404,
     message: 'You have no recovery key: GET /api/pds/recovery-key says what one is.',
   },
+  EXPORT_NOT_FOUND: {
+    status: 404,
+    message: 'You have no such export (any more): look at GET /api/pds/exports, or ask for a new one.',
+  },
   BACKUP_NOT_FOUND: { status: 404, message: 'You have no such backup: look at the list.' },
   LOGIN_METHOD_OFF: { status: 404, message: 'This way to log in is not set up here: take another one.' },
   IDENTITY_NOT_FOUND: { status: 404, message: 'You have no identity yet: ask for one with retry-provision.' },
@@ -154,6 +158,16 @@ export const ERROR_CODES = {
     status: 409,
     message:
       'What answers at this address is no PDS, or one that goes by the DID of another host: ask its operator for the right address.',
+  },
+  EXPORT_IN_PROGRESS: {
+    status: 409,
+    message:
+      'Another export of yours is under way, and there is one at a time: GET /api/pds/exports says how far it is.',
+  },
+  EXPORT_NOT_READY: {
+    status: 409,
+    message:
+      'This export cannot be downloaded (yet): GET /api/pds/exports says how far it is, or why it failed.',
   },
   TOTP_NOT_ENROLLED: {
     status: 409,

@@ -49,11 +49,20 @@ export async function callXrpc<Answer = void>(
     if (parsed.success) return parsed.data;
     throw new XrpcError({ nsid, fault: 'malformed', status });
   }
+  throw refusalOf(nsid, { status, headers, text }, pds.now());
+}
+
+/** What an answer that is no success says. */
+export function refusalOf(
+  nsid: string,
+  { status, headers, text }: { status: number; headers: Headers; text: string },
+  now: Date,
+): XrpcError {
   const body = errorBody.safeParse(parseJson(text));
   const { error, message } = body.success ? body.data : {};
   const fault = faultOf(status, body.success);
-  const retryAt = fault === 'throttled' ? comeBackAt(headers, pds.now()) : undefined;
-  throw new XrpcError({ nsid, fault, status, error, detail: message?.slice(0, LONGEST_DETAIL), retryAt });
+  const retryAt = fault === 'throttled' ? comeBackAt(headers, now) : undefined;
+  return new XrpcError({ nsid, fault, status, error, detail: message?.slice(0, LONGEST_DETAIL), retryAt });
 }
 
 async function exchange(
@@ -69,9 +78,8 @@ async function exchange(
       signal,
       headers: {
         accept: 'application/json',
-        ...(authorization !== undefined && { authorization }),
         ...(input && { 'content-type': 'application/json' }),
-        ...(pds.rateLimitBypassKey && { 'x-ratelimit-bypass': pds.rateLimitBypassKey }),
+        ...headersOf(pds, authorization),
       },
       ...(input && { body: JSON.stringify(input) }),
     });
@@ -82,6 +90,14 @@ async function exchange(
     if (cause instanceof XrpcError) throw cause;
     throw new XrpcError({ nsid, fault: signal.aborted ? 'timeout' : connectionFault(cause), cause });
   }
+}
+
+/** By which the PDS knows who asks. */
+export function headersOf({ rateLimitBypassKey }: PdsConnection, authorization: string | undefined) {
+  return {
+    ...(authorization !== undefined && { authorization }),
+    ...(rateLimitBypassKey && { 'x-ratelimit-bypass': rateLimitBypassKey }),
+  };
 }
 
 function faultOf(status: number, spokenInXrpc: boolean): XrpcFault {
@@ -101,7 +117,7 @@ const NEVER_CONNECTED = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-function connectionFault(error: unknown): 'unreachable' | 'interrupted' {
+export function connectionFault(error: unknown): 'unreachable' | 'interrupted' {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     // A name with several addresses fails with one error for each of them.
     const causes = cause instanceof AggregateError ? cause.errors : [cause];

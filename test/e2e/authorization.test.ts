@@ -79,6 +79,7 @@ const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = {
   restoreBackup: 'BACKUP_NOT_FOUND',
   cancelChange: 'CHANGE_NOT_FOUND',
   revokeAppPassword: 'APP_PASSWORD_NOT_FOUND',
+  downloadExport: 'EXPORT_NOT_FOUND',
   confirmTotp: 'TOTP_NOT_ENROLLED',
   stepUp: 'TOTP_NOT_ENROLLED',
   renewRecoveryCodes: 'TOTP_NOT_ENROLLED',
@@ -117,6 +118,8 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   cancelChange: async ({ id }) => ({ params: { id: await newChangeId(id) } }),
   createAppPassword: () => ({ body: { name: newAppName() } }),
   revokeAppPassword: async (user) => ({ params: { name: await newAppPassword(user) } }),
+  requestExport: () => ({ body: { contents: 'data' } }),
+  downloadExport: async ({ id }) => ({ params: { id: await newExportId(id) } }),
   enrollTotp: async () => {
     await forgetFactors();
     return {};
@@ -199,6 +202,15 @@ async function endChanges(): Promise<void> {
   await sql`
     UPDATE pds_provisioning_queue SET status = 'completed'
     WHERE action NOT IN ('create', 'retry', 'verify') AND status IN ('pending', 'processing')`;
+}
+
+/** One that is ready to be downloaded. */
+async function newExportId(userId: number): Promise<string> {
+  const [made] = await running.sql<[{ id: string }]>`
+    INSERT INTO pds_exports (user_id, pnptv_uuid, contents, step, ended_at, outcome)
+    SELECT user_id, pnptv_uuid, 'data', 'sealed', now(), 'ready'
+    FROM user_pds_mapping WHERE user_id = ${String(userId)} RETURNING id::text`;
+  return made.id;
 }
 
 async function newestBackupId(userId: number): Promise<string> {

@@ -45,6 +45,9 @@ export type Pds = Child & {
   resume(): void;
 };
 
+/** As the Docker distribution has it; by default it would be 5 MB. */
+const BLOB_UPLOAD_LIMIT = 100 * 1024 * 1024;
+
 export type PdsProcessInput = { memberHosts: MemberHosts; environment: ServerEnvironment };
 
 /**
@@ -69,6 +72,7 @@ export async function startPds(options: PdsOptions): Promise<Pds> {
     dataDirectory: dir,
     blobstoreDiskLocation: blobs,
     blobstoreDiskTmpLocation: path.join(dir, 'blobs-unfinished'),
+    blobUploadLimit: BLOB_UPLOAD_LIMIT,
     didPlcUrl: plcUrl,
     crawlers: [],
     inviteRequired: options.inviteRequired ?? false,

@@ -1,19 +1,20 @@
 import * as z from 'zod';
 import { boolean, kind, physicalName } from './cloud.ts';
 
-/** AWS::S3::Bucket whose objects are locked: what is in it is never changed (aws/s3.ts). */
+/** AWS::S3::Bucket; what is in one whose objects are locked is never changed (aws/s3). */
 const bucket = kind(
-  { BucketName: z.string().optional(), ObjectLockEnabled: boolean.pipe(z.literal(true)) },
+  { BucketName: z.string().optional(), ObjectLockEnabled: boolean.default(false) },
   [
     'BucketEncryption',
+    'LifecycleConfiguration',
     'ObjectLockConfiguration',
     'OwnershipControls',
     'PublicAccessBlockConfiguration',
     'VersioningConfiguration',
   ],
-  async (cloud, resource, { BucketName }) => {
+  async (cloud, resource, { BucketName, ObjectLockEnabled }) => {
     const name = BucketName ?? physicalName(resource).toLowerCase();
-    cloud.buckets.add(name);
+    cloud.addBucket({ name, locked: ObjectLockEnabled });
     return { ref: name, attributes: { Arn: `arn:aws:s3:::${name}` } };
   },
 );

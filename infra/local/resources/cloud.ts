@@ -1,6 +1,7 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import * as z from 'zod';
 import type { KmsKeys } from '../aws/kms-keys.ts';
+import type { S3Server } from '../aws/s3/s3.ts';
 import type { SecretsManager } from '../aws/secrets-manager.ts';
 import type { Schedule } from '../events/schedule.ts';
 import type { HttpApi } from '../http-api/api.ts';
@@ -15,8 +16,7 @@ export type Cloud = {
   sqsUrl: string;
   kmsKeys: KmsKeys;
   secrets: SecretsManager;
-  /** The names of the buckets that exist. */
-  buckets: Set<string>;
+  addBucket: S3Server['addBucket'];
   /** What every Lambda process gets beside its template: where the services are. */
   endpointEnvironment: Readonly<Record<string, string>>;
   /** Modules that every Lambda process loads first. */

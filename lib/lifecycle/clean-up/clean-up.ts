@@ -1,6 +1,8 @@
 import type { Sql } from '../../db/connect.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
+import { removeExpiredExport } from '../export/remove-expired.ts';
+import type { Storage } from '../export/storage.ts';
 import { destroySecretsOfWhoLeft } from '../hand-over/destroy-secrets.ts';
 import { BATCH, deleteBatch } from './delete-batch.ts';
 import { dropHealthPartition, makeHealthPartitions } from './health-partitions.ts';
@@ -10,6 +12,8 @@ import { failStaleWork, forgetStaleWork, markStaleWork } from './stale-work.ts';
 export type CleanUpDeps = {
   sql: Sql;
   provisioningEnabled: boolean;
+  /** Where exports lie. */
+  exports: Storage;
   /** Milliseconds, of a clock that only goes on. */
   now: () => number;
   log: Log;
@@ -51,7 +55,7 @@ export async function cleanUp(deps: CleanUpDeps, { withinMs }: { withinMs: numbe
   return done;
 }
 
-function tasksOf({ sql, log, provisioningEnabled }: CleanUpDeps): Task[] {
+function tasksOf({ sql, log, provisioningEnabled, exports }: CleanUpDeps): Task[] {
   const stale: Task[] = provisioningEnabled
     ? [
         { what: 'work_marked_stale', full: BATCH, run: () => markStaleWork(sql) },
@@ -68,6 +72,7 @@ function tasksOf({ sql, log, provisioningEnabled }: CleanUpDeps): Task[] {
     { what: 'health_days_dropped', full: 1, run: () => dropHealthPartition({ sql, log }) },
     ...RULES.map((rule) => ({ what: rule.what, full: BATCH, run: () => deleteBatch(sql, rule) })),
     { what: 'leavers_without_secrets', full: 1, run: () => destroySecretsOfWhoLeft(sql) },
+    { what: 'exports', full: 1, run: () => removeExpiredExport(sql, exports) },
   ];
 }
 

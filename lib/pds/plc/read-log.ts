@@ -8,10 +8,19 @@ const DOING = 'read the log';
 
 /** The log of a did:plc, followed and checked from its beginning. Throws PlcError: `not_found` when there is none. */
 export async function readPlcLog(directory: PlcDirectory, did: Did): Promise<PlcLog> {
-  const entries = auditLog.safeParse(await ask(directory, DOING, `/${did}/log/audit`));
+  return (await readPlcEntries(directory, did)).log;
+}
+
+/** The same, and its entries as the directory writes them. */
+export async function readPlcEntries(
+  directory: PlcDirectory,
+  did: Did,
+): Promise<{ entries: unknown; log: PlcLog }> {
+  const answer = await ask(directory, DOING, `/${did}/log/audit`);
+  const entries = auditLog.safeParse(answer);
   if (!entries.success) throw new PlcError(DOING, 'malformed');
   try {
-    return followLog(did, entries.data);
+    return { entries: answer, log: followLog(did, entries.data) };
   } catch (cause) {
     if (!(cause instanceof AppError)) throw cause;
     throw new PlcError(DOING, 'malformed', { detail: cause.message, cause });

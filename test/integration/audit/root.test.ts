@@ -5,7 +5,7 @@ import path from 'node:path';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startKms } from '../../../infra/local/aws/kms.ts';
-import { startS3 } from '../../../infra/local/aws/s3.ts';
+import { startS3 } from '../../../infra/local/aws/s3/s3.ts';
 import { appendAudit } from '../../../lib/audit/append.ts';
 import { canonicalJson } from '../../../lib/audit/canonical.ts';
 import { eraseMember } from '../../../lib/audit/erase.ts';
@@ -28,7 +28,7 @@ let handler: () => Promise<{ key: string; members: number; entries: number }>;
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'audit-roots-'));
   [kms, s3, database] = await Promise.all([startKms(), startS3(folder), freshDatabase()]);
-  s3.buckets.add(BUCKET);
+  s3.addBucket({ name: BUCKET, locked: true });
   superuser = connect(database.superuserUrl);
   member = await loggedMember(superuser);
   const other = await newMember(superuser);
@@ -79,7 +79,7 @@ describe('the daily root', () => {
     expect(await readdir(path.dirname(file))).toHaveLength(2);
     const again = await fetch(`${s3.url}/${BUCKET}/${path.relative(path.join(folder, BUCKET), file)}`, {
       method: 'PUT',
-      headers: { 'if-none-match': '*' },
+      headers: { 'if-none-match': '*', authorization: 'AWS4-HMAC-SHA256' },
       body: '{}',
     });
     expect([again.status, await again.text()]).toEqual([412, expect.stringContaining('PreconditionFailed')]);

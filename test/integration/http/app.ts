@@ -42,6 +42,8 @@ export function setEnvironment({ apiUrl }: { apiUrl: string }, more: Record<stri
     // Nobody listens there: a login must not need SQS.
     PROVISIONING_QUEUE_URL: 'http://127.0.0.1:9/000000000000/provisioning',
     CHANGES_QUEUE_URL: 'http://127.0.0.1:9/000000000000/changes',
+    EXPORTS_BUCKET: 'exports',
+    AWS_ENDPOINT_URL_S3: 'http://127.0.0.1:9',
     AWS_ENDPOINT_URL_SQS: 'http://127.0.0.1:9',
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'test',

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { backUpCredentials } from '../../../lib/lifecycle/backup.ts';
 import { cleanUp } from '../../../lib/lifecycle/clean-up/clean-up.ts';
 import { BATCH } from '../../../lib/lifecycle/clean-up/delete-batch.ts';
 import { RULES } from '../../../lib/lifecycle/clean-up/rules.ts';
+import { createStorage } from '../../../lib/lifecycle/export/storage.ts';
 import { type Log, silentLog } from '../../../lib/observability/log.ts';
 import { redact } from '../../../lib/observability/redact.ts';
 import { countDeadLetters, readDeadLetters } from '../../../lib/provisioning/dead-letters/dead-letters.ts';
@@ -49,6 +51,8 @@ const run = (
     {
       sql: worker,
       provisioningEnabled: true,
+      // There are none: nobody is asked.
+      exports: createStorage(new S3Client({}), 'exports'),
       now: () => 0,
       log,
       metrics: { count: (name, by = 1) => (counted[name] = (counted[name] ?? 0) + by) },

@@ -9,7 +9,7 @@ const local = synthesize(LOCAL);
 const STATEFUL = {
   'AWS::KMS::Key': ['auditsigningkey43E35D3F', 'datakey6D03DE4A'],
   'AWS::RDS::DBCluster': ['databasecluster3E82B98A'],
-  'AWS::S3::Bucket': ['auditroots50D0C8EC'],
+  'AWS::S3::Bucket': ['auditroots50D0C8EC', 'exports222B3037'],
   'AWS::SNS::Topic': ['operators6A13076E'],
   'AWS::SecretsManager::Secret': [
     'INTERNALAPIKEYSACF3AEE3',

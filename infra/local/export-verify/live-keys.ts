@@ -1,0 +1,25 @@
+import { AppError } from '../../../lib/app-error.ts';
+import { type PublishedKeys, readKeys } from './verify-identity.ts';
+
+export type Online = { fetch: typeof globalThis.fetch; plcUrl: string };
+
+const TIMEOUT_MS = 15_000;
+
+/** The keys that a DID publishes now. Throws `DID_NOT_READ` when nobody answers for it. */
+export async function readLiveKeys({ fetch, plcUrl }: Online, did: string): Promise<PublishedKeys> {
+  const [, host] = /^did:web:([^:]+)$/.exec(did) ?? [];
+  const url =
+    host === undefined
+      ? `${plcUrl}/${did}/log/audit`
+      : `https://${decodeURIComponent(host)}/.well-known/did.json`;
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`it answers ${response.status}`);
+    return readKeys(did, await response.json(), url);
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new AppError('DID_NOT_READ', `What ${did} publishes now cannot be read at ${url}: ${message}.`, {
+      cause,
+    });
+  }
+}

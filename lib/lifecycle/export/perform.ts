@@ -1,0 +1,130 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
+import { openAccountHost } from '../../provisioning/providers/provider-access.ts';
+import { Parked } from '../../provisioning/queue/outcome.ts';
+import type { Run } from '../../provisioning/run.ts';
+import { finish } from '../../provisioning/work.ts';
+import { addListedBlobs } from './add-blobs.ts';
+import { addRepository } from './add-repository.ts';
+import { type Archive, addText, keep, openArchive } from './archive.ts';
+import { archiveKey, tailKey } from './archive-keys.ts';
+import { completeArchive, KeysReplaced, sealArchive, Vanished } from './finish.ts';
+import { keepPace } from './pace.ts';
+import { leaveOut } from './papers.ts';
+import { readmeText } from './readme-text.ts';
+import { type Export, endExport, forgetProgress, readOpenExport } from './rows.ts';
+import { openSource, type Source } from './source.ts';
+import { TooLarge } from './spool.ts';
+import type { Storage } from './storage.ts';
+
+/** Of an identity that is not in use any more the PDS may be gone for good: so long it is waited for. */
+const PATIENCE_MS = 3600_000;
+
+/**
+ * Makes the archive that a member has asked for, from wherever an earlier worker left it. It waits for a PDS that is
+ * down, as long as the identity is in use; what the PDS refuses is left out, and said.
+ */
+export function exporting(storage: Storage): (run: Run) => Promise<void> {
+  return async (run) => {
+    const wanted = await readOpenExport(run.sql, run.identity.user_id);
+    if (!wanted) return finish(run);
+    const folder = await mkdtemp(path.join(tmpdir(), 'export-'));
+    try {
+      await goOn(run, { wanted, storage, folder });
+    } catch (error) {
+      if (error instanceof Vanished) return beginAnew(run, storage, wanted);
+      const failure = failureOf(error);
+      if (!failure) throw error;
+      await drop(storage, wanted);
+      await endExport(run, wanted, { outcome: 'failed', ...failure });
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  };
+}
+
+type Work = { wanted: Export; storage: Storage; folder: string };
+
+async function goOn(run: Run, { wanted, storage, folder }: Work): Promise<void> {
+  const { pace, between } = keepPace(run);
+  if (wanted.step === 'sealed') return completeArchive({ run, storage, wanted, pace });
+  const archive = await openArchive({ run, storage, pace }, wanted);
+  if (!archive) throw new Vanished();
+  const source = await reach(archive);
+  const reading = source && { archive, source, folder, between };
+  if (wanted.step === 'requested') {
+    if (archive.size === 0) await addText(archive, 'README.txt', readmeText(factsOf(run, wanted)));
+    if (reading) await orLeaveOut(archive, () => addListedBlobs(reading));
+    wanted.step = 'blobs';
+    await keep(archive);
+  }
+  if (wanted.step === 'blobs') {
+    if (reading) await orLeaveOut(archive, () => addRepository(reading));
+    wanted.step = 'repository';
+  }
+  await between();
+  await sealArchive(archive, source);
+}
+
+function factsOf({ identity }: Run, { contents }: Export) {
+  return { did: identity.pds_did ?? '', handle: identity.pds_handle ?? '', contents };
+}
+
+const REPOSITORY = 'repository';
+
+/** The account, if it can be asked. What is not in use any more and does not answer is not waited for for ever. */
+async function reach(archive: Archive): Promise<Source | undefined> {
+  const { run, wanted } = archive;
+  if (wanted.step === 'repository' && !wanted.progress.repository) return undefined;
+  try {
+    run.host = await openAccountHost(run);
+    return await openSource(run, run.host);
+  } catch (error) {
+    const away = error instanceof XrpcError ? error.providerDown : error instanceof Parked;
+    const waited = run.now().getTime() - wanted.created_at.getTime();
+    if (!away || run.identity.status === 'active' || waited < PATIENCE_MS) throw error;
+    leaveOut(archive, REPOSITORY, 'The PDS where your account was does not answer.');
+    return undefined;
+  }
+}
+
+/** Who has no account there any more, or none that is open to him, still gets the rest. */
+async function orLeaveOut(archive: Archive, add: () => Promise<void>): Promise<void> {
+  try {
+    await add();
+  } catch (error) {
+    if (!isRejection(error)) throw error;
+    const said = [error.error, error.detail].filter((part) => part !== undefined).join(': ');
+    leaveOut(archive, REPOSITORY, `Your PDS refuses to give it out (${said}).`);
+  }
+}
+
+/** What cannot be done, however often it is tried: for the member. */
+function failureOf(error: unknown): { code: string; message: string } | undefined {
+  if (error instanceof TooLarge) {
+    const message =
+      'Your repository, or a file in it, is too large to be exported here. Read it from your PDS itself (com.atproto.sync.getRepo).';
+    return { code: 'EXPORT_TOO_LARGE', message };
+  }
+  if (error instanceof KeysReplaced) {
+    const message =
+      'Your keys were replaced while the export was made, so those in it are not the present ones. Ask for it again.';
+    return { code: 'EXPORT_KEYS_REPLACED', message };
+  }
+  return undefined;
+}
+
+async function beginAnew(run: Run, storage: Storage, wanted: Export): Promise<void> {
+  run.log.warn('the upload of an export is gone: it begins anew', { export_id: wanted.id });
+  await drop(storage, wanted);
+  await forgetProgress(run, wanted);
+  throw new Parked('out_of_time', run.now());
+}
+
+/** Nobody goes on with what there is of it. */
+async function drop(storage: Storage, wanted: Export): Promise<void> {
+  if (wanted.upload_id !== null) await storage.abort({ key: archiveKey(wanted), uploadId: wanted.upload_id });
+  if (wanted.tail !== null) await storage.remove(tailKey(wanted, wanted.tail));
+}
