@@ -15,8 +15,8 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   'docs-docs-page': { own: 225, sdk: 350 },
   'docs-openapi-json': { own: 220, sdk: 350 },
   // otplib with the hashes and the base32 that it brings, beside the vault.
-  'auth-confirm-totp': { own: 205, sdk: 400 },
-  'auth-enroll-totp': { own: 205, sdk: 400 },
+  'auth-confirm-totp': { own: 210, sdk: 400 },
+  'auth-enroll-totp': { own: 210, sdk: 400 },
   'auth-step-up': { own: 205, sdk: 400 },
   // Secrets Manager, KMS and SQS.
   'lifecycle-sweep-health': { own: 170, sdk: 450 },
@@ -31,7 +31,7 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   'lifecycle-recover-by-cancelling': { own: 230, sdk: 400 },
   'provisioning-provision-identity': { own: 305, sdk: 450 },
   // Every door, and what lets the bot write to who came in.
-  'lifecycle-change-identity': { own: 330, sdk: 600 },
+  'lifecycle-change-identity': { own: 380, sdk: 600 },
   'auth-login-mini-app': { own: 170, sdk: 400 },
   // What sends rows, beside the route.
   'provisioning-redrive-all': { own: 165, sdk: 400 },

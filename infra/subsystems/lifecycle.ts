@@ -40,6 +40,8 @@ export class Lifecycle extends Construct {
       listAppPasswords: { settings: APP_PASSWORDS, timeout: Duration.seconds(29) },
       revokeAppPassword: { settings: APP_PASSWORDS, timeout: Duration.seconds(29) },
       getRecoveryKey: { settings: [...SESSION_SETTINGS, 'PDS_PLC_URL'] },
+      listProviders: { settings: SESSION_SETTINGS },
+      moveIdentity: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'CHANGES_QUEUE_URL'] },
       listChanges: { settings: SESSION_SETTINGS },
       cancelChange: { settings: SESSION_SETTINGS },
       deleteAccount: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },

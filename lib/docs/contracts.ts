@@ -66,6 +66,8 @@ export const SUBSYSTEMS = {
       lifecycle.requestExport,
       lifecycle.listExports,
       lifecycle.downloadExport,
+      lifecycle.listProviders,
+      lifecycle.moveIdentity,
       lifecycle.listChanges,
       lifecycle.cancelChange,
       lifecycle.deleteAccount,

@@ -372,7 +372,9 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   'listChanges.state': { means: 'How it stands', example: 'under_way' },
   step: { means: 'What is done of it; `requested`: nothing yet', example: 'requested' },
   wish: { means: 'What was asked for, by kind', example: { handle: `alice2.${EXAMPLE_DOMAIN}` } },
-  cancellable: { means: 'It can be taken back at once: nothing of it has happened yet' },
+  cancellable: {
+    means: 'It can be taken back: nothing of it has happened yet, or all that has can be undone',
+  },
   cancel_wanted: { means: 'It was asked to be taken back, and is as far as that can be', example: false },
   due_at: { means: 'Before this nothing of it happens' },
   ended_at: { means: 'When it ended; null while it is under way', example: null },
@@ -388,6 +390,20 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   'getRecoveryKey.pds_did': { means: 'DID', example: ALICE_DID },
   'setRecoveryKey.pds_did': { means: 'DID', example: ALICE_DID },
   'removeRecoveryKey.pds_did': { means: 'DID', example: ALICE_DID },
+
+  // Moving
+  provider: {
+    means: 'A PDS of this service, by the name that its settings give it',
+    example: 'remote:pds.example.org',
+  },
+  host: { means: 'Where it is reached', example: 'pds.example.org' },
+  'listProviders.current': { means: 'You live there', example: false },
+  takes_you: { means: 'You could move there now, as far as we know without asking it' },
+  'listProviders.reason': {
+    means:
+      'Why not: you live there, it does not answer, it wants to be left alone for a while, or an account that you had there is being deleted; null if nothing',
+    example: null,
+  },
 
   // Lists
   limit: { means: 'How many entries at most', example: '10' },

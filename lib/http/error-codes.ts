@@ -127,6 +127,10 @@ export const ERROR_CODES = {
     status: 404,
     message: 'You have no such export (any more): look at GET /api/pds/exports, or ask for a new one.',
   },
+  PROVIDER_NOT_FOUND: {
+    status: 404,
+    message: 'This service has no such PDS (any more) that takes members: look at GET /api/pds/providers.',
+  },
   BACKUP_NOT_FOUND: { status: 404, message: 'You have no such backup: look at the list.' },
   LOGIN_METHOD_OFF: { status: 404, message: 'This way to log in is not set up here: take another one.' },
   IDENTITY_NOT_FOUND: { status: 404, message: 'You have no identity yet: ask for one with retry-provision.' },
@@ -168,6 +172,10 @@ export const ERROR_CODES = {
     status: 409,
     message:
       'This export cannot be downloaded (yet): GET /api/pds/exports says how far it is, or why it failed.',
+  },
+  MOVE_ALREADY_THERE: {
+    status: 409,
+    message: 'You live on this PDS already: GET /api/pds/providers says where else you could.',
   },
   TOTP_NOT_ENROLLED: {
     status: 409,

@@ -5,6 +5,7 @@ import { limit, offset } from '../http/paging.ts';
 export * from './api/app-passwords.ts';
 export * from './api/ending.ts';
 export * from './api/export.ts';
+export * from './api/moving.ts';
 
 const timestamp = z.iso.datetime();
 

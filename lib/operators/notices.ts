@@ -85,6 +85,12 @@ export const NOTICES = {
     todo: 'Ask the operator of that PDS who made it. We do not touch it, and the member is not harmed.',
     see: 'Modes and providers',
   },
+  move_unfinished: {
+    means:
+      'A member is on his way to another PDS and cannot be brought to its end, nor back: it is tried again every five minutes, for as long as it takes.',
+    todo: 'See `step` and `progress` of his open row in pds_changes, and the log of change-identity (by pnptv_uuid). Mostly a PDS refuses to activate an account: its log says why.',
+    see: 'Moving',
+  },
 } as const satisfies Record<string, NoticeText>;
 
 export type NoticeKind = keyof typeof NOTICES;

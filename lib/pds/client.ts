@@ -129,19 +129,27 @@ export async function deleteSession(pds: PdsConnection, refreshJwt: string): Pro
   });
 }
 
+export type RecommendedCredentials = {
+  repoKey: string;
+  endpoint: string;
+  alsoKnownAs: readonly string[];
+  rotationKeys: readonly string[];
+};
+
 /**
- * com.atproto.identity.getRecommendedDidCredentials: the repo key (did:key), the PDS's public URL, to the letter, and
- * the handle that the PDS knows the account by.
+ * com.atproto.identity.getRecommendedDidCredentials: the repo key (did:key), the PDS's public URL, to the letter, the
+ * handle that the PDS knows the account by, and the rotation keys (did:key) by which it signs for a did:plc.
  */
 export async function getRecommendedDidCredentials(
   pds: PdsConnection,
   accessJwt: string,
-): Promise<{ repoKey: string; endpoint: string; alsoKnownAs: readonly string[] }> {
+): Promise<RecommendedCredentials> {
   const recommended = await callXrpc(pds, {
     nsid: 'com.atproto.identity.getRecommendedDidCredentials',
     authorization: `Bearer ${accessJwt}`,
     answer: z.object({
       alsoKnownAs: z.optional(z.array(z.string())),
+      rotationKeys: z.optional(z.array(z.string()).check(z.maxLength(10))),
       verificationMethods: z.object({ atproto: z.string() }),
       services: z.object({
         atproto_pds: z.object({ endpoint: publicOrigin }),
@@ -152,6 +160,7 @@ export async function getRecommendedDidCredentials(
     repoKey: recommended.verificationMethods.atproto,
     endpoint: recommended.services.atproto_pds.endpoint,
     alsoKnownAs: recommended.alsoKnownAs ?? [],
+    rotationKeys: recommended.rotationKeys ?? [],
   };
 }
 

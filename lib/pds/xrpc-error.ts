@@ -19,8 +19,15 @@ export type XrpcFault =
   | 'server_error'
   | 'malformed';
 
-/** @NOTE `@atproto/pds`, `calcKey` in createSession.ts and updateHandle.ts; everything else counts for our address. */
-const LIMITED_BY_ACCOUNT = ['com.atproto.server.createSession', 'com.atproto.identity.updateHandle'];
+/**
+ * @NOTE `@atproto/pds`, `calcKey` in createSession.ts and updateHandle.ts; everything else counts for our address. So does
+ * uploadBlob.ts, but by itself and for a whole day: it must not keep those away who bring no blobs.
+ */
+const LIMITED_BY_ACCOUNT = [
+  'com.atproto.server.createSession',
+  'com.atproto.identity.updateHandle',
+  'com.atproto.repo.uploadBlob',
+];
 
 export type XrpcErrorOptions = {
   nsid: string;

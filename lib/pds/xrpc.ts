@@ -38,26 +38,27 @@ export async function callXrpc<Answer = void>(
   pds: PdsConnection,
   request: XrpcRequest<Answer>,
 ): Promise<Answer> {
-  const { nsid, answer } = request;
   const signal = AbortSignal.timeout(pds.timeoutMs);
-  const { status, headers, text } = await exchange(pds, request, signal);
-  if (status >= 200 && status < 300) {
-    // A procedure without an answer is answered by nothing, or by an empty object; what says more is no PDS.
-    if (!answer && (text.trim() === '' || parseJson(text) !== undefined)) return undefined as Answer;
-    if (!answer) throw new XrpcError({ nsid, fault: 'malformed', status });
-    const parsed = answer.safeParse(parseJson(text));
-    if (parsed.success) return parsed.data;
-    throw new XrpcError({ nsid, fault: 'malformed', status });
-  }
-  throw refusalOf(nsid, { status, headers, text }, pds.now());
+  return readAnswer(pds, request, await exchange(pds, request, signal));
 }
 
-/** What an answer that is no success says. */
-export function refusalOf(
-  nsid: string,
-  { status, headers, text }: { status: number; headers: Headers; text: string },
-  now: Date,
-): XrpcError {
+/** What an answer says, if it is a good one and has the right shape; else throws XrpcError. */
+export function readAnswer<Answer>(
+  { now }: Pick<PdsConnection, 'now'>,
+  { nsid, answer }: Pick<XrpcRequest<Answer>, 'nsid' | 'answer'>,
+  { status, headers, text }: XrpcAnswer,
+): Answer {
+  if (status < 200 || status >= 300) throw refusalOf(nsid, { status, headers, text }, now());
+  // A procedure without an answer is answered by nothing, or by an empty object; what says more is no PDS.
+  if (!answer && (text.trim() === '' || parseJson(text) !== undefined)) return undefined as Answer;
+  if (!answer) throw new XrpcError({ nsid, fault: 'malformed', status });
+  const parsed = answer.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new XrpcError({ nsid, fault: 'malformed', status });
+}
+
+/** What an answer that is no success means. */
+export function refusalOf(nsid: string, { status, headers, text }: XrpcAnswer, now: Date): XrpcError {
   const body = errorBody.safeParse(parseJson(text));
   const { error, message } = body.success ? body.data : {};
   const fault = faultOf(status, body.success);
@@ -65,11 +66,19 @@ export function refusalOf(
   return new XrpcError({ nsid, fault, status, error, detail: message?.slice(0, LONGEST_DETAIL), retryAt });
 }
 
+/** A request of which there is no (whole) answer. */
+export function lostAnswer(nsid: string, signal: AbortSignal, cause: unknown): XrpcError {
+  if (cause instanceof XrpcError) return cause;
+  return new XrpcError({ nsid, fault: signal.aborted ? 'timeout' : connectionFault(cause), cause });
+}
+
+type XrpcAnswer = { status: number; headers: Headers; text: string };
+
 async function exchange(
   pds: PdsConnection,
   { nsid, params, input, authorization }: XrpcRequest<unknown>,
   signal: AbortSignal,
-): Promise<{ status: number; headers: Headers; text: string }> {
+): Promise<XrpcAnswer> {
   const query = params ? `?${new URLSearchParams(params)}` : '';
   try {
     const response = await pds.fetch(`${pds.endpoint}/xrpc/${nsid}${query}`, {
@@ -83,12 +92,9 @@ async function exchange(
       },
       ...(input && { body: JSON.stringify(input) }),
     });
-    const text = await readAtMost(response, LONGEST_ANSWER);
-    if (text === undefined) throw new XrpcError({ nsid, fault: 'malformed', status: response.status });
-    return { status: response.status, headers: response.headers, text };
+    return await readBody(nsid, response);
   } catch (cause) {
-    if (cause instanceof XrpcError) throw cause;
-    throw new XrpcError({ nsid, fault: signal.aborted ? 'timeout' : connectionFault(cause), cause });
+    throw lostAnswer(nsid, signal, cause);
   }
 }
 
@@ -98,6 +104,14 @@ export function headersOf({ rateLimitBypassKey }: PdsConnection, authorization: 
     ...(authorization !== undefined && { authorization }),
     ...(rateLimitBypassKey && { 'x-ratelimit-bypass': rateLimitBypassKey }),
   };
+}
+
+/** The whole answer, if it is no longer than an answer may be. */
+export async function readBody(nsid: string, response: Response): Promise<XrpcAnswer> {
+  const { status, headers } = response;
+  const text = await readAtMost(response, LONGEST_ANSWER);
+  if (text === undefined) throw new XrpcError({ nsid, fault: 'malformed', status });
+  return { status, headers, text };
 }
 
 function faultOf(status: number, spokenInXrpc: boolean): XrpcFault {

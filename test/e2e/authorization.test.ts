@@ -93,6 +93,7 @@ const OF_NOBODY: Readonly<Record<string, ErrorCode>> = {
   requestHandOver: 'TARGET_UNREACHABLE',
   recoverByHandOver: 'RECOVERY_SIGNATURE_EXPIRED',
   recoverByCancelling: 'RECOVERY_SIGNATURE_EXPIRED',
+  moveIdentity: 'MOVE_ALREADY_THERE',
 };
 
 type Sent = AskOptions & { params?: Record<string, string>; query?: Record<string, string> };
@@ -144,6 +145,7 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   requestHandOver: () => ({ body: exampleFor(requestHandOver, 'body') }),
   recoverByHandOver: () => ({ body: exampleFor(recoverByHandOver, 'body') }),
   recoverByCancelling: () => ({ body: exampleFor(recoverByCancelling, 'body') }),
+  moveIdentity: () => ({ body: { provider: 'local' } }),
   didJson: ({ did }) => ({ host: did.slice('did:web:'.length) }),
   atprotoDid: ({ handle }) => ({ host: handle }),
 };

@@ -28,6 +28,8 @@ export type PdsOptions = {
   inviteRequired?: boolean;
   /** The limits of the Docker distribution; requests that show `rateLimitBypassKey` pass them. */
   rateLimits?: boolean;
+  /** It keeps the preferences of apps, as one does that knows an app's server. Nobody answers there. */
+  appView?: boolean;
   /** A module that its process loads first: a test lets its clock run faster by it. */
   preload?: URL;
   onLog?: OnLog;
@@ -73,11 +75,14 @@ export async function startPds(options: PdsOptions): Promise<Pds> {
     blobstoreDiskLocation: blobs,
     blobstoreDiskTmpLocation: path.join(dir, 'blobs-unfinished'),
     blobUploadLimit: BLOB_UPLOAD_LIMIT,
-    didPlcUrl: plcUrl,
+    // @NOTE its resolver asks no host that is an IP address (allowIpHost in `@atproto/pds`, context.ts), so that it would
+    // know no did:plc by its key.
+    didPlcUrl: plcUrl.replace('//127.0.0.1:', '//localhost:'),
     crawlers: [],
     inviteRequired: options.inviteRequired ?? false,
     rateLimitsEnabled: options.rateLimits ?? false,
     rateLimitBypassKey: secrets.rateLimitBypassKey,
+    ...(options.appView && { bskyAppViewUrl: 'http://127.0.0.1:9', bskyAppViewDid: 'did:web:app.invalid' }),
     jwtSecret: secrets.jwtSecret,
     adminPassword,
     plcRotationKeyK256PrivateKeyHex: secrets.plcRotationKey,

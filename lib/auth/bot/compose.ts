@@ -61,6 +61,10 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
       return [texts.recoveryKey(saying.details.at === null ? '' : timeOf(saying.details.at))];
     case 'leaving':
       return [leaving(texts, saying.details)];
+    case 'moved':
+      return [texts.moved, names(texts, saying.details)];
+    case 'move_failed':
+      return [texts.moveFailed, names(texts, saying.details)];
     case 'operators':
       return describeNotices(saying.details);
     case 'too_often':

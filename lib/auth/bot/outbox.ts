@@ -25,7 +25,10 @@ export type JoinFacts = { join_id: number; pds_handle: string | null; due_at: st
 
 /** What the bot says, with the facts for it. */
 export type Saying =
-  | { kind: 'welcome' | 'identity' | 'status' | 'retried' | 'ready' | 'failed'; details: Facts }
+  | {
+      kind: 'welcome' | 'identity' | 'status' | 'retried' | 'ready' | 'failed' | 'moved' | 'move_failed';
+      details: Facts;
+    }
   | { kind: 'recovery_key'; details: { at: string | null } }
   | { kind: 'leaving'; details: Leaving }
   | { kind: 'operators'; details: NoticeGroup }

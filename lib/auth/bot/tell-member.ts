@@ -16,10 +16,14 @@ export async function noteWritable(
 }
 
 /**
- * Has the bot tell a member how the making of his identity ended, if it may write to him: in the caller's transaction,
- * which says that it ended.
+ * Has the bot tell a member how the making of his identity, or its move to another PDS, ended, if it may write to him: in
+ * the caller's transaction, which says that it ended.
  */
-export async function tellMember(tx: Queryable, userId: string, kind: 'ready' | 'failed'): Promise<void> {
+export async function tellMember(
+  tx: Queryable,
+  userId: string,
+  kind: 'ready' | 'failed' | 'moved' | 'move_failed',
+): Promise<void> {
   const identity = await findIdentity({ sql: tx, provisioningEnabled: true }, userId);
   await sayTo(tx, userId, { kind, details: factsOf(identity) });
 }

@@ -28,6 +28,8 @@ type Texts = {
   steps: Readonly<Record<Step, string>>;
   checked: Readonly<Record<Facts['verification_status'], string>>;
   ready: string;
+  moved: string;
+  moveFailed: string;
   retried: string;
   nothingToRetry: string;
   tooOften: (minutes: number) => string;
@@ -86,6 +88,9 @@ const EN: Texts = {
     unknown: 'It was not checked yet.',
   },
   ready: 'Your identity is ready, and it is yours.',
+  moved:
+    'Your identity has moved to another PDS, with all that you have written. Apps in which you were logged in ask you to log in again; app passwords have to be made anew.',
+  moveFailed: 'Your identity could not be moved to another PDS. It works as before, where it was.',
   retried: 'It is being tried again.',
   nothingToRetry: 'There is nothing to try again.',
   tooOften: (minutes) =>
@@ -162,6 +167,9 @@ const ES: Texts = {
     unknown: 'Aún no se ha comprobado.',
   },
   ready: 'Tu identidad está lista, y es tuya.',
+  moved:
+    'Tu identidad se ha mudado a otro PDS, con todo lo que has escrito. Las aplicaciones en las que tenías la sesión abierta te la pedirán de nuevo, y las contraseñas de aplicación hay que crearlas otra vez.',
+  moveFailed: 'Tu identidad no se pudo mudar a otro PDS. Funciona como antes, donde estaba.',
   retried: 'Se está intentando de nuevo.',
   nothingToRetry: 'No hay nada que volver a intentar.',
   tooOften: (minutes) =>

@@ -30,6 +30,8 @@ export type PlcLog = {
   data: PlcData | undefined;
   /** What held at first: the keys in it are those of who made the DID, and the recovery key that he was given. */
   genesis: PlcData;
+  /** The rotation keys that came with a PDS: with the one that made the DID, and with each that it moved to. */
+  pdsKeys: readonly string[];
 };
 
 /**
@@ -52,10 +54,18 @@ export function followLog(did: Did, entries: z.output<typeof auditLog>): PlcLog 
       throw invalid('it is the log of another DID');
     const isUndoable = log !== undefined && signer !== signers[0];
     const undoableSince: Date | undefined = isUndoable ? new Date(createdAt) : log?.undoableSince;
-    log = { did, head: cid, undoableSince, data, genesis };
+    const pdsKeys: readonly string[] = [...(log?.pdsKeys ?? []), ...keysOfNewPds(log?.data, data)];
+    log = { did, head: cid, undoableSince, data, genesis, pdsKeys };
   }
   if (!log) throw invalid('it is empty');
   return log;
+}
+
+/** Whoever changes the PDS brings the keys of the new one in the same operation. */
+function keysOfNewPds(before: PlcData | undefined, after: PlcData | undefined): readonly string[] {
+  const endpoint = after?.services.atproto_pds?.endpoint;
+  if (!after || endpoint === before?.services.atproto_pds?.endpoint) return [];
+  return after.rotationKeys.filter((key) => !before?.rotationKeys.includes(key));
 }
 
 function invalid(reason: string): AppError {

@@ -3,10 +3,18 @@ import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { leavingNews } from '../hand-over/news.ts';
+import { isPublished } from '../move/progress.ts';
 import type { ChangeKind, Facts } from './change.ts';
 
-/** Those that can be taken back also when they have begun, up to a step that their worker knows. */
-const TAKEN_BACK: ReadonlySet<ChangeKind> = new Set(['move']);
+/** Those that can be taken back also when they have begun: up to which step. */
+const TAKEN_BACK: Readonly<Partial<Record<ChangeKind, (change: { step: string }) => boolean>>> = {
+  move: (change) => !isPublished(change),
+};
+
+/** Whether it can be taken back, by whoever is at it if need be. */
+export function isCancellable({ kind, step }: { kind: ChangeKind; step: string }): boolean {
+  return step === 'requested' || (TAKEN_BACK[kind]?.({ step }) ?? false);
+}
 
 type Found = {
   id: number;
@@ -45,8 +53,12 @@ export async function cancelIn(
     await end(tx, { ...change, userId, by });
     return { cancelled: true };
   }
-  if (!TAKEN_BACK.has(change.kind)) throw apiError('CHANGE_NOT_CANCELLABLE');
+  if (!TAKEN_BACK[change.kind]?.(change)) throw apiError('CHANGE_NOT_CANCELLABLE');
   await tx`UPDATE pds_changes SET cancel_wanted_at = coalesce(cancel_wanted_at, now()) WHERE id = ${changeId}`;
+  // Whatever it waits for, it need not wait for that.
+  await tx`
+    UPDATE pds_provisioning_queue SET next_retry = least(next_retry, now()), sent_at = NULL
+    WHERE user_id = ${userId} AND action = ${change.kind} AND status = 'pending'`;
   return { cancelled: false };
 }
 

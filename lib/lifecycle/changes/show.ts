@@ -3,6 +3,7 @@ import type { Me } from '../../auth/session/session.ts';
 import { type Counted, pageOf } from '../../http/paging.ts';
 import type { Pagination } from '../../http/request.ts';
 import type { listChanges } from '../api.ts';
+import { isCancellable } from './cancel.ts';
 import type { ChangeKind, Facts } from './change.ts';
 
 export type ShownChange = z.output<typeof listChanges.data>[number];
@@ -39,7 +40,7 @@ export async function showChanges(
     state: outcome ?? 'under_way',
     step,
     wish,
-    cancellable: outcome === null && step === 'requested',
+    cancellable: outcome === null && isCancellable({ kind, step }),
     cancel_wanted: times.cancel_wanted_at !== null,
     due_at: times.due_at.toISOString(),
     created_at: times.created_at.toISOString(),

@@ -53,11 +53,11 @@ export async function endPlcDid(run: Run): Promise<DidEnd> {
   return after;
 }
 
-function endOf({ data, genesis }: PlcLog, ours: string): DidEnd | undefined {
+function endOf({ data, pdsKeys }: PlcLog, ours: string): DidEnd | undefined {
   if (data === undefined) return 'ended';
   if (data.rotationKeys.includes(ours)) return undefined;
   // Nobody but us takes the keys of the PDS that made it away together with ours.
-  const withPds = data.rotationKeys.some((key) => genesis.rotationKeys.includes(key));
+  const withPds = data.rotationKeys.some((key) => pdsKeys.includes(key));
   return withPds ? 'not_ours' : 'left_to_member';
 }
 

@@ -26,10 +26,10 @@ export async function readLog(directory: PlcDirectory, did: Did): Promise<PlcLog
   }
 }
 
-/** Whose a rotation key is. A PDS lists its own when it makes a DID, beside the one that it was given: ours. */
-export function holderOf(didKey: string, { genesis }: PlcLog, ours: string): Holder {
+/** Whose a rotation key is. A PDS lists its own beside ours, when it makes a DID and when somebody moves to it. */
+export function holderOf(didKey: string, { pdsKeys }: Pick<PlcLog, 'pdsKeys'>, ours: string): Holder {
   if (didKey === ours) return 'service';
-  return genesis.rotationKeys.includes(didKey) ? 'pds' : 'member';
+  return pdsKeys.includes(didKey) ? 'pds' : 'member';
 }
 
 export function rotationKeysOf(log: PlcLog, { ours, now }: { ours: string; now: Date }): RotationKeys {

@@ -13,6 +13,8 @@ export type Orphan = {
   account_password_sealed: string;
   state: 'possible' | 'closing' | 'deactivated';
   absent_since: Date | null;
+  /** When the member moved away from it, if he did: he had lived there. */
+  moved_at: Date | null;
 };
 
 /** What became of it. */
@@ -43,7 +45,7 @@ export async function claimOrphan(
 }
 
 const orphanColumns = (sql: Queryable) =>
-  sql`id, user_id, pnptv_uuid, provider_id, pds_did, account_password_sealed, state, absent_since`;
+  sql`id, user_id, pnptv_uuid, provider_id, pds_did, account_password_sealed, state, absent_since, moved_at`;
 
 /** Those of a member that nobody has settled yet. */
 export async function openOrphansOf(
@@ -101,7 +103,7 @@ export async function settleOrphan(sql: Sql, orphan: Orphan, end: End, now: Date
       pnptvUuid,
       action: 'orphan_settled',
       status: end === 'foreign' ? 'failed' : 'success',
-      details: { outcome: end, meaning: MEANINGS[end], provider: provider_id, pds_did },
+      details: { outcome: end, meaning: meaningOf(orphan, end), provider: provider_id, pds_did },
     });
     if (end === 'deactivated') await notifyOperators(tx, { kind: 'orphan_left', subject: provider_id });
     if (end === 'foreign') {
@@ -109,6 +111,17 @@ export async function settleOrphan(sql: Sql, orphan: Orphan, end: End, now: Date
     }
   });
 }
+
+function meaningOf({ moved_at }: Orphan, end: End): string {
+  return (moved_at && MEANINGS_AFTER_A_MOVE[end]) ?? MEANINGS[end];
+}
+
+const MEANINGS_AFTER_A_MOVE: Partial<Record<End, string>> = {
+  absent: 'The account that you moved away from is not there any more.',
+  deleted: 'The account that you moved away from is deleted.',
+  deactivated:
+    'The account that you moved away from stays deactivated; only the operator of that server can delete it.',
+};
 
 const MEANINGS: Record<End, string> = {
   absent: 'No second account was made there.',

@@ -38,7 +38,7 @@ export async function publishIdentity(run: Run, host: AccountHost): Promise<void
 }
 
 /** Throws an XrpcError for what can be no repo's key: https://atproto.com/specs/cryptography, k256 and p256. */
-function repoMultikey(didKey: string): string {
+export function repoMultikey(didKey: string): string {
   try {
     const multikey = didKeyToMultikey(didKey);
     if (decodeMultikey(multikey).algorithm !== 'ed25519') return multikey;
@@ -50,7 +50,7 @@ function repoMultikey(didKey: string): string {
 }
 
 /** Others may reach a PDS at another address than we do; but it is the same one that answers there. */
-async function expectItsOwnAddress(run: Run, host: AccountHost, named: string): Promise<void> {
+export async function expectItsOwnAddress(run: Run, host: AccountHost, named: string): Promise<void> {
   const endpoint = named.replace(/\/$/, '');
   if (endpoint === host.provider.endpoint) return;
   const serviceDid = await serviceDidOf(run, host);

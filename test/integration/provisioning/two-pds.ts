@@ -30,6 +30,7 @@ export async function openTwoPds(options: Partial<PdsOptions> = {}): Promise<Two
     gatewayUrl,
     domain: DOMAIN,
     inviteRequired: true,
+    ...(options.appView && { appView: true }),
   };
   const remote = await startPds(remoteOptions);
   const { close } = stage;

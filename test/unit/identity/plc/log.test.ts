@@ -36,6 +36,7 @@ describe('the log of a DID', () => {
         alsoKnownAs: ['at://bob.pnptv.test'],
       }),
       genesis: expect.objectContaining({ rotationKeys: [us.did(), pds.did()] }),
+      pdsKeys: [us.did(), pds.did()],
     });
   });
 

@@ -1,0 +1,17 @@
+import type { Queryable } from '../../db/connect.ts';
+import type { Change } from '../changes/change.ts';
+
+/** Somebody wants the move taken back. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled';
+}
+
+/**
+ * Throws Cancelled when somebody wants it taken back. In the transaction of a step after which it cannot be any more, who
+ * wants that a moment later is told so.
+ */
+export async function expectNotCancelled(sql: Queryable, change: Change): Promise<void> {
+  const [row] = await sql<Pick<Change, 'cancel_wanted_at'>[]>`
+    SELECT cancel_wanted_at FROM pds_changes WHERE id = ${change.id} FOR UPDATE`;
+  if (row?.cancel_wanted_at) throw new Cancelled('taken back');
+}

@@ -1,0 +1,58 @@
+import { activateAccount, deactivateAccount } from '../../pds/client.ts';
+import { readHoldings } from '../../pds/migration.ts';
+import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
+import { Parked } from '../../provisioning/queue/outcome.ts';
+import type { Run } from '../../provisioning/run.ts';
+import type { Change } from '../changes/change.ts';
+import { stepDone, timeOf } from './progress.ts';
+import { type Move, openEnd, ownerAt } from './stations.ts';
+
+/**
+ * blobs_complete → freezing: from now on the old account may be deactivated. Not before nothing that was sent earlier
+ * could still be imported: it would take back what is carried over afterwards.
+ */
+export async function beginFreezing({ run, change }: Move): Promise<void> {
+  await waitOut(run, timeOf(change, 'import_started_at'));
+  await stepDone(run, change, 'freezing', {
+    freezing_at: run.now().toISOString(),
+    import_started_at: null,
+  });
+}
+
+/** freezing → frozen: the old account takes no more writes, of nobody. Its owner can still read all of it. */
+export async function freeze(move: Move): Promise<void> {
+  const { run, change, source } = move;
+  const owner = await ownerAt(run, source);
+  await deactivateAccount(owner.pds, owner.accessJwt);
+  const { activated } = await readHoldings(await ownerAt(run, source));
+  if (activated) {
+    throw new ProvisioningError(
+      'MOVE_SOURCE_NOT_FROZEN',
+      'Your present PDS does not deactivate your account, so that it cannot be moved. Ask its operator.',
+      { retryable: true },
+    );
+  }
+  await stepDone(run, change, 'frozen');
+}
+
+/** Takes that back. Of a deactivation whose end nobody saw, only once it cannot come any more. */
+export async function thaw(run: Run, change: Change): Promise<void> {
+  const source = { run, host: await openEnd(run, run) };
+  const owner = await ownerAt(run, source);
+  await activateAccount(owner.pds, owner.accessJwt);
+  if (change.step === 'freezing') await waitOut(run, timeOf(change, 'freezing_at'));
+  const { activated } = await readHoldings(await ownerAt(run, source));
+  if (activated) return;
+  throw new ProvisioningError(
+    'MOVE_NOT_TAKEN_BACK',
+    'Your present PDS does not activate your account again. Its operator must look into that.',
+    { retryable: true },
+  );
+}
+
+/** Throws Parked as long as what left at `at` may still be at work. */
+export async function waitOut({ now, times }: Run, at: Date | undefined): Promise<void> {
+  if (at === undefined) return;
+  const end = new Date(at.getTime() + times.quarantine * 1000);
+  if (now() < end) throw new Parked('move_unfinished', end);
+}

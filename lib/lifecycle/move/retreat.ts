@@ -1,0 +1,94 @@
+import { XrpcError } from '../../pds/xrpc-error.ts';
+import { LeaseLost } from '../../provisioning/identity.ts';
+import { outcomeOf, Parked } from '../../provisioning/queue/outcome.ts';
+import type { Run } from '../../provisioning/run.ts';
+import { advance } from '../changes/advance.ts';
+import type { Change } from '../changes/change.ts';
+import { Cancelled } from './cancelled.ts';
+import { isFrozen, timeOf } from './progress.ts';
+import { requestOf } from './stations.ts';
+import type { Retreat } from './take-back.ts';
+
+/** How long a PDS that does not answer is waited for, while the member can go on as before. */
+const PATIENCE_MS = 3600_000;
+/** And how long he may be without an account that takes his writes, whatever it is that keeps the move. */
+const FROZEN_MS = 10 * 60_000;
+
+/**
+ * Why a move is to be taken back after this error; undefined when it is to be gone on with later. What is to wait does so
+ * for as long as the member can wait for it.
+ */
+export async function reasonToRetreat(
+  run: Run,
+  change: Change,
+  error: unknown,
+): Promise<Retreat | undefined> {
+  if (error instanceof LeaseLost) return undefined;
+  if (error instanceof Cancelled) return { outcome: 'cancelled' };
+  const { work, now, random } = run;
+  const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
+  if (outcome.kind === 'failed') {
+    const named = error instanceof XrpcError ? faultOf(run, change, error) : outcome.error;
+    return { outcome: 'failed', code: named.code, message: named.message };
+  }
+  if (outcome.kind === 'parked' && (await isOutOfPatience(run, change, outcome.reason))) {
+    return { outcome: 'failed', ...silenceOf(run, change, error) };
+  }
+  return undefined;
+}
+
+async function isOutOfPatience(run: Run, change: Change, reason: string): Promise<boolean> {
+  const at = run.now().getTime();
+  const frozenAt = timeOf(change, 'freezing_at');
+  if (isFrozen(change) && frozenAt && at - frozenAt.getTime() > FROZEN_MS) return true;
+  if (reason !== 'provider_down' && reason !== 'plc_down') return false;
+  const stuckSince = timeOf(change, 'stuck_since');
+  if (stuckSince) return at - stuckSince.getTime() > PATIENCE_MS;
+  await advance(run.sql, run, change, { progress: { stuck_since: run.now().toISOString() } });
+  return false;
+}
+
+type Named = { code: string; message: string };
+const AS_BEFORE = 'Nothing has changed: your identity works as before where it is.';
+
+function isSource(run: Run): boolean {
+  return run.host?.provider.id === run.identity.provider_id;
+}
+
+/** An answer that no attempt made better. */
+function faultOf(run: Run, _change: Change, { nsid, status, fault }: XrpcError): Named {
+  const what = `(${[nsid, status ?? fault].join(' ')})`;
+  return isSource(run)
+    ? {
+        code: 'MOVE_SOURCE_FAILED',
+        message: `Your present PDS does not give out what is to be moved ${what}. ${AS_BEFORE} Its operator must look at its log; then try again.`,
+      }
+    : {
+        code: 'MOVE_TARGET_FAILED',
+        message: `The PDS that you are moving to cannot take your data ${what}: it may have run out of space. ${AS_BEFORE} Try again later, choose another one, or ask its operator.`,
+      };
+}
+
+function silenceOf(run: Run, change: Change, error: unknown): Named {
+  if (error instanceof Parked && error.reason === 'plc_down') {
+    return {
+      code: 'MOVE_PLC_SILENT',
+      message: `The PLC directory does not answer, and without it a did:plc cannot be moved. ${AS_BEFORE} Try again later.`,
+    };
+  }
+  if (isSource(run) || !requestOf(error)) {
+    return isFrozen(change)
+      ? {
+          code: 'MOVE_TOOK_TOO_LONG',
+          message: `Your account may be deactivated for ten minutes only, and the move was not done by then. ${AS_BEFORE} Try again later.`,
+        }
+      : {
+          code: 'MOVE_SOURCE_SILENT',
+          message: `Your present PDS does not answer, and nothing can be moved without what lies there. Nothing has changed. Try again when it is back; if it is gone for good, a move cannot help.`,
+        };
+  }
+  return {
+    code: 'MOVE_TARGET_SILENT',
+    message: `The PDS that you are moving to does not answer any more. ${AS_BEFORE} Try again later, or choose another one.`,
+  };
+}
