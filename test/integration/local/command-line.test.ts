@@ -60,6 +60,9 @@ describe('an npm script called wrongly', () => {
     ['rewrap.ts', ['now'], "Unexpected argument 'now'."],
     ['recovery-key.ts', ['key'], 'DID is missing.'],
     ['recovery-key.ts', ['key', 'alice.test'], 'alice.test is no did:web and no did:plc.'],
+    ['repo-key.ts', ['publish'], 'DID is missing.'],
+    ['repo-key.ts', ['rotate', 'did:web:a.test'], 'rotate is no step.'],
+    ['repo-key.ts', ['publish', 'alice'], 'alice is no DID.'],
   ])('%s %j says what is wrong, shows its usage and ends with 2', async (script, args, problem) => {
     const { code, output } = await run(script, ...args);
     expect(code).toBe(2);

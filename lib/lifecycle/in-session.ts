@@ -1,0 +1,43 @@
+import type { Did } from '../brands.ts';
+import type { Queryable } from '../db/connect.ts';
+import { deleteSession } from '../pds/client.ts';
+import { openSession } from '../pds/probes/session.ts';
+import { connectionTo, type Provider } from '../pds/provider.ts';
+import { providerOf, readProviderState } from '../pds/providers.ts';
+import type { PdsConnection } from '../pds/xrpc.ts';
+import type { Vault } from '../vault/vault.ts';
+import { type OwnCredentials, openPassword } from './bundle.ts';
+
+export type SessionDeps = {
+  sql: Queryable;
+  vault: Vault;
+  providers: readonly Provider[];
+  fetch: typeof globalThis.fetch;
+  now: () => Date;
+  /** For one answer of the PDS. Default: five of them stay below the 29 s of ours. */
+  pdsTimeoutMs?: number;
+};
+
+const PDS_TIMEOUT_MS = 5_000;
+
+/**
+ * Does something at the member's PDS in a session of his own, with all that he may do there: opened by the password that
+ * we keep for him, and ended afterwards. Throws what `openSecret` throws, XrpcError, and what `work` throws.
+ */
+export async function inSession<T>(
+  deps: SessionDeps,
+  owner: OwnCredentials & { provider_id: string },
+  work: (pds: PdsConnection, accessJwt: string) => Promise<T>,
+): Promise<T> {
+  const { sql, vault, providers, pdsTimeoutMs = PDS_TIMEOUT_MS } = deps;
+  const provider = providerOf(providers, await readProviderState(sql, owner.provider_id));
+  const pds = connectionTo(deps, provider, pdsTimeoutMs);
+  const password = await openPassword(vault, owner);
+  const { accessJwt, refreshJwt } = await openSession(pds, { did: owner.pds_did as Did, password });
+  try {
+    return await work(pds, accessJwt);
+  } finally {
+    // What is done is done: a session that cannot be ended ends by itself.
+    await deleteSession(pds, refreshJwt).catch(() => {});
+  }
+}
