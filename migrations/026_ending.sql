@@ -28,6 +28,7 @@ CREATE UNIQUE INDEX one_open_join_from ON pds_joins (from_user_id) WHERE ended_a
 CREATE UNIQUE INDEX one_open_join_to ON pds_joins (to_user_id) WHERE ended_at IS NULL;
 CREATE INDEX pds_joins_by_from ON pds_joins (from_user_id, id);
 CREATE INDEX pds_joins_by_to ON pds_joins (to_user_id, id);
+CREATE INDEX pds_joins_waiting ON pds_joins (expires_at) WHERE ended_at IS NULL AND change_id IS NULL;
 CREATE INDEX pds_joins_over ON pds_joins (ended_at) WHERE ended_at IS NOT NULL;
 
 GRANT SELECT, INSERT, UPDATE (accepted_at, consented_at, approved_by, approved_at, change_id, ended_at, outcome)
@@ -92,5 +93,96 @@ BEGIN
     AND NOT EXISTS (SELECT FROM public.pds_provisioning_log l WHERE l.user_id = u.id);
 END $$;
 
-REVOKE ALL ON FUNCTION tables_of_members(), erase_identity(varchar, bigint, varchar[]) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION erase_identity(varchar, bigint, varchar[]) TO pds_worker;
+-- Carries a join out: the two identities change owners, with everything that belongs to them. What is sealed for a member
+-- opens for nobody else, so the caller brings all of it sealed anew: of the mapping rows, the backups, the possible orphans.
+-- All or nothing, and nothing unless everybody has agreed, it is due, the caller holds both members, and nothing that is
+-- sealed was forgotten. What belongs to the Telegram account stays with it: its second factor, messages, the sessions of
+-- the new one; those of the old one end.
+CREATE FUNCTION join_identities(this_join bigint, from_epoch bigint, to_epoch bigint, sealed jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  j public.pds_joins;
+  each_table text;
+  nobody text := 'join:' || this_join;
+  resealed integer;
+BEGIN
+  SELECT joins.* INTO j
+  FROM public.pds_joins joins
+  JOIN public.pds_changes a ON a.id = joins.change_id AND a.user_id = joins.from_user_id
+  JOIN public.pds_changes b ON b.user_id = joins.to_user_id AND b.ended_at IS NULL
+  JOIN public.user_pds_mapping mine ON mine.user_id = joins.from_user_id AND mine.epoch = from_epoch
+  JOIN public.user_pds_mapping theirs ON theirs.user_id = joins.to_user_id AND theirs.epoch = to_epoch
+  WHERE joins.id = this_join AND joins.ended_at IS NULL AND a.ended_at IS NULL AND a.due_at <= now()
+    AND a.kind = 'join' AND b.kind = 'join' AND (b.wish->>'join_id')::bigint = this_join
+  FOR UPDATE;
+  IF j.id IS NULL THEN
+    RAISE EXCEPTION 'join_identities: this join is not agreed on, not due, or somebody else has one of its members'
+      USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+
+  -- A login that comes now waits, and finds what is then.
+  PERFORM FROM public.users WHERE id IN (j.from_user_id, j.to_user_id) ORDER BY id FOR NO KEY UPDATE;
+  -- By way of nobody: no two rows have one owner at any moment.
+  INSERT INTO public.users (id) VALUES (nobody);
+  FOR each_table IN SELECT name FROM public.tables_of_members() WHERE NOT of_account LOOP
+    EXECUTE format('UPDATE public.%I SET user_id = $1 WHERE user_id = $2', each_table) USING nobody, j.from_user_id;
+    EXECUTE format('UPDATE public.%I SET user_id = $1 WHERE user_id = $2', each_table) USING j.from_user_id, j.to_user_id;
+    EXECUTE format('UPDATE public.%I SET user_id = $1 WHERE user_id = $2', each_table) USING j.to_user_id, nobody;
+  END LOOP;
+  DELETE FROM public.users WHERE id = nobody;
+
+  UPDATE public.user_pds_mapping m SET
+      pds_private_key_encrypted = fresh.pds_private_key_encrypted,
+      pds_private_key_iv = fresh.pds_private_key_iv,
+      pds_private_key_auth_tag = fresh.pds_private_key_auth_tag,
+      account_password_sealed = fresh.account_password_sealed,
+      bootstrap_key_sealed = fresh.bootstrap_key_sealed,
+      pds_access_token = fresh.pds_access_token,
+      pds_refresh_token = fresh.pds_refresh_token,
+      rotation_key_sealed = fresh.rotation_key_sealed,
+      credential_version = m.credential_version + 1,
+      lease_until = NULL
+    FROM jsonb_to_recordset(sealed->'mappings') AS fresh (
+      id bigint, pds_private_key_encrypted text, pds_private_key_iv text, pds_private_key_auth_tag text,
+      account_password_sealed text, bootstrap_key_sealed text, pds_access_token text, pds_refresh_token text,
+      rotation_key_sealed text)
+    WHERE m.id = fresh.id AND m.user_id IN (j.from_user_id, j.to_user_id)
+      -- What is there must not get lost, nor come from nowhere.
+      AND num_nulls(m.pds_private_key_encrypted, m.account_password_sealed, m.bootstrap_key_sealed, m.pds_access_token,
+          m.pds_refresh_token, m.rotation_key_sealed)
+        = num_nulls(fresh.pds_private_key_encrypted, fresh.account_password_sealed, fresh.bootstrap_key_sealed,
+          fresh.pds_access_token, fresh.pds_refresh_token, fresh.rotation_key_sealed);
+  GET DIAGNOSTICS resealed = ROW_COUNT;
+  IF resealed <> 2 THEN
+    RAISE EXCEPTION 'join_identities: sealed credentials are missing' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+
+  UPDATE public.pds_credential_backups b SET
+      backup_data_encrypted = fresh.backup_data_encrypted, backup_iv = fresh.backup_iv, backup_auth_tag = fresh.backup_auth_tag
+    FROM jsonb_to_recordset(sealed->'backups') AS fresh (
+      id bigint, backup_data_encrypted text, backup_iv text, backup_auth_tag text)
+    WHERE b.id = fresh.id AND b.user_id IN (j.from_user_id, j.to_user_id);
+  GET DIAGNOSTICS resealed = ROW_COUNT;
+  IF resealed <> (SELECT count(*) FROM public.pds_credential_backups WHERE user_id IN (j.from_user_id, j.to_user_id)) THEN
+    RAISE EXCEPTION 'join_identities: a backup is missing' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+
+  UPDATE public.pds_possible_orphans o SET account_password_sealed = fresh.account_password_sealed
+    FROM jsonb_to_recordset(sealed->'orphans') AS fresh (id bigint, account_password_sealed text)
+    WHERE o.id = fresh.id AND o.user_id IN (j.from_user_id, j.to_user_id);
+  GET DIAGNOSTICS resealed = ROW_COUNT;
+  IF resealed <> (SELECT count(*) FROM public.pds_possible_orphans WHERE user_id IN (j.from_user_id, j.to_user_id)) THEN
+    RAISE EXCEPTION 'join_identities: a possible orphan is missing' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+
+  DELETE FROM public.sessions WHERE user_id = j.from_user_id;
+  DELETE FROM public.login_tokens WHERE user_id = j.from_user_id;
+  UPDATE public.pds_changes SET ended_at = now(), outcome = 'done'
+    WHERE kind = 'join' AND ended_at IS NULL AND id <> j.change_id AND (wish->>'join_id')::bigint = this_join;
+  UPDATE public.pds_joins SET ended_at = now(), outcome = 'done' WHERE id = this_join;
+END $$;
+
+REVOKE ALL ON FUNCTION tables_of_members(), erase_identity(varchar, bigint, varchar[]),
+  join_identities(bigint, bigint, bigint, jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_identity(varchar, bigint, varchar[]), join_identities(bigint, bigint, bigint, jsonb)
+  TO pds_worker;

@@ -48,6 +48,13 @@ export class Lifecycle extends Construct {
       requestExport: { settings: [...VAULT_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'CHANGES_QUEUE_URL'] },
       listExports: { settings: SESSION_SETTINGS },
       downloadExport: { settings: [...SESSION_SETTINGS, 'EXPORTS_BUCKET'] },
+      listOwnJoins: { settings: SESSION_SETTINGS },
+      consentToJoin: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },
+      refuseJoin: { settings: SESSION_SETTINGS },
+      requestJoin: { settings: SESSION_SETTINGS },
+      listJoins: { settings: SESSION_SETTINGS },
+      approveJoin: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },
+      withdrawJoin: { settings: SESSION_SETTINGS },
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
       setRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
       removeRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },

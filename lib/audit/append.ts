@@ -29,6 +29,7 @@ export type AuditAction =
   | 'exported'
   | 'orphan_settled'
   | 'moved'
+  | 'joined'
   | 'erased';
 
 export type AuditEntry = {

@@ -74,6 +74,13 @@ export const SUBSYSTEMS = {
       lifecycle.requestHandOver,
       lifecycle.recoverByHandOver,
       lifecycle.recoverByCancelling,
+      lifecycle.listOwnJoins,
+      lifecycle.consentToJoin,
+      lifecycle.refuseJoin,
+      lifecycle.requestJoin,
+      lifecycle.listJoins,
+      lifecycle.approveJoin,
+      lifecycle.withdrawJoin,
     ],
   },
   provisioning: {

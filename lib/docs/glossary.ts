@@ -19,6 +19,15 @@ const STATEMENT = {
 };
 const SIGNATURE = 'ZBW_b0_RM2ODifTNk-bD9xxYPseCItiGuRoy8RtwrKVzQ4gGDe8_GDpWFmZaOqI-ga76xxUVTtDqPq-GIkThMA';
 const ECDSA = 'ECDSA, 64 bytes r and s, s in the lower half, in base64url';
+const JOIN_OPERATIONS = [
+  'requestJoin',
+  'listJoins',
+  'listOwnJoins',
+  'approveJoin',
+  'withdrawJoin',
+  'consentToJoin',
+  'refuseJoin',
+];
 const INIT_DATA = `user=%7B%22id%22%3A123456789%7D&auth_date=1795512600&hash=${HASH}`;
 
 /**
@@ -381,6 +390,54 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   'listChanges.error': { means: 'Why it could not be done; null if nothing', example: null },
   'cancelChange.id': { means: 'The number of the change', example: '7' },
   change_id: { means: 'The number of the change', example: 7 },
+  from_user_id: { means: 'Telegram id of the account whose identity goes', example: '123456789' },
+  to_user_id: { means: 'Telegram id of the account that it comes to', example: '987654321' },
+  'requestJoin.id': { means: 'The number of the join', example: 3 },
+  'listJoins.id': { means: 'The number of the join', example: 3 },
+  'listOwnJoins.id': { means: 'The number of the join', example: 3 },
+  ...Object.fromEntries(
+    ['approveJoin', 'withdrawJoin', 'consentToJoin', 'refuseJoin'].map((operation) => [
+      `${operation}.id`,
+      { means: 'The number of the join', example: '3' },
+    ]),
+  ),
+  ...Object.fromEntries(
+    JOIN_OPERATIONS.map((operation) => [
+      `${operation}.state`,
+      {
+        means:
+          'How it stands: `waiting` until all have agreed, `agreed` until it is carried out, then how it ended',
+        example: 'waiting',
+      },
+    ]),
+  ),
+  ...Object.fromEntries(
+    JOIN_OPERATIONS.map((operation) => [
+      `${operation}.due_at`,
+      { means: 'When it is carried out; null until all have agreed', example: null },
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['requestJoin', 'listJoins', 'listOwnJoins'].map((operation) => [
+      `${operation}.reason`,
+      { means: 'Why, in an administrator’s words', example: 'Lost his phone; known to us in person.' },
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['listJoins', 'listOwnJoins'].map((operation) => [
+      `${operation}.expires_at`,
+      { means: 'When it lapses, unless all have agreed by then', example: '2026-12-01T09:30:00.000Z' },
+    ]),
+  ),
+  accepted_at: { means: 'When the new account agreed; null if it has not', example: null },
+  consented_at: { means: 'When the old account agreed; null if it has not', example: null },
+  approved_at: { means: 'When a second administrator agreed; null if none has', example: null },
+  requested_by: { means: 'Which administrator asked for it', example: '4711' },
+  approved_by: { means: 'Which other one approved; null if none has', example: null },
+  side: {
+    means: 'Whether your account is the one whose identity goes, or the one that it comes to',
+    example: 'to',
+  },
   'deleteAccount.account': {
     means:
       'What becomes of the account at the PDS: deleted, or only deactivated where its operator gave us no more rights; `none` when there is none',

@@ -106,6 +106,12 @@ export const ERROR_CODES = {
       'After 100 wrong codes in a row those of your app are not taken any more: enter a recovery code.',
   },
 
+  SECOND_ADMIN_REQUIRED: {
+    status: 403,
+    message:
+      'This needs another administrator than the one who asked for it, and none whose own account it is about.',
+  },
+
   NOT_FOUND: { status: 404, message: 'There is nothing at this address: check the host name and the path.' },
   HOST_UNKNOWN: { status: 404, message: 'No identity is served at this host name.' },
   SESSION_NOT_FOUND: { status: 404, message: 'You have no such session (any more): look at the list.' },
@@ -113,6 +119,10 @@ export const ERROR_CODES = {
   WORK_NOT_FOUND: {
     status: 404,
     message: 'There is no such work in the queue (any more): look at GET /api/admin/dead-letters.',
+  },
+  JOIN_NOT_FOUND: {
+    status: 404,
+    message: 'There is no such join, or it is none of yours: look at the list.',
   },
   CHANGE_NOT_FOUND: { status: 404, message: 'You have no such change: look at GET /api/pds/changes.' },
   APP_PASSWORD_NOT_FOUND: {
@@ -139,6 +149,15 @@ export const ERROR_CODES = {
     status: 409,
     message:
       'This needs an active identity, and yours is not: GET /api/pds/info says what it is or waits for.',
+  },
+  JOIN_IN_PROGRESS: {
+    status: 409,
+    message:
+      'One of the two accounts takes part in another join: withdraw that one first, or wait until it is over.',
+  },
+  JOIN_NOT_OPEN: {
+    status: 409,
+    message: 'This join is over, too old, or being carried out: look at the list, and ask for a new one.',
   },
   CHANGE_IN_PROGRESS: {
     status: 409,

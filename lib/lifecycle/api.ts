@@ -6,6 +6,7 @@ export * from './api/app-passwords.ts';
 export * from './api/ending.ts';
 export * from './api/export.ts';
 export * from './api/moving.ts';
+export * from './api/joins.ts';
 
 const timestamp = z.iso.datetime();
 

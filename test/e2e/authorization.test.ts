@@ -80,6 +80,8 @@ const OF_MEMBER_ONLY: Readonly<Record<string, ErrorCode>> = {
   cancelChange: 'CHANGE_NOT_FOUND',
   revokeAppPassword: 'APP_PASSWORD_NOT_FOUND',
   downloadExport: 'EXPORT_NOT_FOUND',
+  consentToJoin: 'JOIN_NOT_FOUND',
+  refuseJoin: 'JOIN_NOT_FOUND',
   confirmTotp: 'TOTP_NOT_ENROLLED',
   stepUp: 'TOTP_NOT_ENROLLED',
   renewRecoveryCodes: 'TOTP_NOT_ENROLLED',
@@ -146,6 +148,13 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   recoverByHandOver: () => ({ body: exampleFor(recoverByHandOver, 'body') }),
   recoverByCancelling: () => ({ body: exampleFor(recoverByCancelling, 'body') }),
   moveIdentity: () => ({ body: { provider: 'local' } }),
+  consentToJoin: async ({ id }) => ({ params: { id: await newJoinId(id) } }),
+  refuseJoin: async ({ id }) => ({ params: { id: await newJoinId(id) } }),
+  approveJoin: async ({ id }) => ({ params: { id: await newJoinId(id) } }),
+  withdrawJoin: async ({ id }) => ({ params: { id: await newJoinId(id) } }),
+  requestJoin: async ({ id }) => ({
+    body: { from_user_id: String(id), to_user_id: await thirdAccount(), reason: 'a new phone' },
+  }),
   didJson: ({ did }) => ({ host: did.slice('did:web:'.length) }),
   atprotoDid: ({ handle }) => ({ host: handle }),
 };
@@ -197,10 +206,26 @@ async function newChangeId(userId: number): Promise<string> {
   return change.id;
 }
 
+/** Of a member's identity to an account that is nobody's here, as another administrator wants it. */
+async function newJoinId(userId: number): Promise<string> {
+  const [join] = await running.sql<[{ id: string }]>`
+    INSERT INTO pds_joins (from_user_id, to_user_id, reason, requested_by)
+    VALUES (${String(userId)}, ${await thirdAccount()}, 'a new phone', '1') RETURNING id::text`;
+  return join.id;
+}
+
+async function thirdAccount(): Promise<string> {
+  const id = '777000777';
+  await running.sql`INSERT INTO users (id) VALUES (${id}) ON CONFLICT DO NOTHING`;
+  await running.sql`INSERT INTO user_pds_mapping (user_id) VALUES (${id}) ON CONFLICT DO NOTHING`;
+  return id;
+}
+
 /** What one asker has set going stands in nobody else's way. */
 async function endChanges(): Promise<void> {
   const { sql } = running;
   await sql`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled', sealed = '{}' WHERE ended_at IS NULL`;
+  await sql`UPDATE pds_joins SET ended_at = now(), outcome = 'withdrawn' WHERE ended_at IS NULL`;
   await sql`
     UPDATE pds_provisioning_queue SET status = 'completed'
     WHERE action NOT IN ('create', 'retry', 'verify') AND status IN ('pending', 'processing')`;

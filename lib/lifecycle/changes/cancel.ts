@@ -1,9 +1,11 @@
+import { AppError } from '../../app-error.ts';
 import { appendAudit } from '../../audit/append.ts';
 import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { leavingNews } from '../hand-over/news.ts';
 import { isPublished } from '../move/progress.ts';
+import { stopJoinIn } from '../join/stop.ts';
 import type { ChangeKind, Facts } from './change.ts';
 
 /** Those that can be taken back also when they have begun: up to which step. */
@@ -49,6 +51,11 @@ export async function cancelIn(
   if (change === undefined) throw apiError('CHANGE_NOT_FOUND');
   if (change.over) throw apiError('CHANGE_NOT_CANCELLABLE');
   if (change.wish.firm === true && by !== 'recovery_key') throw apiError('CHANGE_OF_RECOVERY_KEY');
+  if (change.kind === 'join') {
+    const joinId = Number(change.wish.join_id);
+    await stopJoinIn(tx, { joinId, outcome: 'refused', by, userId }).catch(asNotCancellable);
+    return { cancelled: true };
+  }
   if (change.step === 'requested' && !begun) {
     await end(tx, { ...change, userId, by });
     return { cancelled: true };
@@ -60,6 +67,12 @@ export async function cancelIn(
     UPDATE pds_provisioning_queue SET next_retry = least(next_retry, now()), sent_at = NULL
     WHERE user_id = ${userId} AND action = ${change.kind} AND status = 'pending'`;
   return { cancelled: false };
+}
+
+/** One of the two refuses; so it is called here, whatever it is called there. */
+function asNotCancellable(error: unknown): never {
+  const isLate = error instanceof AppError && error.code === 'JOIN_NOT_OPEN';
+  throw isLate ? apiError('CHANGE_NOT_CANCELLABLE') : error;
 }
 
 /** The queue row before all else, as everywhere: while it is locked no worker begins. True when one has it now. */

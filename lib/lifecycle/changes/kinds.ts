@@ -2,6 +2,7 @@ import type { Actions } from '../../provisioning/run.ts';
 import { performDeletion } from '../delete/perform.ts';
 import { handOver } from '../hand-over/perform.ts';
 import { move } from '../move/move.ts';
+import { performJoin } from '../join/perform.ts';
 import { changeActions } from './perform.ts';
 
 /** What the worker that changes identities does. */
@@ -9,4 +10,5 @@ export const CHANGES: Actions = changeActions({
   delete: performDeletion,
   hand_over: handOver,
   move,
+  join: performJoin,
 });

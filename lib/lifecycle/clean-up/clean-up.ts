@@ -4,6 +4,7 @@ import type { Metrics } from '../../observability/metrics.ts';
 import { removeExpiredExport } from '../export/remove-expired.ts';
 import type { Storage } from '../export/storage.ts';
 import { destroySecretsOfWhoLeft } from '../hand-over/destroy-secrets.ts';
+import { expireJoins } from '../join/expire.ts';
 import { BATCH, deleteBatch } from './delete-batch.ts';
 import { dropHealthPartition, makeHealthPartitions } from './health-partitions.ts';
 import { RULES } from './rules.ts';
@@ -70,6 +71,7 @@ function tasksOf({ sql, log, provisioningEnabled, exports }: CleanUpDeps): Task[
       run: () => makeHealthPartitions({ sql, log }),
     },
     { what: 'health_days_dropped', full: 1, run: () => dropHealthPartition({ sql, log }) },
+    { what: 'joins_expired', full: Number.POSITIVE_INFINITY, run: () => expireJoins(sql) },
     ...RULES.map((rule) => ({ what: rule.what, full: BATCH, run: () => deleteBatch(sql, rule) })),
     { what: 'leavers_without_secrets', full: 1, run: () => destroySecretsOfWhoLeft(sql) },
     { what: 'exports', full: 1, run: () => removeExpiredExport(sql, exports) },

@@ -10,6 +10,7 @@ export type ParkedReason =
   | 'account_busy'
   | 'plc_down'
   | 'outcome_unknown'
+  | 'member_busy'
   | 'out_of_time'
   | 'move_unfinished'
   /** A change whose time has not come, and one that waits for what a member does elsewhere. */

@@ -150,6 +150,10 @@ describe('pds_api', () => {
     `DELETE FROM telegram_messages`,
     `SELECT erase_member('${member.pnptvUuid}')`,
     `SELECT erase_identity('42', 0, '{}')`,
+    `SELECT join_identities(1, 0, 0, '{}')`,
+    `UPDATE pds_joins SET to_user_id = '43'`,
+    `UPDATE pds_joins SET requested_by = '43'`,
+    `SELECT * FROM tables_of_members()`,
     `SELECT make_health_partitions(1)`,
     `SELECT drop_health_partition(30)`,
     `DELETE FROM dead_letters`,
@@ -451,6 +455,7 @@ describe('the grants', () => {
       'drop_health_partition',
       'erase_identity',
       'erase_member',
+      'join_identities',
       'make_health_partitions',
       'restore_credentials',
     ]);

@@ -86,6 +86,18 @@ async function identity() {
   return { ...given, backUp };
 }
 
+describe('a join that was not agreed on in time', () => {
+  it('lapses, and stands in nobody’s way', async () => {
+    await god`INSERT INTO users (id) VALUES ('7002'), ('7003')`;
+    await god`
+      INSERT INTO pds_joins (from_user_id, to_user_id, reason, requested_by, expires_at)
+      VALUES (${USER}, '7002', 'x', '1', now()), ('7002', '7003', 'x', '1', now() + interval '1 day')`;
+    expect(await run()).toMatchObject({ joins_expired: 1 });
+    const outcomes = await god`SELECT outcome FROM pds_joins ORDER BY id`;
+    expect(outcomes.map(({ outcome }) => outcome)).toEqual(['expired', null]);
+  });
+});
+
 describe('what is over', () => {
   const hash = (n: number) => `decode(lpad('${n}', 64, '0'), 'hex')`;
   /** A row by its age; with the least that it needs beside it. */

@@ -47,7 +47,7 @@ export async function expectWorkingIdentity(stage: Stage, bench: Bench, userId: 
   expect(await verifyMember(bench.sql, identity.pnptv_uuid)).toMatchObject({ intact: true });
   const created = await bench.sql`
     SELECT count(*) FILTER (WHERE action = 'created') AS created, count(*) FILTER (WHERE action = 'backup_created') AS backups
-    FROM pds_provisioning_log WHERE user_id = ${userId}`;
+    FROM pds_provisioning_log WHERE pnptv_uuid = ${identity.pnptv_uuid}`;
   expect([...created]).toEqual([{ created: 1, backups: 1 }]);
   return identity;
 }
