@@ -37,7 +37,6 @@ export const requestJoin = contract({
   path: '/api/admin/joins',
   access: 'admin',
   host: 'app',
-  limits: { member: { max: 60, windowSeconds: 3600 } },
   body: z.strictObject({
     from_user_id: telegramId,
     to_user_id: telegramId,
@@ -67,7 +66,6 @@ export const approveJoin = contract({
   path: '/api/admin/joins/{id}/approve',
   access: 'admin',
   host: 'app',
-  limits: { member: { max: 60, windowSeconds: 3600 } },
   params: byId,
   data: answered,
   errors: [

@@ -71,10 +71,10 @@ function tasksOf({ sql, log, provisioningEnabled, exports }: CleanUpDeps): Task[
       run: () => makeHealthPartitions({ sql, log }),
     },
     { what: 'health_days_dropped', full: 1, run: () => dropHealthPartition({ sql, log }) },
-    { what: 'joins_expired', full: Number.POSITIVE_INFINITY, run: () => expireJoins(sql) },
     ...RULES.map((rule) => ({ what: rule.what, full: BATCH, run: () => deleteBatch(sql, rule) })),
     { what: 'leavers_without_secrets', full: 1, run: () => destroySecretsOfWhoLeft(sql) },
     { what: 'exports', full: 1, run: () => removeExpiredExport(sql, exports) },
+    { what: 'joins_expired', full: Number.POSITIVE_INFINITY, run: () => expireJoins(sql) },
   ];
 }
 
