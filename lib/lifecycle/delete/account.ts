@@ -1,3 +1,4 @@
+import { AppError } from '../../app-error.ts';
 import type { Did } from '../../brands.ts';
 import { deleteAccount, getAccountInfo } from '../../pds/admin.ts';
 import { admit } from '../../pds/breaker.ts';
@@ -86,24 +87,26 @@ async function endAccount(run: Run, host: AccountHost, did: Did): Promise<Accoun
     return found === undefined ? 'absent' : 'deleted';
   });
   if (deleted.asAdmin) return deleted.result;
+  // Who left long ago has none any more.
+  if (run.identity.account_password_sealed === null) return asItIs(host, did);
   try {
     const { accessJwt } = await openSession(host.pds, { did, password: await accountPassword(run) });
     await hold(run);
     await deactivateAccount(host.pds, accessJwt, { deleteAfter: run.now() });
     return 'deactivated';
   } catch (error) {
-    if (!isRejection(error)) throw error;
+    if (!isRejection(error) && !(error instanceof AppError && /^SEALED_VALUE_/.test(error.code))) throw error;
     run.log.warn('an account is neither ours to delete nor to open', { provider: host.provider.id, error });
-    return (await isThere(host, did)) ? 'left' : 'absent';
+    return asItIs(host, did);
   }
 }
 
-async function isThere({ pds }: AccountHost, did: Did): Promise<boolean> {
+async function asItIs({ pds }: AccountHost, did: Did): Promise<AccountEnd> {
   try {
-    await getRepoStatus(pds, did);
-    return true;
+    const { active } = await getRepoStatus(pds, did);
+    return active ? 'left' : 'deactivated';
   } catch (error) {
-    if (isRejection(error, 'RepoNotFound')) return false;
+    if (isRejection(error, 'RepoNotFound')) return 'absent';
     throw error;
   }
 }

@@ -14,7 +14,7 @@ export type DidEnd =
   | 'ended'
   /** The member has a key above ours: it is his alone now. */
   | 'left_to_member'
-  /** Our key has no say in it any more: it is as it was. */
+  /** Our key has no say in it, or is the only one of somebody who has left: it is as it was. */
   | 'not_ours';
 
 /** The directory takes 10 operations on a DID an hour. */
@@ -23,7 +23,8 @@ const REFUSED_MS = 30 * 60_000;
 /**
  * Ends a did:plc, before the key is destroyed by which we can: afterwards the PDS's key would be the only one that can
  * change it, and it would name that PDS and our handle for ever. A member who holds a key above ours goes on holding the
- * DID: ours and those below it go, and so do the handle and the PDS that are gone; whatever he makes of it is his.
+ * DID: ours and those below it go, and so do the handle and the PDS that are gone; whatever he makes of it is his. Of one
+ * who has left for another PDS only our key goes: he lives there with this DID.
  * What holds is read from the log, so it may be repeated. Throws Parked while the directory does not answer, or refuses.
  */
 export async function endPlcDid(run: Run): Promise<DidEnd> {
@@ -37,9 +38,11 @@ export async function endPlcDid(run: Run): Promise<DidEnd> {
   if (before !== undefined || did === null || sealed === null) return before ?? 'not_ours';
   const key = await openFromMapping(vault, identity, 'rotation_key_sealed', sealed);
   try {
+    const operation = lastOperation(log, { ours, key, hasLeft: identity.left_at !== null });
+    if (operation === undefined) return 'not_ours';
     await hold(run);
     await askDirectory(run, (directory) =>
-      submitOperation(directory, did, lastOperation(log, ours, key)).catch((error) => {
+      submitOperation(directory, did, operation).catch((error) => {
         // Somebody was faster, or it was handed in before: the log tells.
         if (!(error instanceof PlcError) || error.fault !== 'refused') throw error;
         run.log.warn('the PLC directory refused the end of a DID', { error });
@@ -61,8 +64,16 @@ function endOf({ data, pdsKeys }: PlcLog, ours: string): DidEnd | undefined {
   return withPds ? 'not_ours' : 'left_to_member';
 }
 
-function lastOperation({ data, head }: PlcLog, ours: string, key: Uint8Array) {
-  const above = data?.rotationKeys.slice(0, data.rotationKeys.indexOf(ours)) ?? [];
+type LastWord = { ours: string; key: Uint8Array; hasLeft: boolean };
+
+function lastOperation({ data, head }: PlcLog, { ours, key, hasLeft }: LastWord) {
+  const keys = data?.rotationKeys ?? [];
+  if (hasLeft && data) {
+    const others = keys.filter((one) => one !== ours);
+    // Without any key nobody could change it: it stays as he has it.
+    return others.length > 0 ? signOperation({ ...data, rotationKeys: others }, head, key) : undefined;
+  }
+  const above = keys.slice(0, keys.indexOf(ours));
   if (data === undefined || above.length === 0) return signTombstone(head, key);
   return signOperation({ ...data, rotationKeys: above, alsoKnownAs: [], services: {} }, head, key);
 }

@@ -20,7 +20,11 @@ export async function stopJoinIn(tx: Transaction, { joinId, outcome, by, userId 
   await tx`
     UPDATE pds_provisioning_queue SET status = 'completed', parked_reason = NULL
     WHERE user_id = ${join.from_user_id} AND action = 'join' AND status IN ('pending', 'processing')`;
-  await logJoin(tx, join, { happened: outcome, status: 'failed', createdBy: by });
+  await logJoin(tx, join, {
+    happened: outcome,
+    status: 'failed',
+    createdBy: by === 'recovery_key' ? userId : by,
+  });
   return answerOf({ ...join, outcome });
 }
 

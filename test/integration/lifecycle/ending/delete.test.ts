@@ -134,7 +134,16 @@ describe('deleting an identity for good', () => {
     await db`
       INSERT INTO dead_letters (queue_id, user_id, source_queue, message_id, message_body, receive_count, reason)
       SELECT id, NULL, 'q', id || ${`-${userId}`}, '{}', 5, 'WORKER_CRASHED' FROM pds_provisioning_queue WHERE user_id = ${userId}`;
+    await db`
+      INSERT INTO pds_exports (user_id, pnptv_uuid, contents, ended_at, outcome)
+      VALUES (${userId}, ${member.uuid}, 'data', now(), 'ready')`;
     const work = await ending.deletion(userId);
+    // What lies in the bucket goes before its row, which alone leads to it.
+    expect(await performWork(ending.deps, work)).toBe('parked');
+    expect(await db`SELECT FROM pds_exports WHERE user_id = ${userId} AND expires_at <= now()`).toHaveLength(
+      1,
+    );
+    await db`DELETE FROM pds_exports WHERE user_id = ${userId}`;
     expect(await ending.untilOver(work)).toBeUndefined();
     await expectErased(member);
     expect(await identityOf(bench, neighbour)).toMatchObject({ status: 'active', pds_did: others.did });
