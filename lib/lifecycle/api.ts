@@ -5,8 +5,8 @@ import { limit, offset } from '../http/paging.ts';
 export * from './api/app-passwords.ts';
 export * from './api/ending.ts';
 export * from './api/export.ts';
-export * from './api/moving.ts';
 export * from './api/joins.ts';
+export * from './api/moving.ts';
 
 const timestamp = z.iso.datetime();
 

@@ -4,8 +4,8 @@ import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { leavingNews } from '../hand-over/news.ts';
-import { isPublished } from '../move/progress.ts';
 import { stopJoinIn } from '../join/stop.ts';
+import { isPublished } from '../move/progress.ts';
 import type { ChangeKind, Facts } from './change.ts';
 
 /** Those that can be taken back also when they have begun: up to which step. */

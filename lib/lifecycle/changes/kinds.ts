@@ -1,8 +1,8 @@
 import type { Actions } from '../../provisioning/run.ts';
 import { performDeletion } from '../delete/perform.ts';
 import { handOver } from '../hand-over/perform.ts';
-import { move } from '../move/move.ts';
 import { performJoin } from '../join/perform.ts';
+import { move } from '../move/move.ts';
 import { changeActions } from './perform.ts';
 
 /** What the worker that changes identities does. */
