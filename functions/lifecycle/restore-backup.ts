@@ -9,12 +9,19 @@ import { openVault } from '../../lib/vault/open-vault.ts';
 import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 
 const { settings, sql, ...api } = await openApi(
-  [...VAULT_SETTINGS, ...PROVIDER_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'PROVISIONING_QUEUE_URL'],
+  [
+    ...VAULT_SETTINGS,
+    ...PROVIDER_SETTINGS,
+    'PDS_KEY_GRACE_DAYS',
+    'PDS_PROVISIONING_ENABLED',
+    'PROVISIONING_QUEUE_URL',
+  ],
   { connections: 2 }, // the vault's beside the transaction's
 );
 const vault = await openVault(settings, sql);
 const providers = providersFrom(settings);
-const deps = { sql, vault, providers, fetch: globalThis.fetch, now: () => new Date() };
+const graceDays = settings.PDS_KEY_GRACE_DAYS;
+const deps = { sql, vault, providers, fetch: globalThis.fetch, now: () => new Date(), graceDays };
 const queue = openQueue(sql, settings.PROVISIONING_QUEUE_URL);
 const provisioningEnabled = settings.PDS_PROVISIONING_ENABLED;
 

@@ -10,6 +10,7 @@ import { addRoutes, HOST_SETTINGS, SESSION_SETTINGS, VAULT_SETTINGS } from '../r
 import { durations, failures, watchRoutes } from '../watch.ts';
 import { addCleanUp } from './clean-up.ts';
 import { addChanges } from './lifecycle-changes.ts';
+import { addRotation } from './lifecycle-rotation.ts';
 import { addSweep } from './lifecycle-sweep.ts';
 import { addTellOperators } from './tell-operators.ts';
 
@@ -29,6 +30,7 @@ export class Lifecycle extends Construct {
         settings: [
           ...VAULT_SETTINGS,
           ...PROVIDER_SETTINGS,
+          'PDS_KEY_GRACE_DAYS',
           'PDS_PROVISIONING_ENABLED',
           'PROVISIONING_QUEUE_URL',
         ],
@@ -55,6 +57,7 @@ export class Lifecycle extends Construct {
       listJoins: { settings: SESSION_SETTINGS },
       approveJoin: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },
       withdrawJoin: { settings: SESSION_SETTINGS },
+      rotateKeys: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'CHANGES_QUEUE_URL'] },
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
       setRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
       removeRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
@@ -66,7 +69,12 @@ export class Lifecycle extends Construct {
       },
       recoverByCancelling: { settings: [...HOST_SETTINGS, 'PDS_PLC_URL'] },
     });
-    const others = [addTellOperators(this, ground), addCleanUp(this, ground), addChanges(this, ground)];
+    const others = [
+      addTellOperators(this, ground),
+      addCleanUp(this, ground),
+      addChanges(this, ground),
+      addRotation(this, ground),
+    ];
     acceptExports(Stack.of(this), ground.data);
     const sweep = addSweep(this, ground);
     const { title, row } = watchRoutes(this, 'lifecycle', functions, ground.data.operators, {

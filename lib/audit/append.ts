@@ -12,6 +12,7 @@ export type AuditAction =
   | 'error'
   | 'revoked'
   | 'key_rotated'
+  | 'key_retired'
   | 'retry'
   | 'health_check'
   | 'backup_created'
@@ -54,7 +55,7 @@ type Head = {
   seq: number;
   prev_hash: Uint8Array | null;
 };
-type Appended = { id: number; seq: number };
+type Appended = { id: number; seq: number; prev_hash: Uint8Array; erasure_key: Uint8Array };
 
 /**
  * Adds an entry to the member's chain as part of the caller's transaction: it is there if and only if the
@@ -62,22 +63,33 @@ type Appended = { id: number; seq: number };
  * The transaction must be READ COMMITTED (the default); under a stricter level concurrent appends fail, never fork.
  * Fails with AUDIT_MEMBER_ERASED when the member was erased.
  */
-export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<Appended> {
+export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<{ id: number; seq: number }> {
   await lockChains(tx, [entry.pnptvUuid]);
   const [head] = await readHeads(tx, [entry.pnptvUuid]);
   return append(tx, head as Head, entry);
 }
 
-/** {@link appendAudit} for many members at once, one entry each; a few hundred a transaction. */
+/** {@link appendAudit} for many entries at once, of as many members, each one's in this order; a few hundred a transaction. */
 export async function appendAudits(tx: Transaction, entries: readonly AuditEntry[]): Promise<void> {
   if (entries.length === 0) return;
-  const byMember = new Map(entries.map((entry) => [entry.pnptvUuid, entry]));
-  if (byMember.size < entries.length) throw new Error('one entry a member: the second would need the first');
+  const byMember = new Map<string, AuditEntry[]>();
+  for (const entry of entries)
+    byMember.set(entry.pnptvUuid, [...(byMember.get(entry.pnptvUuid) ?? []), entry]);
   // Always in the same order, so that no two transactions wait for each other.
-  const members = [...byMember.keys()].sort();
-  await lockChains(tx, members);
-  const heads = await readHeads(tx, members);
-  await Promise.all(heads.map((head) => append(tx, head, byMember.get(head.pnptv_uuid) as AuditEntry)));
+  await lockChains(tx, [...byMember.keys()].sort());
+  const places = await readHeads(
+    tx,
+    entries.map(({ pnptvUuid }) => pnptvUuid),
+  );
+  const appendAll = async ([member, own]: [string, AuditEntry[]]) => {
+    const his = places.filter((place) => place.pnptv_uuid === member).sort((a, b) => a.id - b.id);
+    let last: Partial<Appended> = {};
+    for (const [index, entry] of own.entries()) {
+      const { id, created_at } = his[index] as Head;
+      last = await append(tx, { ...(his[0] as Head), ...last, id, created_at }, entry);
+    }
+  };
+  await Promise.all([...byMember].map(appendAll));
 }
 
 async function append(tx: Transaction, head: Head, entry: AuditEntry): Promise<Appended> {
@@ -104,6 +116,7 @@ async function append(tx: Transaction, head: Head, entry: AuditEntry): Promise<A
   };
   const committed = { ...row, ...commitments(erasureKey, row) };
   const prevHash = head.prev_hash ?? GENESIS;
+  const rowHash = hashRow(prevHash, committed);
   // The time stays text all the way: through a Date it would lose the microseconds that are hashed.
   await tx`
     INSERT INTO pds_provisioning_log (
@@ -113,9 +126,9 @@ async function append(tx: Transaction, head: Head, entry: AuditEntry): Promise<A
       ${row.id}, ${row.seq}, ${row.user_id}, ${row.pnptv_uuid}, ${row.action}, ${row.status},
       ${row.details && tx.json(row.details)}, ${row.error_code}, ${row.error_message}, ${row.created_by},
       ${row.created_at}::text::timestamptz, ${committed.user_id_commitment}, ${committed.details_commitment},
-      ${committed.error_message_commitment}, ${prevHash}, ${hashRow(prevHash, committed)}
+      ${committed.error_message_commitment}, ${prevHash}, ${rowHash}
     )`;
-  return { id: row.id, seq: row.seq };
+  return { id: row.id, seq: row.seq, prev_hash: rowHash, erasure_key: erasureKey };
 }
 
 /** A statement of its own: the next one then sees what the transactions we waited for have committed. */
@@ -124,7 +137,10 @@ async function lockChains(tx: Transaction, members: readonly string[]): Promise<
     SELECT pg_advisory_xact_lock(hashtextextended('audit:' || member, 0)) FROM unnest(${members}::uuid[]) AS member`;
 }
 
-/** The ends of the chains, and for each an id and a time for the row after it: both are part of what is hashed. */
+/**
+ * The ends of the chains, once for each time that a member is named, and an id and a time for the row that comes: both are
+ * part of what is hashed.
+ */
 async function readHeads(tx: Transaction, members: readonly string[]): Promise<Head[]> {
   return tx<Head[]>`
     SELECT pnptv_uuid, nextval('pds_provisioning_log_id_seq') AS id,

@@ -68,6 +68,7 @@ export const SUBSYSTEMS = {
       lifecycle.downloadExport,
       lifecycle.listProviders,
       lifecycle.moveIdentity,
+      lifecycle.rotateKeys,
       lifecycle.listChanges,
       lifecycle.cancelChange,
       lifecycle.deleteAccount,

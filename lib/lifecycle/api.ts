@@ -154,3 +154,4 @@ export const cancelChange = contract({
 });
 
 export * from './api/recovery.ts';
+export * from './api/rotation.ts';

@@ -1,5 +1,5 @@
-import { appendAudit } from '../audit/append.ts';
-import type { Transaction } from '../db/connect.ts';
+import { type AuditEntry, appendAudit } from '../audit/append.ts';
+import type { Queryable, Transaction } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { type SecretPlace, sealSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';
@@ -37,31 +37,57 @@ export async function backUpCredentials(
   type: BackupType,
 ): Promise<Backup> {
   const credentials = await readCredentials(tx, userId);
-  const bundle = await (type === 'recovery' ? openBundleOrKeep : openBundle)(vault, credentials);
-  const [{ id }] = await tx<[{ id: number }]>`SELECT nextval('pds_credential_backups_id_seq') AS id`;
-  const { data_key_id, pnptv_uuid, credential_version } = credentials;
-  const sealed = await sealSecret(vault, data_key_id, backupPlace(userId, id), JSON.stringify(bundle));
+  const [id = 0] = await takeBackupIds(tx, 1);
   const [backup] = await tx<[Backup]>`
-    INSERT INTO pds_credential_backups ${tx({
-      id,
-      user_id: userId,
-      pnptv_uuid,
-      backup_type: type,
-      backup_data_encrypted: sealed.body,
-      backup_iv: sealed.iv,
-      backup_auth_tag: sealed.tag,
-      data_key_id,
-      credential_version,
-    })} RETURNING id, created_at, expires_at`;
-  await appendAudit(tx, {
+    INSERT INTO pds_credential_backups ${tx(await sealBackup(vault, credentials, { id, type }))}
+    RETURNING id, created_at, expires_at`;
+  await appendAudit(tx, backupEntry(credentials, type, backup));
+  return backup;
+}
+
+/** So many ids for backups, which are part of what is sealed, in their order. */
+export async function takeBackupIds(sql: Queryable, count: number): Promise<number[]> {
+  const ids = await sql<{ id: number }[]>`
+    SELECT nextval('pds_credential_backups_id_seq') AS id FROM generate_series(1, ${count}::int)`;
+  return ids.map(({ id }) => id).sort((a, b) => a - b);
+}
+
+/** The row of a backup of these credentials. Throws what `openSecret` throws; damaged ones are kept by a `recovery` backup. */
+export async function sealBackup(
+  vault: Vault,
+  credentials: Credentials,
+  { id, type }: { id: number; type: BackupType },
+) {
+  const { user_id, pnptv_uuid, data_key_id, credential_version } = credentials;
+  const bundle = await (type === 'recovery' ? openBundleOrKeep : openBundle)(vault, credentials);
+  const sealed = await sealSecret(vault, data_key_id, backupPlace(user_id, id), JSON.stringify(bundle));
+  return {
+    id,
+    user_id,
+    pnptv_uuid,
+    backup_type: type,
+    backup_data_encrypted: sealed.body,
+    backup_iv: sealed.iv,
+    backup_auth_tag: sealed.tag,
+    data_key_id,
+    credential_version,
+  };
+}
+
+/** What the audit log says of a backup that was made. */
+export function backupEntry(
+  { user_id: userId, pnptv_uuid: pnptvUuid }: Pick<Credentials, 'user_id' | 'pnptv_uuid'>,
+  type: BackupType,
+  { id, expires_at }: Pick<Backup, 'id' | 'expires_at'>,
+): AuditEntry {
+  return {
     userId,
-    pnptvUuid: pnptv_uuid,
+    pnptvUuid,
     action: 'backup_created',
     status: 'success',
-    details: { backup_id: id, backup_type: type, expires_at: backup.expires_at },
+    details: { backup_id: id, backup_type: type, expires_at },
     createdBy: type === 'manual' ? userId : 'system',
-  });
-  return backup;
+  };
 }
 
 /** Locked until the end of the transaction: while they are replaced this waits, and nobody replaces them meanwhile. */

@@ -79,7 +79,7 @@ export async function openRotationKey(
   return Buffer.from(scalar).toString('base64url');
 }
 
-function textOf(bytes: Uint8Array): string {
+export function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('utf8');
 }
 
@@ -120,7 +120,12 @@ export async function openBundleOrKeep(
   try {
     return await openBundle(vault, credentials);
   } catch (error) {
-    if (!(error instanceof AppError) || !/^SEALED_VALUE_/.test(error.code)) throw error;
+    if (!isUnreadable(error)) throw error;
     return { format: 1, unreadable: credentials };
   }
+}
+
+/** Whether a sealed value was damaged, and it is not that nobody could open any just now. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof AppError && /^SEALED_VALUE_/.test(error.code);
 }

@@ -7,11 +7,12 @@ import { proveSession } from '../pds/prove-session.ts';
 import { connectionTo, type Provider } from '../pds/provider.ts';
 import { providerOf, readProviderState } from '../pds/providers.ts';
 import { isRejection, XrpcError } from '../pds/xrpc-error.ts';
+import { openFromMapping } from '../provisioning/secrets.ts';
 import { openSecret } from '../vault/secrets.ts';
 import type { Vault } from '../vault/vault.ts';
 import { backupPlace } from './backup.ts';
 import type { SealedBackup } from './backups.ts';
-import { credentialBundle } from './bundle.ts';
+import { credentialBundle, isUnreadable } from './bundle.ts';
 import { pdsUnavailable } from './pds-unavailable.ts';
 
 export type ProofDeps = {
@@ -29,7 +30,9 @@ export type Holder = {
   pds_did: Did;
   provider_id: string;
   public_keys: readonly string[];
+  credential_version: number;
   /** Of a did:plc. */
+  rotation_key_sealed: string | null;
   rotation_public_key: string | null;
 };
 /** Credentials that work, and the session that showed it. */
@@ -45,10 +48,11 @@ const PDS_TIMEOUT_MS = 8_000;
 const KEY_BYTES = 32;
 
 /**
- * Opens a backup and proves what it holds: its key is one of the member's published ones, its rotation key is ours of
- * his did:plc, and his PDS, the one where he is now, opens a session of his DID for its password. Throws
- * `BACKUP_REJECTED` (409) when one of them is not so, and `UNAVAILABLE` (503) when the PDS did not say. What may be left
- * of an unheard answer is one session more at the PDS.
+ * Opens a backup and proves what it holds: its key is one of those that stand in the member's document, also one that
+ * retires, and his PDS, the one where he is now, opens a session of his DID for its password. Of a did:plc comes with it
+ * our rotation key: its own, or, where that was rotated since, the present one. Throws `BACKUP_REJECTED` (409) when one of
+ * them is not so, and `UNAVAILABLE` (503) when the PDS did not say. What may be left of an unheard answer is one session
+ * more at the PDS.
  */
 export async function proveBackup(deps: ProofDeps, holder: Holder, backup: SealedBackup): Promise<Proven> {
   const opened = await openSecret(deps.vault, backupPlace(holder.user_id, backup.id), backup);
@@ -58,13 +62,27 @@ export async function proveBackup(deps: ProofDeps, holder: Holder, backup: Seale
   const privateKey = readKey(bundle.member_key.private_key);
   const publicKey = publicMemberKey(privateKey);
   if (!holder.public_keys.includes(publicKey)) throw apiError('BACKUP_REJECTED');
-  const rotationKey = bundle.rotation_key && readKey(bundle.rotation_key.private_key);
-  // Which key it is does not change: what may need to be restored is that it opens.
-  if ((rotationKey ? publicK256Key(rotationKey) : null) !== holder.rotation_public_key)
-    throw apiError('BACKUP_REJECTED');
+  const rotationKey = await presentRotationKey(deps.vault, holder, bundle.rotation_key?.private_key);
   const { password } = bundle.account;
   const session = await openSession(deps, holder, password);
   return { publicKey, privateKey, rotationKey, password, session };
+}
+
+/** What may need to be restored is that it opens. A key that was rotated is good for nothing. */
+async function presentRotationKey(
+  vault: Vault,
+  holder: Holder,
+  kept: string | undefined,
+): Promise<Uint8Array | undefined> {
+  const { rotation_public_key: present, rotation_key_sealed: sealed } = holder;
+  if ((present === null) !== (kept === undefined)) throw apiError('BACKUP_REJECTED');
+  if (present === null || kept === undefined) return undefined;
+  const rotationKey = readKey(kept);
+  if (publicK256Key(rotationKey) === present) return rotationKey;
+  rotationKey.fill(0);
+  return openFromMapping(vault, holder, 'rotation_key_sealed', sealed ?? '').catch((cause) => {
+    throw isUnreadable(cause) ? apiError('BACKUP_REJECTED', { cause }) : cause;
+  });
 }
 
 function readKey(base64url: string): Uint8Array {

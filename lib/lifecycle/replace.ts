@@ -11,7 +11,7 @@ import { findRestorable, type SealedBackup } from './backups.ts';
 import { expectNoChange } from './changes/request.ts';
 import type { Holder, Proven } from './prove.ts';
 
-export type Member = Holder & { pnptv_uuid: string; data_key_id: string; credential_version: number };
+export type Member = Holder & { pnptv_uuid: string; data_key_id: string };
 export type Restored = {
   restoredAt: Date;
   /** What was there before, to go back to. */
@@ -31,7 +31,11 @@ type SealedCredentials = { [column: string]: string };
  */
 export async function sealForNextVersion(
   vault: Vault,
-  { user_id, data_key_id, credential_version }: Member,
+  {
+    user_id,
+    data_key_id,
+    credential_version,
+  }: Pick<Member, 'user_id' | 'data_key_id' | 'credential_version'>,
   { publicKey, privateKey, rotationKey, password, session }: Proven,
 ): Promise<SealedCredentials> {
   const owner = { user_id, credential_version: credential_version + 1 };
@@ -63,7 +67,7 @@ export async function sealForNextVersion(
  * `RESTORE_IN_PROGRESS` when another restore was faster, `CHANGE_IN_PROGRESS`, `Busy` while a worker has the member; what else may have changed
  * since the proof is looked at again.
  *
- * `restore_credentials` (migrations/012_restore.sql) takes care that nothing is lost, whoever calls it. That the member
+ * `restore_credentials` (migrations/023_key_rotation.sql) takes care that nothing is lost, whoever calls it. That the member
  * wants it and that the PDS accepts it, only the code here knows: a stranger in the API's place could put in what does not
  * work, and in the backups, which he cannot change, would be what did.
  */

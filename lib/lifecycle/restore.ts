@@ -12,6 +12,8 @@ export type RestoreDeps = ProofDeps & {
   /** With at least two connections: see `backUpCredentials`. */
   sql: Sql;
   signal: AbortSignal;
+  /** How long a key stays in the document when another takes its place. */
+  graceDays: number;
   /** How long to wait for a worker that has the member, in ms. A check takes one or two seconds. */
   patienceMs?: number;
 };
@@ -43,7 +45,11 @@ export async function restoreBackup(
     await sql.begin((tx) => appendAudit(tx, failure(member, backup, error)));
     throw error;
   });
-  const sealed = await sealForNextVersion(vault, member, proven);
+  const otherKeysRetireAt = new Date(deps.now().getTime() + deps.graceDays * 86_400_000);
+  const sealed = {
+    ...(await sealForNextVersion(vault, member, proven)),
+    other_keys_retire_at: otherKeysRetireAt.toISOString(),
+  };
   for (const deadline = performance.now() + patienceMs; ; await sleep(POLL_MS, undefined, { signal })) {
     signal.throwIfAborted();
     try {
@@ -59,7 +65,8 @@ export async function restoreBackup(
 
 async function readMember(sql: Queryable, userId: string): Promise<Member> {
   const [member] = await sql<Member[]>`
-    SELECT user_id, pnptv_uuid, pds_did, provider_id, data_key_id, credential_version, rotation_public_key, ARRAY(
+    SELECT user_id, pnptv_uuid, pds_did, provider_id, data_key_id, credential_version, rotation_key_sealed,
+      rotation_public_key, ARRAY(
       SELECT public_key_multibase FROM pds_verification_keys WHERE user_id = m.user_id AND state <> 'revoked'
     ) AS public_keys
     FROM user_pds_mapping m WHERE user_id = ${userId} AND status = 'active'`;

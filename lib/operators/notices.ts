@@ -62,6 +62,12 @@ export const NOTICES = {
     todo: 'See what PDS_PLC_URL answers (/_health), from here and from the PDS. When it is back, they go on by themselves.',
     see: 'did:web or did:plc',
   },
+  plc_operation_refused: {
+    means:
+      'The PLC directory refused the new keys of a did:plc. Its rotation is tried again every hour, and until then its keys are as they were.',
+    todo: 'If it comes again for a day, read its log (PDS_PLC_URL/DID/log/audit): it takes 10 operations on a DID an hour and 30 a day.',
+    see: 'Key rotation',
+  },
   invite_needed: {
     means: 'A PDS takes new accounts by invitation only, and we have no invite code that it takes.',
     todo: 'Ask its operator for one, write it into PDS_REMOTE_INVITE_CODE, restart the worker, redrive who failed.',

@@ -20,15 +20,23 @@ type WorkerSettings = Settings<(typeof WORKER_SETTINGS)[number]>;
 type BackUp = (deps: { tx: Transaction; vault: Vault }, userId: string, type: 'auto') => Promise<unknown>;
 
 /** What kind of worker it is: its name in logs, the service of its metrics, what it does, and the queue it is told by. */
-type Kind = { name: string; service: string; actions: Actions; queueUrl: string; backUpCredentials: BackUp };
+type Kind = {
+  name: string;
+  service: string;
+  actions: Actions;
+  queueUrl: string;
+  backUpCredentials: BackUp;
+  /** How many members it works on side by side. */
+  width?: number;
+};
 
 /** Everything that a worker of the queue works with. Once, at module scope; does no I/O. */
 export async function openWorker(
   settings: WorkerSettings,
-  { name, service, actions, queueUrl, backUpCredentials }: Kind,
+  { name, service, actions, queueUrl, backUpCredentials, width = 1 }: Kind,
 ) {
-  // Two connections: opening a data key may need one while a transaction holds the other.
-  const sql = connect(settings.DATABASE_URL, { applicationName: name, max: 2 });
+  // One more: opening a data key may need one while transactions hold the others.
+  const sql = connect(settings.DATABASE_URL, { applicationName: name, max: width + 1 });
   const vault = await openVault(settings, sql);
   const { PDS_DOMAIN: domain, PDS_APP_ORIGIN, PDS_ADMIN_DID } = settings;
   const { PDS_LOCAL_ENDPOINT, PDS_REMOTE_PROVIDER } = settings;
@@ -55,6 +63,7 @@ export async function openWorker(
         PDS_REMOTE_PROVIDER,
       ]),
     },
+    rotation: { days: settings.PDS_KEY_ROTATION_DAYS, graceDays: settings.PDS_KEY_GRACE_DAYS },
     backUp: (tx: Transaction, userId: string) => backUpCredentials({ tx, vault }, userId, 'auto'),
     log: openLog(name),
     metrics: openMetrics(service),

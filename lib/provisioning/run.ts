@@ -45,6 +45,8 @@ export type WorkerDeps = {
     /** Of new members; those who have a DID keep it. */
     didMethod: 'web' | 'plc';
   };
+  /** How often a member's keys are rotated, and how long an old one stays in his DID document. */
+  rotation: { days: number; graceDays: number };
   /** Backs up the member's credentials in the caller's transaction. */
   backUp: (tx: Transaction, userId: string) => Promise<unknown>;
   log: Log;

@@ -17,6 +17,8 @@ export const MAX_KEYS = 100;
  */
 export type DataKeyCache = {
   use<T>(dataKeyId: string, work: (key: Uint8Array) => T): Promise<T>;
+  /** Keeps a key that was opened elsewhere, as if it had been opened here and now; the bytes belong to the cache then. */
+  keep(dataKeyId: string, key: Uint8Array): void;
 };
 
 type Entry = { readonly openedAt: number; readonly key: Promise<Uint8Array> };
@@ -47,12 +49,12 @@ export function createDataKeyCache(deps: {
     }
   }
 
-  function enter(dataKeyId: string, openedAt: number): Entry {
+  function enter(dataKeyId: string, openedAt: number, key = deps.open(dataKeyId)): Entry {
     for (const [oldest, entry] of entries) {
       if (entries.size < MAX_KEYS) break;
       evict(oldest, entry);
     }
-    const entry: Entry = { openedAt, key: deps.open(dataKeyId) };
+    const entry: Entry = { openedAt, key };
     entries.set(dataKeyId, entry);
     entry.key.catch(() => {
       if (entries.get(dataKeyId) === entry) entries.delete(dataKeyId);
@@ -66,6 +68,12 @@ export function createDataKeyCache(deps: {
       evictOld(now);
       const entry = entries.get(dataKeyId) ?? enter(dataKeyId, now);
       return work(await entry.key);
+    },
+    keep(dataKeyId, key) {
+      const now = deps.now();
+      evictOld(now);
+      if (entries.has(dataKeyId)) key.fill(0);
+      else enter(dataKeyId, now, Promise.resolve(key));
     },
   };
 }

@@ -35,19 +35,20 @@ export async function replaceWrapping(
 }
 
 /**
- * Counts one more member to the current data key. Undefined when there is none, or when it was retired while
+ * Counts so many more members to the current data key. Undefined when there is none, or when it was retired while
  * this statement waited for its lock.
  *
  * Counting here, and not over the members' rows, makes choosing and counting one statement, gives every
- * caller a number of his own, and leaves the members' table to its own subsystem. A retried provisioning
- * counts twice, so a key may be full somewhat early: 500 is a target.
+ * caller numbers of his own, and leaves the members' table to its own subsystem. Whoever is retried counts twice, so a
+ * key may be full somewhat early: its number of members is a target.
  */
-export async function countMember(
+export async function countMembers(
   sql: Sql,
   environment: string,
+  joining: number,
 ): Promise<{ id: string; members: number } | undefined> {
   const [row] = await sql<{ id: string; members: number }[]>`
-    UPDATE pds_data_keys SET sealed_members = sealed_members + 1
+    UPDATE pds_data_keys SET sealed_members = sealed_members + ${joining}
     WHERE environment = ${environment} AND state = 'current'
     RETURNING id, sealed_members AS members`;
   return row;
@@ -64,7 +65,7 @@ export async function readActiveDataKeys(
   return Object.fromEntries(rows.map(({ id, state }) => [state, id]));
 }
 
-/** Stores a new data key, unless another process was first: there is one `current` and one `next`. */
+/** Stores a new data key; false when another process was first: there is one `current` and one `next`. */
 export async function insertDataKey(
   sql: Sql,
   key: {
@@ -74,8 +75,9 @@ export async function insertDataKey(
     environment: string;
     state: DataKeyState;
   },
-): Promise<void> {
-  await sql`INSERT INTO pds_data_keys ${sql(key)} ON CONFLICT DO NOTHING`;
+): Promise<boolean> {
+  const inserted = await sql`INSERT INTO pds_data_keys ${sql(key)} ON CONFLICT DO NOTHING`;
+  return inserted.count > 0;
 }
 
 /**

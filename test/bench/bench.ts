@@ -5,6 +5,7 @@ import { measureLogins } from './login-to-active.ts';
 import { p50, quantile, type Sample } from './measure.ts';
 import { measureProvisioning } from './provision-ratio.ts';
 import { A_ROUND, AT_ONCE, measureThroughput } from './provision-throughput.ts';
+import { measureRotation, type RotationFigures } from './rotation-ratio.ts';
 import { measureSweep, type SweepFigures } from './sweep-ratio.ts';
 import { measureVault } from './vault-ratio.ts';
 
@@ -30,6 +31,7 @@ let info: { yardstick: number[]; ours: number[] };
 let vault: { yardstick: number[]; ours: number[] };
 let smallSweep: SweepFigures;
 let sweep: SweepFigures;
+let rotation: RotationFigures;
 try {
   provisioning = await measureProvisioning(ground, 30);
   throughput = await measureThroughput(ground, 7);
@@ -37,6 +39,7 @@ try {
   vault = await measureVault(ground, 400);
   smallSweep = await measureSweep(ground, 10_000);
   sweep = await measureSweep(ground, 100_000);
+  rotation = await measureRotation(ground, 10_000);
 } finally {
   await ground.end();
 }
@@ -71,6 +74,10 @@ const figures = {
   sweep_resident_mb: round(sweep.residentMb, 1),
   sweep_of_10000_held_mb: round(smallSweep.heldMb, 1),
   sweep_of_10000_resident_mb: round(smallSweep.residentMb, 1),
+  rotation_members: rotation.members,
+  rotation_kms_calls: rotation.kmsCalls,
+  rotation_kms_limit: rotation.limit,
+  rotation_s: round(rotation.tookMs / 1000, 1),
 };
 
 row('', 'runs', 'p50 ms', 'p90 ms', 'ratio', 'promised');
@@ -100,6 +107,21 @@ row(
   ...[sweep.requests, sweep.kmsCalls].map((count) => `1/${whole(sweep.accounts / count)}`),
   ...['', '', '', PROMISED_OF_SWEEP.forEach],
 );
+console.log();
+row('', 'members', 'KMS calls', 'promised', 's', 'members/s');
+row(
+  'rotation of keys',
+  ...[rotation.members, rotation.kmsCalls].map(whole),
+  `≤ ${rotation.limit}`,
+  (rotation.tookMs / 1000).toFixed(1),
+  whole((rotation.members * 1000) / rotation.tookMs),
+);
+if (rotation.kmsCalls > rotation.limit) {
+  console.error(
+    `The rotation of ${rotation.members} members took ${rotation.kmsCalls} calls to KMS, over ${rotation.limit}.`,
+  );
+  process.exitCode = 1;
+}
 if (values.json) console.log(JSON.stringify(figures));
 
 function measured(name: string, sample: Sample, ratio?: number, promised = ''): void {

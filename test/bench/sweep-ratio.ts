@@ -39,8 +39,8 @@ const ONE_BY_ONE = 10_000;
 const MB = 1024 * 1024;
 
 /**
- * One hourly sweep over so many members of one PDS, all of them well, 500 to a data key, in a database of their own; then
- * the yardstick: a request for each, for a part of them.
+ * One hourly sweep over so many members of one PDS, all of them well, as many to a data key as it is for, in a database of
+ * their own; then the yardstick: a request for each, for a part of them.
  */
 export async function measureSweep(ground: Ground, accounts: number): Promise<SweepFigures> {
   const urlOf = await ground.makeDatabase(`sweep_${accounts}`);

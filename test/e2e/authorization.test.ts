@@ -221,9 +221,19 @@ async function thirdAccount(): Promise<string> {
   return id;
 }
 
+/** What is rotated comes to its end, or the password that was just set would be lost with it. */
+async function rotationsOver(): Promise<void> {
+  const open = () =>
+    running.sql`SELECT FROM pds_changes WHERE kind = 'rotate_keys' AND ended_at IS NULL`.then(
+      ({ length }) => length,
+    );
+  await expect.poll(open, { timeout: 30_000 }).toBe(0);
+}
+
 /** What one asker has set going stands in nobody else's way. */
 async function endChanges(): Promise<void> {
   const { sql } = running;
+  await rotationsOver();
   await sql`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled', sealed = '{}' WHERE ended_at IS NULL`;
   await sql`UPDATE pds_joins SET ended_at = now(), outcome = 'withdrawn' WHERE ended_at IS NULL`;
   await sql`

@@ -3,6 +3,7 @@ import { performDeletion } from '../delete/perform.ts';
 import { handOver } from '../hand-over/perform.ts';
 import { performJoin } from '../join/perform.ts';
 import { move } from '../move/move.ts';
+import { rotateKeys } from '../rotate/rotate-keys.ts';
 import { changeActions } from './perform.ts';
 
 /** What the worker that changes identities does. */
@@ -11,4 +12,5 @@ export const CHANGES: Actions = changeActions({
   hand_over: handOver,
   move,
   join: performJoin,
+  rotate_keys: rotateKeys,
 });

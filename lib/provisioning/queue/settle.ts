@@ -9,6 +9,7 @@ export type ParkedReason =
   | 'provider_busy'
   | 'account_busy'
   | 'plc_down'
+  | 'plc_refused'
   | 'outcome_unknown'
   | 'member_busy'
   | 'exports'

@@ -11,7 +11,7 @@ import { sealForMapping } from '../secrets.ts';
 /**
  * activated → secured: one transaction stores the sealed tokens, destroys the bootstrap key, backs the credentials
  * up, says so to the member and in the audit log, ends this work and asks for the first check. With it the identity is
- * active.
+ * active, and its keys will be rotated when their time comes.
  */
 export async function secure(run: Run, host: AccountHost): Promise<void> {
   const { sql, vault, identity, work, now, startedAt } = run;
@@ -34,6 +34,9 @@ export async function secure(run: Run, host: AccountHost): Promise<void> {
       provisioning_step: 'secured',
       lease_until: null,
     });
+    await tx`
+      UPDATE user_pds_mapping SET next_key_rotation = next_key_rotation(pnptv_uuid, ${now()}, ${run.rotation.days})
+      WHERE user_id = ${user_id}`;
     await run.backUp(tx, user_id);
     const { queueId } = await enqueue(tx, { userId: user_id, action: 'verify', now: now() });
     await tellMember(tx, user_id, 'ready');

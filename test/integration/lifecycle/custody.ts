@@ -42,7 +42,7 @@ export async function openCustody(stage: Stage, encryptionKey?: string): Promise
   const { wrapper, environment } = bench.deps.vault;
   const vault = createVault({ sql, wrapper, environment });
   const { providers, now } = bench.deps;
-  const deps = { sql, vault, providers, now, fetch, signal: new AbortController().signal };
+  const deps = { sql, vault, providers, now, fetch, graceDays: 7, signal: new AbortController().signal };
   const custody: Custody = {
     bench,
     db,

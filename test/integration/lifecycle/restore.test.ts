@@ -371,6 +371,7 @@ describe('a restore that dies', () => {
     const { userId, backupId, moments } = await dieEverywhere(async (member, backup, moment) => {
       let uses = 0;
       const dataKeys: Custody['vault']['dataKeys'] = {
+        ...custody.vault.dataKeys,
         use(id, work) {
           uses += 1;
           if (uses === moment) throw new Error('KMS does not answer');
@@ -394,6 +395,7 @@ describe('a restore that dies', () => {
     const before = await stateOf(userId);
     let uses = 0;
     const dataKeys: Custody['vault']['dataKeys'] = {
+      ...custody.vault.dataKeys,
       async use(id, work) {
         uses += 1;
         // One for the backup, four for what it held: the sixth is within the transaction.

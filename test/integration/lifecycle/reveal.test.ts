@@ -151,6 +151,7 @@ describe('a credential', () => {
     };
     const seen: unknown[] = [];
     const dataKeys: Vault['dataKeys'] = {
+      ...vault.dataKeys,
       async use(id, work) {
         seen.push(await statuses());
         return vault.dataKeys.use(id, work);

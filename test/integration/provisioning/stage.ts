@@ -9,6 +9,7 @@ import { type Sqs, startSqs } from '../../../infra/local/aws/sqs.ts';
 import { connect, type Sql } from '../../../lib/db/connect.ts';
 import { backUpCredentials } from '../../../lib/lifecycle/backup.ts';
 import { CHANGES } from '../../../lib/lifecycle/changes/kinds.ts';
+import { WIDTH } from '../../../lib/lifecycle/rotate/rotate-due.ts';
 import { silentLog } from '../../../lib/observability/log.ts';
 import { storeProviders } from '../../../lib/pds/providers.ts';
 import { openStrangers } from '../../../lib/pds/strangers.ts';
@@ -95,7 +96,8 @@ export async function openBench(
   encryptionKey = randomBytes(32).toString('base64'),
 ): Promise<Bench> {
   const database = await freshDatabase();
-  const sql = connect(database.workerUrl, { max: 4 });
+  // As many as the function has that works on most members side by side, and one for the vault.
+  const sql = connect(database.workerUrl, { max: WIDTH + 1 });
   stage.gateway.serve(sql);
   const queueName = `q-${randomBytes(4).toString('hex')}`;
   await stage.sqsClient.send(new CreateQueueCommand({ QueueName: queueName }));
@@ -131,6 +133,7 @@ export async function openBench(
       reserved: [],
       didMethod: 'web',
     },
+    rotation: { days: 90, graceDays: 7 },
     backUp: (tx, userId) => backUpCredentials({ tx, vault }, userId, 'auto'),
     log: silentLog,
     metrics: { count: () => {}, took: () => {}, flush: () => {} },

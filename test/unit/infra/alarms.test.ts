@@ -64,7 +64,7 @@ describe('alarms', () => {
         ([, name]) => name,
       ),
     );
-    const fine = ['IdentityProvisioned', 'RelaySent'];
+    const fine = ['IdentityProvisioned', 'KeysRotated', 'RelaySent'];
     const watched = alarms.map(([, { Properties }]) => Properties.MetricName);
     expect(counted).toContain('RelayFailed');
     expect(watched).toEqual(expect.arrayContaining(counted.filter((name) => !fine.includes(String(name)))));

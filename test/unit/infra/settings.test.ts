@@ -103,6 +103,7 @@ describe('functions', () => {
       'lifecycle-sweep-health',
       'lifecycle-change-identity',
       'lifecycle-clean-up',
+      'lifecycle-rotate-due-keys',
       'lifecycle-tell-operators',
       'provisioning-dead-letter',
       'provisioning-provision-identity',

@@ -61,6 +61,20 @@ describe('the cache of opened data keys', () => {
     expect(openings).toBe(2);
   });
 
+  it('keeps a key that was opened elsewhere as one of its own, and wipes a second copy', async () => {
+    const { cache, clock, opened } = setUp();
+    const [key, copy] = [new Uint8Array(32).fill(7), new Uint8Array(32).fill(7)];
+    cache.keep('a', key);
+    cache.keep('a', copy);
+    expect(copy).toEqual(new Uint8Array(32));
+    expect(await cache.use('a', firstByte)).toBe(7);
+    expect(opened).toHaveLength(0);
+    clock.now += MAX_AGE_MS;
+    await cache.use('b', firstByte);
+    await settle();
+    expect(key).toEqual(new Uint8Array(32));
+  });
+
   it('does not trust a clock that was set back', async () => {
     const { cache, clock, opened } = setUp();
     await cache.use('a', firstByte);

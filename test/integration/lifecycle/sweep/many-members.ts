@@ -6,13 +6,12 @@ import { credentialsDue } from '../../../../lib/lifecycle/sweep/due.ts';
 import type { Outside } from '../../../../lib/pds/probes/outside.ts';
 import { storeProviders } from '../../../../lib/pds/providers.ts';
 import { sealForMapping } from '../../../../lib/provisioning/secrets.ts';
+import { MEMBERS_PER_KEY } from '../../../../lib/vault/choose-data-key.ts';
 import { insertDataKey } from '../../../../lib/vault/data-key-rows.ts';
 import type { Vault } from '../../../../lib/vault/vault.ts';
 import { didOf, handleOf, tokenOf } from './many-accounts.ts';
 
 export const REPO_KEY = 'zQ3shXjGShufuxcgocP9FVaw9oWMKDpyDYh9KmguEfLyGdf6i';
-/** A target of the vault: about so many members share a data key. */
-const PER_KEY = 500;
 
 /** What the outside is told about these members: all of it right. */
 export function outsideOf(endpoint: string): Outside {
@@ -48,7 +47,7 @@ export async function makeMembers(
 ): Promise<{ dataKeys: number; due: number }> {
   await storeProviders(owner, [{ id: 'local', endpoint, weight: 1 }]);
   const dataKeys: string[] = [];
-  for (let made = 0; made < members; made += PER_KEY) {
+  for (let made = 0; made < members; made += MEMBERS_PER_KEY) {
     const id = randomUUID();
     const { environment, wrapper } = vault;
     const { wrapped } = await wrapper.generateDataKey({ environment, dataKeyId: id });
@@ -69,7 +68,7 @@ export async function makeMembers(
       pds_private_key_auth_tag, account_password_sealed, pds_refresh_token, provider_id, data_key_id, atproto_public_key,
       status, provisioning_step, verification_status, credentials_checked_at)
     SELECT (1000000 + n)::text, replace(${didOf(0)}, 'm0-', 'm' || n || '-'), replace(${handleOf(0)}, 'm0.', 'm' || n || '.'),
-      ${endpoint}, 'z', 'x', 'x', 'x', 'x', 'x', 'local', (${dataKeys}::uuid[])[1 + n / ${PER_KEY}::int], ${REPO_KEY},
+      ${endpoint}, 'z', 'x', 'x', 'x', 'x', 'x', 'local', (${dataKeys}::uuid[])[1 + n / ${MEMBERS_PER_KEY}::int], ${REPO_KEY},
       'active', 'secured', 'accessible', CASE WHEN n < ${overdue}::int THEN '2000-01-01' ELSE ${hourAgo}::timestamptz END
     FROM generate_series(0, ${members - 1}::int) AS n`;
   await owner`ANALYZE user_pds_mapping`;
