@@ -367,15 +367,15 @@ describe('joining an identity to a new Telegram account', () => {
   it('comes to the same end, whenever its worker dies', { timeout: 120_000 }, async () => {
     const [one = '', two = ''] = await ending.members(2);
     let moment = 0;
-    for (let died = true; died; ) {
+    for (let over = false; !over; ) {
       moment += 1;
       // There and back again.
       const [from, to] = moment % 2 === 1 ? [one, two] : [two, one];
       const [old, fresh] = [await identityOf(ending.bench, from), await identityOf(ending.bench, to)];
       const { work } = await agreed({ from, to });
       const { deps: mortals, life } = mortal(ending.deps, moment);
-      await performWork(mortals, work).catch(() => {});
-      died = life.dead;
+      const result = await performWork(mortals, work).catch(() => 'died');
+      over = result === 'done' && !life.dead;
       const row = await ending.untilOver(work);
       expect(row, `died at ${moment}: ${life.calls.join(', ')}`).toMatchObject({ status: 'completed' });
       await expectSwapped({ from, to, old, fresh });
