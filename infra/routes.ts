@@ -93,5 +93,11 @@ export const SESSION_SETTINGS = [
   'SESSION_SECRET',
   'ADMIN_TELEGRAM_IDS',
 ] as const satisfies readonly SettingName[];
+/** What every route reads by which a member asks for a change. */
+export const CHANGE_SETTINGS = [
+  ...SESSION_SETTINGS,
+  'PDS_PROVISIONING_ENABLED',
+  'CHANGES_QUEUE_URL',
+] as const satisfies readonly SettingName[];
 /** What every route reads that seals or opens something. */
 export const VAULT_SETTINGS = [...SESSION_SETTINGS, ...VAULT] as const satisfies readonly SettingName[];

@@ -143,6 +143,7 @@ export const SETTINGS = {
   PDS_REMOTE_ADMIN_PASSWORD: { schema: ifEntered(z.string().check(z.minLength(8))), secret: true },
   PDS_KEY_ROTATION_DAYS: { schema: wholeNumber(1, 365), default: '90' },
   PDS_KEY_GRACE_DAYS: { schema: wholeNumber(1, 90), default: '7' },
+  PDS_HANDLE_GRACE_DAYS: { schema: wholeNumber(1, 90), default: '7' },
   PDS_CREDENTIAL_CHECK_HOURS: { schema: wholeNumber(1, 1440), default: '1' },
   /** Whether a member may name a PDS at a private address, or one without TLS: on one machine only. */
   PDS_PRIVATE_TARGETS: { schema: flag, default: 'false' },

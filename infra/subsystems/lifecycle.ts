@@ -4,9 +4,10 @@ import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as contracts from '../../lib/lifecycle/api.ts';
 import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
+import { OPERATOR_NAMES } from '../../lib/provisioning/worker-settings.ts';
 import { acceptExports } from '../accepted-findings.ts';
 import type { Ground } from '../function.ts';
-import { addRoutes, HOST_SETTINGS, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
+import { addRoutes, CHANGE_SETTINGS, HOST_SETTINGS, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { durations, failures, watchRoutes } from '../watch.ts';
 import { addCleanUp } from './clean-up.ts';
 import { addChanges } from './lifecycle-changes.ts';
@@ -58,6 +59,9 @@ export class Lifecycle extends Construct {
       approveJoin: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },
       withdrawJoin: { settings: SESSION_SETTINGS },
       rotateKeys: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'CHANGES_QUEUE_URL'] },
+      renameHandle: { settings: [...CHANGE_SETTINGS, ...OPERATOR_NAMES] },
+      revokeIdentity: { settings: CHANGE_SETTINGS },
+      reactivateIdentity: { settings: CHANGE_SETTINGS },
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
       setRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
       removeRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },

@@ -82,6 +82,9 @@ export const SUBSYSTEMS = {
       lifecycle.listJoins,
       lifecycle.approveJoin,
       lifecycle.withdrawJoin,
+      lifecycle.renameHandle,
+      lifecycle.revokeIdentity,
+      lifecycle.reactivateIdentity,
     ],
   },
   provisioning: {

@@ -388,6 +388,11 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   due_at: { means: 'Before this nothing of it happens' },
   ended_at: { means: 'When it ended; null while it is under way', example: null },
   'listChanges.error': { means: 'Why it could not be done; null if nothing', example: null },
+  'renameHandle.handle': {
+    means: 'The handle, or its first label alone, with or without `@`',
+    example: 'alice2',
+  },
+  'renameHandle.pds_handle': { means: 'The handle that it will be', example: `@alice2.${EXAMPLE_DOMAIN}` },
   'cancelChange.id': { means: 'The number of the change', example: '7' },
   change_id: { means: 'The number of the change', example: 7 },
   from_user_id: { means: 'Telegram id of the account whose identity goes', example: '123456789' },

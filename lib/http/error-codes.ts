@@ -33,6 +33,12 @@ export const ERROR_CODES = {
     message:
       'The new home needs the https origin of a PDS on the public internet, a k256 or p256 key as did:key, and a handle of your own: correct `fields`.',
   },
+  HANDLE_INVALID: {
+    status: 400,
+    message:
+      'A handle is one name under our domain: 3 to 18 of a-z, 0-9 and single hyphens inside, with a letter among them.',
+  },
+  HANDLE_RESERVED: { status: 400, message: 'This handle belongs to nobody: choose another one.' },
   BODY_UNEXPECTED: { status: 400, message: 'This route takes no body: leave it out.' },
 
   SESSION_REQUIRED: { status: 401, message: 'There is no living session: log in again.' },
@@ -195,6 +201,18 @@ export const ERROR_CODES = {
   MOVE_ALREADY_THERE: {
     status: 409,
     message: 'You live on this PDS already: GET /api/pds/providers says where else you could.',
+  },
+  HANDLE_UNCHANGED: { status: 409, message: 'This is your handle already.' },
+  HANDLE_TAKEN: { status: 409, message: 'Somebody else has this name: choose another one.' },
+  HANDLE_GIVEN_UP: {
+    status: 409,
+    message:
+      'Somebody else had this handle until lately, and it goes to nobody for 90 days: choose another one.',
+  },
+  HANDLES_TOO_MANY: {
+    status: 409,
+    message:
+      'You have given up 10 handles that nobody else may have yet: take one of them back, or wait until one is free.',
   },
   TOTP_NOT_ENROLLED: {
     status: 409,

@@ -87,11 +87,13 @@ export async function replaceHandleHostname(
 
 /**
  * The identity that a host under our domain stands for, from a Host header as it came, in one query.
- * Undefined when nobody has the name, when it is reserved or given up, and before its `#atproto` key is chosen.
+ * Undefined when nobody has the name, when it is reserved, or was given up and its grace is over, and before its
+ * `#atproto` key is chosen.
  */
 export async function findIdentityByHost(
   sql: ISql,
   host: string | undefined,
+  now = new Date(),
 ): Promise<HostedIdentity | undefined> {
   const hostname = normalizeHost(host);
   if (hostname === undefined) return undefined;
@@ -103,7 +105,8 @@ export async function findIdentityByHost(
        WHERE k.user_id = m.user_id AND k.state IN ('active', 'retiring')) AS member_keys
     FROM hostnames h
     JOIN user_pds_mapping m ON m.user_id = h.user_id AND m.pds_did = h.did
-    WHERE h.hostname = ${hostname} AND h.kind IN ('did', 'handle') AND h.released_at IS NULL
+    WHERE h.hostname = ${hostname} AND h.kind IN ('did', 'handle')
+      AND (h.released_at IS NULL OR h.serve_until > ${now})
       AND m.pds_handle IS NOT NULL AND m.atproto_public_key IS NOT NULL`;
   return (
     row && {

@@ -7,6 +7,8 @@ export * from './api/ending.ts';
 export * from './api/export.ts';
 export * from './api/joins.ts';
 export * from './api/moving.ts';
+export * from './api/rename.ts';
+export * from './api/revoke.ts';
 
 const timestamp = z.iso.datetime();
 

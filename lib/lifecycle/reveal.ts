@@ -18,8 +18,9 @@ type Owned = OwnCredentials & { key_id: string };
  * Reveals one credential to its owner. First, in one transaction, the step-up is used up and the intent is written into
  * the audit log; only when that is committed is anything opened; and what became of it is written down before it leaves.
  * What cannot be logged is not released: when the first entry fails the step-up is still good, when the second fails it
- * is spent. Throws `STEP_UP_REQUIRED` (403), then `IDENTITY_NOT_READY` (409) unless the identity is active: who has
- * revoked it has ended these credentials too, but who has left has them for a while; and `NO_ROTATION_KEYS` (409) for the rotation key of a did:web.
+ * is spent. Throws `STEP_UP_REQUIRED` (403), then `IDENTITY_NOT_READY` (409) unless the identity is active: who
+ * has revoked it brings it back first, but who has left has them for a while; and `NO_ROTATION_KEYS` (409) for the rotation
+ * key of a did:web.
  */
 export async function revealCredential(
   { sql, vault }: { sql: Sql; vault: Vault },

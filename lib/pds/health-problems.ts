@@ -12,7 +12,7 @@ export const HEALTH_PROBLEMS = {
   ACCOUNT_TAKEN_DOWN:
     'Your identity server has taken your account down. Only its operator can tell why and undo it: ask them.',
   ACCOUNT_DEACTIVATED:
-    'Your account is deactivated. Log in at your identity server and activate it; what you need for that, “reveal credentials” shows.',
+    'Your account is deactivated. “Reactivate” activates it again, and so do you at your identity server; what you need for that, “reveal credentials” shows.',
   CREDENTIALS_REFUSED:
     'Your identity server accepts neither the session nor the password that we keep: somebody has changed it there. Change it back to what “reveal credentials” shows, or tell an operator.',
   DOCUMENT_WRONG:

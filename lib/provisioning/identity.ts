@@ -70,6 +70,9 @@ export class LeaseLost extends Error {
   override readonly name = 'LeaseLost';
 }
 
+/** What a worker may change of a member's row. */
+export type IdentityChange = Partial<Omit<Identity, 'user_id' | 'pnptv_uuid' | 'epoch'>>;
+
 /**
  * Changes the member's row as long as this worker's claim holds, in the database and in `identity`.
  * Throws LeaseLost, with nothing changed, when somebody claimed the member after us.
@@ -77,7 +80,7 @@ export class LeaseLost extends Error {
 export async function updateIdentity(
   sql: Queryable,
   identity: Identity,
-  change: Partial<Omit<Identity, 'user_id' | 'pnptv_uuid' | 'epoch'>>,
+  change: IdentityChange,
 ): Promise<void> {
   const updated = await sql`
     UPDATE user_pds_mapping SET ${sql(change)}

@@ -2,7 +2,6 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import type { Settings } from '../config.ts';
 import { connect, type Transaction } from '../db/connect.ts';
-import { operatorLabels } from '../identity/reserved.ts';
 import { openLog } from '../observability/log.ts';
 import { openMetrics } from '../observability/metrics.ts';
 import { openOutside } from '../pds/probes/outside.ts';
@@ -10,6 +9,7 @@ import { providersFrom } from '../pds/provider.ts';
 import { openStrangers } from '../pds/strangers.ts';
 import { openVault } from '../vault/open-vault.ts';
 import type { Vault } from '../vault/vault.ts';
+import { labelsOfOperator } from './operator-names.ts';
 import type { Actions } from './run.ts';
 import { TIMES } from './times.ts';
 import type { WORKER_SETTINGS } from './worker-settings.ts';
@@ -38,8 +38,6 @@ export async function openWorker(
   // One more: opening a data key may need one while transactions hold the others.
   const sql = connect(settings.DATABASE_URL, { applicationName: name, max: width + 1 });
   const vault = await openVault(settings, sql);
-  const { PDS_DOMAIN: domain, PDS_APP_ORIGIN, PDS_ADMIN_DID } = settings;
-  const { PDS_LOCAL_ENDPOINT, PDS_REMOTE_PROVIDER } = settings;
   return {
     actions,
     sql,
@@ -52,16 +50,12 @@ export async function openWorker(
     random: { bytes: randomBytes, int: randomInt, fraction: Math.random, uuid: randomUUID },
     times: TIMES[settings.PDS_TIMES],
     naming: {
-      domain,
+      domain: settings.PDS_DOMAIN,
       emailDomain: settings.PDS_EMAIL_DOMAIN,
       strategy: settings.PDS_HANDLE_STRATEGY,
       didMethod: settings.PDS_DID_METHOD,
-      reserved: operatorLabels(domain, [
-        PDS_APP_ORIGIN,
-        PDS_ADMIN_DID,
-        PDS_LOCAL_ENDPOINT,
-        PDS_REMOTE_PROVIDER,
-      ]),
+      handleGraceDays: settings.PDS_HANDLE_GRACE_DAYS,
+      reserved: labelsOfOperator(settings),
     },
     rotation: { days: settings.PDS_KEY_ROTATION_DAYS, graceDays: settings.PDS_KEY_GRACE_DAYS },
     backUp: (tx: Transaction, userId: string) => backUpCredentials({ tx, vault }, userId, 'auto'),

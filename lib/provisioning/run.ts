@@ -44,6 +44,8 @@ export type WorkerDeps = {
     reserved: readonly string[];
     /** Of new members; those who have a DID keep it. */
     didMethod: 'web' | 'plc';
+    /** How long a handle that its member gave up goes on leading to him. */
+    handleGraceDays: number;
   };
   /** How often a member's keys are rotated, and how long an old one stays in his DID document. */
   rotation: { days: number; graceDays: number };

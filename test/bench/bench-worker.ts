@@ -44,6 +44,7 @@ export function benchSettings(ground: Ground) {
     PDS_DOMAIN: DOMAIN,
     PDS_EMAIL_DOMAIN: DOMAIN,
     PDS_HANDLE_STRATEGY: 'username',
+    PDS_HANDLE_GRACE_DAYS: 7,
     PDS_DID_METHOD: 'web',
     PDS_MODE: 'local',
     PDS_LOCAL_ENDPOINT: ground.pds.url,

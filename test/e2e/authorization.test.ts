@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { signBackendRequest } from '../../infra/local/backend.ts';
 import { signInitData, signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
@@ -96,6 +97,10 @@ const OF_NOBODY: Readonly<Record<string, ErrorCode>> = {
   recoverByHandOver: 'RECOVERY_SIGNATURE_EXPIRED',
   recoverByCancelling: 'RECOVERY_SIGNATURE_EXPIRED',
   moveIdentity: 'MOVE_ALREADY_THERE',
+  // What would begin at once, beside the change that everybody waits for (`keepBusy`).
+  renameHandle: 'CHANGE_IN_PROGRESS',
+  revokeIdentity: 'CHANGE_IN_PROGRESS',
+  reactivateIdentity: 'CHANGE_IN_PROGRESS',
 };
 
 type Sent = AskOptions & { params?: Record<string, string>; query?: Record<string, string> };
@@ -119,6 +124,9 @@ const REQUESTS: Readonly<Record<string, (target: Target) => Sent | Promise<Sent>
   redriveWork: async () => ({ params: { id: await newestWorkId() } }),
   restoreBackup: async ({ id }) => ({ params: { id: await newestBackupId(id) } }),
   cancelChange: async ({ id }) => ({ params: { id: await newChangeId(id) } }),
+  renameHandle: () => keepBusy({ body: { handle: `n${randomUUID().slice(0, 8)}` } }),
+  revokeIdentity: () => keepBusy({}),
+  reactivateIdentity: () => keepBusy({}),
   createAppPassword: () => ({ body: { name: newAppName() } }),
   revokeAppPassword: async (user) => ({ params: { name: await newAppPassword(user) } }),
   requestExport: () => ({ body: { contents: 'data' } }),
@@ -228,6 +236,15 @@ async function rotationsOver(): Promise<void> {
       ({ length }) => length,
     );
   await expect.poll(open, { timeout: 30_000 }).toBe(0);
+}
+
+/** Lets everybody wait for a change that comes in a day: another one is refused to whoever may ask for it. */
+async function keepBusy(sent: Sent): Promise<Sent> {
+  await running.sql`
+    INSERT INTO pds_changes (user_id, pnptv_uuid, kind, requested_by, due_at)
+    SELECT user_id, pnptv_uuid, 'delete', user_id, now() + interval '1 day' FROM user_pds_mapping
+    ON CONFLICT DO NOTHING`;
+  return sent;
 }
 
 /** What one asker has set going stands in nobody else's way. */

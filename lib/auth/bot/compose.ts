@@ -65,6 +65,14 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
       return [texts.moved, names(texts, saying.details)];
     case 'move_failed':
       return [texts.moveFailed, names(texts, saying.details)];
+    case 'renamed':
+      return [texts.renamed, names(texts, saying.details)];
+    case 'revoked':
+      return [state(texts, saying.details)];
+    case 'came_back':
+      return [texts.cameBack, names(texts, saying.details)];
+    case 'change_failed':
+      return [texts.changeFailed(saying.details.error ?? { code: '', message: '' })];
     case 'operators':
       return describeNotices(saying.details);
     case 'too_often':

@@ -31,6 +31,9 @@ export type Saying =
     }
   | { kind: 'recovery_key'; details: { at: string | null } }
   | { kind: 'leaving'; details: Leaving }
+  | { kind: 'renamed' | 'revoked' | 'came_back'; details: Facts }
+  /** Of a change that the member asked for: `error` says why. */
+  | { kind: 'change_failed'; details: Facts }
   | { kind: 'operators'; details: NoticeGroup }
   | { kind: 'deletion'; details: { pds_handle: string | null; due_at: string } }
   | { kind: 'join_asked' | 'join_due' | 'joined' | 'parted'; details: JoinFacts }

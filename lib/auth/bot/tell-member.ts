@@ -1,7 +1,7 @@
 import type { Queryable } from '../../db/connect.ts';
 import { findIdentity } from '../../pds/info.ts';
 import type { Language } from '../language.ts';
-import { factsOf, type Saying, say } from './outbox.ts';
+import { type Facts, factsOf, type Saying, say } from './outbox.ts';
 
 /**
  * Notes that the bot may write to a member of its own accord, and in which language: he has written to it, or allowed it
@@ -15,17 +15,29 @@ export async function noteWritable(
     UPDATE users SET bot_language = ${language} WHERE id = ${userId} AND bot_language IS DISTINCT FROM ${language}`;
 }
 
+/** What the bot says of its own accord. */
+type News =
+  | 'ready'
+  | 'failed'
+  | 'moved'
+  | 'move_failed'
+  | 'renamed'
+  | 'revoked'
+  | 'came_back'
+  | 'change_failed';
+
 /**
- * Has the bot tell a member how the making of his identity, or its move to another PDS, ended, if it may write to him: in
- * the caller's transaction, which says that it ended.
+ * Has the bot tell a member how the making of his identity ended, or a change of it, if it may write to him: in the
+ * caller's transaction, which says that it ended. `error`: why a change could not be done.
  */
 export async function tellMember(
   tx: Queryable,
   userId: string,
-  kind: 'ready' | 'failed' | 'moved' | 'move_failed',
+  kind: News,
+  error?: Facts['error'],
 ): Promise<void> {
   const identity = await findIdentity({ sql: tx, provisioningEnabled: true }, userId);
-  await sayTo(tx, userId, { kind, details: factsOf(identity) });
+  await sayTo(tx, userId, { kind, details: { ...factsOf(identity), ...(error && { error }) } });
 }
 
 /** Has the bot say something to a member, if it may write to him, in the caller's transaction. */

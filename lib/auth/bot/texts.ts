@@ -30,6 +30,9 @@ type Texts = {
   ready: string;
   moved: string;
   moveFailed: string;
+  renamed: string;
+  cameBack: string;
+  changeFailed: (why: Why) => Html;
   retried: string;
   nothingToRetry: string;
   tooOften: (minutes: number) => string;
@@ -68,7 +71,8 @@ const EN: Texts = {
   unnamed: 'It has no name yet.',
   state: {
     active: 'Your identity is active.',
-    revoked: 'Your identity was revoked.',
+    revoked:
+      'Your identity is switched off: its account is deactivated. Nothing of it is lost, and you can bring it back.',
     disabled: 'Your identity waits: none are being made at the moment. It will be made by itself later.',
   },
   pending: (step, of, done) =>
@@ -91,6 +95,11 @@ const EN: Texts = {
   moved:
     'Your identity has moved to another PDS, with all that you have written. Apps in which you were logged in ask you to log in again; app passwords have to be made anew.',
   moveFailed: 'Your identity could not be moved to another PDS. It works as before, where it was.',
+  renamed:
+    'You have another handle. The one before leads to you for some days more, and goes to nobody else for 90 days.',
+  cameBack: 'Your identity is back.',
+  changeFailed: ({ message }) =>
+    html`What you asked for could not be done, and your identity is as it was. ${message}`,
   retried: 'It is being tried again.',
   nothingToRetry: 'There is nothing to try again.',
   tooOften: (minutes) =>
@@ -145,7 +154,8 @@ const ES: Texts = {
   unnamed: 'Aún no tiene nombre.',
   state: {
     active: 'Tu identidad está activa.',
-    revoked: 'Tu identidad fue revocada.',
+    revoked:
+      'Tu identidad está apagada: su cuenta está desactivada. No se pierde nada de ella y puedes recuperarla.',
     disabled: 'Tu identidad espera: ahora mismo no se crea ninguna. Se creará por sí sola más tarde.',
   },
   pending: (step, of, done) =>
@@ -170,6 +180,12 @@ const ES: Texts = {
   moved:
     'Tu identidad se ha mudado a otro PDS, con todo lo que has escrito. Las aplicaciones en las que tenías la sesión abierta te la pedirán de nuevo, y las contraseñas de aplicación hay que crearlas otra vez.',
   moveFailed: 'Tu identidad no se pudo mudar a otro PDS. Funciona como antes, donde estaba.',
+  renamed:
+    'Tienes otro nombre. El anterior seguirá llevando a ti unos días más y durante 90 días no será de nadie más.',
+  cameBack: 'Tu identidad está de vuelta.',
+  // As above: the reason is in English.
+  changeFailed: ({ code }) =>
+    html`Lo que pediste no se pudo hacer (<code>${code}</code>) y tu identidad está como antes. Si no sabes por qué, avisa a los administradores y dales este código.`,
   retried: 'Se está intentando de nuevo.',
   nothingToRetry: 'No hay nada que volver a intentar.',
   tooOften: (minutes) =>

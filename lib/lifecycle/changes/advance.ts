@@ -1,6 +1,6 @@
 import { type AuditEntry, appendAudit } from '../../audit/append.ts';
 import type { Queryable, Transaction } from '../../db/connect.ts';
-import { LeaseLost, updateIdentity } from '../../provisioning/identity.ts';
+import { type IdentityChange, LeaseLost, updateIdentity } from '../../provisioning/identity.ts';
 import { completeRow } from '../../provisioning/queue/settle.ts';
 import type { Run } from '../../provisioning/run.ts';
 import type { Change, Facts } from './change.ts';
@@ -39,10 +39,14 @@ function isHeld(sql: Queryable, { user_id, epoch }: Run['identity']) {
   return sql`EXISTS (SELECT FROM user_pds_mapping m WHERE m.user_id = ${user_id} AND m.epoch = ${epoch})`;
 }
 
-export type End =
+export type End = (
   | { outcome: 'done' | 'cancelled' }
   /** It cannot be done, and everything is as it was before. `message` is for the member: what happened and what to do. */
-  | { outcome: 'failed'; code: string; message: string };
+  | { outcome: 'failed'; code: string; message: string }
+) & {
+  /** What becomes of the mapping row with it. */
+  identity?: IdentityChange;
+};
 
 /**
  * Ends a change and its work in the caller's transaction, which also makes what it was for true, and frees the member.
@@ -56,7 +60,7 @@ export async function endChange(
   audit?: Pick<AuditEntry, 'action' | 'details'>,
 ): Promise<void> {
   await completeRow(tx, work);
-  await updateIdentity(tx, identity, { lease_until: null });
+  await updateIdentity(tx, identity, { ...end.identity, lease_until: null });
   const failure = end.outcome === 'failed' ? end : undefined;
   const ended = await tx`
     UPDATE pds_changes SET ended_at = now(), outcome = ${end.outcome}, sealed = '{}',

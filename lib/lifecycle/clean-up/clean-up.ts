@@ -1,4 +1,5 @@
 import type { Sql } from '../../db/connect.ts';
+import { freeHandles } from '../../identity/change-handle.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
 import { removeExpiredExport } from '../export/remove-expired.ts';
@@ -75,6 +76,7 @@ function tasksOf({ sql, log, provisioningEnabled, exports }: CleanUpDeps): Task[
     { what: 'leavers_without_secrets', full: 1, run: () => destroySecretsOfWhoLeft(sql) },
     { what: 'exports', full: 1, run: () => removeExpiredExport(sql, exports) },
     { what: 'joins_expired', full: Number.POSITIVE_INFINITY, run: () => expireJoins(sql) },
+    { what: 'handles_freed', full: BATCH, run: () => freeHandles(sql, BATCH) },
   ];
 }
 

@@ -1,15 +1,14 @@
 import { appendAudit } from '../../audit/append.ts';
 import type { Transaction } from '../../db/connect.ts';
 import { type Notice, notifyOperators } from '../../operators/notify.ts';
-import type { PdsSession } from '../../pds/client.ts';
 import { storeHealthChecks } from '../../pds/health-checks.ts';
 import { FAILURES_TO_INACCESSIBLE } from '../../pds/health-problems.ts';
+import { sealSession } from '../account/seal-session.ts';
 import { updateIdentity } from '../identity.ts';
 import { openAccountHost } from '../providers/provider-access.ts';
 import { CheckFailed } from '../queue/outcome.ts';
 import { completeRow } from '../queue/settle.ts';
-import { type Run, reserved } from '../run.ts';
-import { sealForMapping } from '../secrets.ts';
+import type { Run } from '../run.ts';
 import { type Checked, checkIdentity } from './check-identity.ts';
 
 const RECHECK_MS = 60_000;
@@ -22,13 +21,12 @@ const RECHECK_MS = 60_000;
  */
 export async function verify(run: Run): Promise<void> {
   const { sql, identity, work, now } = run;
-  const { data_key_id } = reserved(run);
   run.host = await openAccountHost(run);
   const checked = await checkIdentity(run, run.host);
   const { checks, problem, session, trouble } = checked;
   run.host.trouble = trouble;
   const renewed = session && {
-    ...(await sealTokens(run, data_key_id, session)),
+    ...(await sealSession(run, session)),
     credentials_checked_at: now(),
   };
   if (trouble?.fault === 'throttled') {
@@ -110,12 +108,4 @@ async function keepPasswordReset(tx: Transaction, run: Run, { passwordReset }: C
     status: 'success',
     details: { change: 'Somebody else had changed the account’s sign-in; it is the one that we keep again.' },
   });
-}
-
-async function sealTokens({ vault, identity }: Run, dataKeyId: string, session: PdsSession) {
-  const [pds_access_token, pds_refresh_token] = await Promise.all([
-    sealForMapping(vault, dataKeyId, identity, 'pds_access_token', session.accessJwt),
-    sealForMapping(vault, dataKeyId, identity, 'pds_refresh_token', session.refreshJwt),
-  ]);
-  return { pds_access_token, pds_refresh_token };
 }

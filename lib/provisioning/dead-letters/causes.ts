@@ -45,6 +45,12 @@ const CAUSES: Readonly<Record<string, Words>> = {
   ACCOUNT_NOT_ACTIVATED: {
     todo: 'Read the log of the PDS at the time of the failure, repair it, then redrive.',
   },
+  ACCOUNT_NOT_DEACTIVATED: {
+    todo: 'Read the log of the PDS at the time of the failure, repair it, then redrive.',
+  },
+  HANDLE_NOT_CONFIRMED: {
+    todo: 'See which handle the PDS and the document say (README, “Another handle”), repair the PDS, then redrive.',
+  },
   PDS_ADDRESS_WRONG: {
     todo: 'Give the PDS the public hostname under which it answers (PDS_HOSTNAME of the PDS), then redrive.',
   },

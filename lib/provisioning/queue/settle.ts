@@ -17,7 +17,9 @@ export type ParkedReason =
   | 'move_unfinished'
   /** A change whose time has not come, and one that waits for what a member does elsewhere. */
   | 'notice'
-  | 'member';
+  | 'member'
+  /** What we serve is not seen by everybody yet. */
+  | 'not_seen_yet';
 
 /** How a run of work ended, when it did not simply succeed. */
 export type Outcome =

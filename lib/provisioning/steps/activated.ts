@@ -12,6 +12,22 @@ import type { Run } from '../run.ts';
  * created the account.
  */
 export async function activate(run: Run, host: AccountHost): Promise<void> {
+  await askToActivate(run, host, {
+    // Not only the way to the document may be at fault, but what we were told to write into it: the PDS is asked anew.
+    unseen: () => updateIdentity(run.sql, run.identity, { provisioning_step: 'account_created' }),
+  });
+  await updateIdentity(run.sql, run.identity, { provisioning_step: 'activated' });
+}
+
+/**
+ * Has the PDS activate the account, as often as one likes. Throws retryable ACCOUNT_NOT_ACTIVATED, and
+ * DID_DOCUMENT_NOT_SEEN after `unseen`.
+ */
+export async function askToActivate(
+  run: Run,
+  host: AccountHost,
+  { unseen }: { unseen?: () => Promise<void> } = {},
+): Promise<void> {
   const { accessJwt } = await sessionOf(run, host);
   let refused: XrpcError | undefined;
   try {
@@ -22,8 +38,7 @@ export async function activate(run: Run, host: AccountHost): Promise<void> {
   }
   const { activated, validDid } = await checkAccountStatus(host.pds, accessJwt);
   if (!validDid) {
-    // Not only the way to the document may be at fault, but what we were told to write into it: the PDS is asked anew.
-    await updateIdentity(run.sql, run.identity, { provisioning_step: 'account_created' });
+    await unseen?.();
     throw new ProvisioningError(
       'DID_DOCUMENT_NOT_SEEN',
       'The identity server does not see the new DID document yet. If it stays, operators must check DNS, TLS and caches of PDS_DOMAIN.',
@@ -37,5 +52,4 @@ export async function activate(run: Run, host: AccountHost): Promise<void> {
       { retryable: true, cause: refused },
     );
   }
-  await updateIdentity(run.sql, run.identity, { provisioning_step: 'activated' });
 }

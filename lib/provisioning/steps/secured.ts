@@ -1,12 +1,12 @@
 import { appendAudit } from '../../audit/append.ts';
 import { tellMember } from '../../auth/bot/tell-member.ts';
 import { sessionOf } from '../account/adopt.ts';
+import { sealSession } from '../account/seal-session.ts';
 import { updateIdentity } from '../identity.ts';
 import type { AccountHost } from '../providers/provider-access.ts';
 import { enqueue } from '../queue/queue.ts';
 import { completeRow } from '../queue/settle.ts';
 import { type Run, reserved } from '../run.ts';
-import { sealForMapping } from '../secrets.ts';
 
 /**
  * activated → secured: one transaction stores the sealed tokens, destroys the bootstrap key, backs the credentials
@@ -14,19 +14,14 @@ import { sealForMapping } from '../secrets.ts';
  * active, and its keys will be rotated when their time comes.
  */
 export async function secure(run: Run, host: AccountHost): Promise<void> {
-  const { sql, vault, identity, work, now, startedAt } = run;
-  const { data_key_id, pds_did, pds_handle, provider_id, user_id, pnptv_uuid } = reserved(run);
-  const { accessJwt, refreshJwt } = await sessionOf(run, host);
+  const { sql, identity, work, now, startedAt } = run;
+  const { pds_did, pds_handle, provider_id, user_id, pnptv_uuid } = reserved(run);
   // Sealed before the transaction: should the data key have to be opened, nobody's locks wait for KMS.
-  const [access, refresh] = await Promise.all([
-    sealForMapping(vault, data_key_id, identity, 'pds_access_token', accessJwt),
-    sealForMapping(vault, data_key_id, identity, 'pds_refresh_token', refreshJwt),
-  ]);
+  const tokens = await sealSession(run, await sessionOf(run, host));
   run.followUp = await sql.begin(async (tx) => {
     await completeRow(tx, work);
     await updateIdentity(tx, identity, {
-      pds_access_token: access,
-      pds_refresh_token: refresh,
+      ...tokens,
       bootstrap_key_sealed: null,
       status: 'active',
       error_code: null,

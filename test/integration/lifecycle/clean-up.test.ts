@@ -254,6 +254,40 @@ describe('what is over', () => {
   });
 });
 
+describe('handles', () => {
+  it('that were given up are free after 90 days, and so are those of who was erased; no DID’s name ever is', async () => {
+    const { did } = await identity();
+    const name = (hostname: string, columns: Record<string, unknown>) =>
+      god`INSERT INTO hostnames ${god({ hostname, kind: 'handle', user_id: USER, did, ...columns })}`;
+    const gone = { kind: 'reserved', user_id: null, did: null };
+    const released_at = new Date(Date.now() - 91 * 86_400_000);
+    await name('lives.test', {});
+    await name('over.test', { released_at, free_at: new Date() });
+    await name('rests.test', { released_at, free_at: new Date(Date.now() + 86_400_000) });
+    await name('refused.test', { kind: 'reserved', released_at });
+    await name('erased.test', { ...gone, released_at });
+    await name('erased-lately.test', { ...gone, released_at: new Date() });
+    await name('operators.test', gone);
+    await name(did.slice(8), { kind: 'did', user_id: null, released_at });
+    // As it must not be, and it is still the name of a DID.
+    await name('posing.test', { did: 'did:web:posing.test', released_at, free_at: released_at });
+    expect(await run()).toMatchObject({ handles_freed: 2 });
+    expect((await god`SELECT hostname FROM hostnames ORDER BY 1`).map(({ hostname }) => hostname)).toEqual(
+      [
+        'erased-lately.test',
+        'lives.test',
+        'operators.test',
+        'posing.test',
+        'refused.test',
+        'rests.test',
+        did.slice(8),
+      ].sort(),
+    );
+    const free = god`UPDATE hostnames SET free_at = now() WHERE kind = 'did'`;
+    await expect(free).rejects.toMatchObject({ code: '23514' });
+  });
+});
+
 describe('what is never deleted', () => {
   it('stays, however old everything is: keys, the newest backup, names, members, the log', async () => {
     const { did, backUp } = await identity();

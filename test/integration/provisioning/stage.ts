@@ -132,6 +132,7 @@ export async function openBench(
       strategy: 'username',
       reserved: [],
       didMethod: 'web',
+      handleGraceDays: 7,
     },
     rotation: { days: 90, graceDays: 7 },
     backUp: (tx, userId) => backUpCredentials({ tx, vault }, userId, 'auto'),

@@ -44,6 +44,9 @@ const SAYINGS: Saying[] = [
   ),
   { kind: 'ready', details: facts() },
   { kind: 'failed', details: facts({ status: 'error', error: { code: 'X', message: '<b>&"\'' } }) },
+  ...(['renamed', 'came_back'] as const).map((kind) => ({ kind, details: facts() })),
+  { kind: 'revoked', details: facts({ status: 'revoked' }) },
+  { kind: 'change_failed', details: facts({ error: { code: 'HANDLE_TAKEN', message: '<b>&"\'' } }) },
   ...Object.keys(NOTICES).map((kind) => ({ kind: 'operators', details: notices(kind) }) as const),
   ...[null, '@a<b>.example'].map(
     (pds_handle) =>

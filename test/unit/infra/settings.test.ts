@@ -39,6 +39,7 @@ const SAMPLES: Partial<Record<SettingName, unknown>> = {
   PDS_KEY_ROTATION_DAYS: 90,
   PDS_KEY_GRACE_DAYS: 7,
   PDS_PRIVATE_TARGETS: false,
+  PDS_HANDLE_GRACE_DAYS: 7,
   AUDIT_SIGNING_KEY_ID: 'key',
   AUDIT_ROOTS_BUCKET: 'bucket',
 };
@@ -74,6 +75,7 @@ const templates = synthesize({
   PDS_KEY_ROTATION_DAYS: '90',
   PDS_KEY_GRACE_DAYS: '7',
   PDS_PRIVATE_TARGETS: 'false',
+  PDS_HANDLE_GRACE_DAYS: '7',
   PDS_PROVISIONING_ENABLED: 'true',
   ADMIN_TELEGRAM_IDS: '1',
   TELEGRAM_API_ROOT: 'https://api.telegram.org',

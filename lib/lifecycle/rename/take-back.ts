@@ -1,0 +1,58 @@
+import { tellMember } from '../../auth/bot/tell-member.ts';
+import { returnHandle } from '../../identity/change-handle.ts';
+import { isRejection } from '../../pds/xrpc-error.ts';
+import { type ErrorDetails, updateIdentity } from '../../provisioning/identity.ts';
+import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
+import { Parked } from '../../provisioning/queue/outcome.ts';
+import { type Run, reserved } from '../../provisioning/run.ts';
+import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
+import { endChange } from '../changes/advance.ts';
+import type { Change } from '../changes/change.ts';
+import { namesOf } from './names.ts';
+import { tellPds } from './tell-pds.ts';
+
+/**
+ * taking_back → failed: our document names the old handle again, so does the PDS, should it have heard of the new one,
+ * and that one is free again, or stands as it did before. Until it is certain what the PDS goes by, both names lead to
+ * the DID.
+ */
+export async function takeBack(run: Run, change: Change): Promise<void> {
+  const { sql, identity, now } = run;
+  const { user_id: userId, pds_did: did } = reserved(run);
+  const { from, to, before } = namesOf(change);
+  const isTaken = from !== undefined;
+  if (isTaken) {
+    if (identity.did_method === 'web' && identity.pds_handle !== from) {
+      await updateIdentity(sql, identity, { pds_handle: from });
+    }
+    await tellPdsBack(run, change);
+  }
+  const { code, message, ...facts } = change.progress.reason as ErrorDetails;
+  const settled = { pds_handle: from, document_settles_at: new Date(now().getTime() + SETTLING_MS) };
+  await sql.begin(async (tx) => {
+    if (isTaken) await returnHandle(tx, { userId, did, handle: to, before });
+    await endChange(
+      tx,
+      run,
+      change,
+      { outcome: 'failed', code, message, ...(isTaken && { identity: settled }) },
+      { action: 'updated', details: { change: 'handle', handle: to, ...facts } },
+    );
+    await tellMember(tx, userId, 'change_failed', { code, message });
+  });
+}
+
+/** A PDS that lets us in no more cannot be told anything; what it goes by is then not ours to say. */
+async function tellPdsBack(run: Run, change: Change): Promise<void> {
+  const { sent_at: sentAt } = change.progress;
+  if (typeof sentAt !== 'string') return;
+  const over = new Date(Date.parse(sentAt) + run.times.quarantine * 1000);
+  if (run.now() < over) throw new Parked('outcome_unknown', over);
+  try {
+    await tellPds(run, change, namesOf(change).from);
+  } catch (error) {
+    const isFinal = error instanceof ProvisioningError && !error.retryable;
+    if (!isFinal && !isRejection(error)) throw error;
+    run.log.warn('the PDS cannot be told of the old handle', { error });
+  }
+}

@@ -1,0 +1,68 @@
+import type { AuditEntry } from '../../audit/append.ts';
+import { tellMember } from '../../auth/bot/tell-member.ts';
+import { isRejection } from '../../pds/xrpc-error.ts';
+import type { ErrorDetails } from '../../provisioning/identity.ts';
+import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
+import type { Run } from '../../provisioning/run.ts';
+import { advance, endChange } from '../changes/advance.ts';
+import type { Change } from '../changes/change.ts';
+import { orTakeBack } from '../changes/or-take-back.ts';
+import { activate, deactivate, look } from './account.ts';
+
+type Switch = {
+  /** Whether the account is to be active. */
+  on: boolean;
+  /** What makes it true for us, once the PDS says so. */
+  conclude: () => Promise<void>;
+  audit: AuditEntry['action'];
+};
+
+/**
+ * Switches the account on or off at the PDS, then here. How it was is stored before: where it cannot be done, the account
+ * is so again, and all is as before.
+ */
+export async function switchAccount(
+  run: Run,
+  change: Change,
+  { on, conclude, audit }: Switch,
+): Promise<void> {
+  const takeBack = () => restore(run, change, audit);
+  if (change.step === 'taking_back') return takeBack();
+  await orTakeBack(
+    run,
+    async () => {
+      if (change.progress.was_active === undefined) {
+        const { active } = await look(run);
+        await advance(run.sql, run, change, { step: 'looked', progress: { was_active: active } });
+      }
+      await (on ? activate(run) : deactivate(run));
+      await conclude();
+    },
+    async (reason) => {
+      await advance(run.sql, run, change, { step: 'taking_back', progress: { reason } });
+      await takeBack();
+    },
+  );
+}
+
+async function restore(run: Run, change: Change, action: AuditEntry['action']): Promise<void> {
+  const { was_active: wasActive, reason } = change.progress;
+  const { code, message, ...facts } = reason as ErrorDetails;
+  if (typeof wasActive === 'boolean') await makeAsBefore(run, wasActive);
+  await run.sql.begin(async (tx) => {
+    const audit = { action, details: { change: change.kind, ...facts } };
+    await endChange(tx, run, change, { outcome: 'failed', code, message }, audit);
+    await tellMember(tx, run.identity.user_id, 'change_failed', { code, message });
+  });
+}
+
+/** A PDS that lets us in no more, or has lost the account, has nothing that we could put back. */
+async function makeAsBefore(run: Run, wasActive: boolean): Promise<void> {
+  try {
+    if ((await look(run)).active !== wasActive) await (wasActive ? activate(run) : deactivate(run));
+  } catch (error) {
+    const isFinal = error instanceof ProvisioningError && !error.retryable;
+    if (!isFinal && !isRejection(error)) throw error;
+    run.log.warn('the account cannot be made as it was', { error });
+  }
+}
