@@ -6,6 +6,7 @@ import { advisedHours, requestsASweep } from '../../../../lib/lifecycle/sweep/ad
 import { sendCohorts } from '../../../../lib/lifecycle/sweep/messages.ts';
 import { planSweep } from '../../../../lib/lifecycle/sweep/plan.ts';
 import { silentLog } from '../../../../lib/observability/log.ts';
+import { MEMBERS_PER_KEY } from '../../../../lib/vault/choose-data-key.ts';
 import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
 import { createVault } from '../../../../lib/vault/vault.ts';
 import { freshDatabase, type TestDatabase } from '../../../setup/database.ts';
@@ -14,7 +15,7 @@ import { makeMembers, outsideOf } from './many-members.ts';
 import { runSweep, sqsClient, type WholeSweep, workOff } from './run-sweep.ts';
 
 const MEMBERS = 5_000;
-const DATA_KEYS = 10;
+const DATA_KEYS = Math.ceil(MEMBERS / MEMBERS_PER_KEY);
 const HOURS = 1_080;
 const OVERDUE = 3;
 
