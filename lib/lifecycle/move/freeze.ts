@@ -25,14 +25,16 @@ export async function freeze(move: Move): Promise<void> {
   const owner = await ownerAt(run, source);
   await deactivateAccount(owner.pds, owner.accessJwt);
   const { activated } = await readHoldings(await ownerAt(run, source));
-  if (activated) {
-    throw new ProvisioningError(
-      'MOVE_SOURCE_NOT_FROZEN',
-      'Your present PDS does not deactivate your account, so that it cannot be moved. Ask its operator.',
-      { retryable: true },
-    );
-  }
+  if (activated) throw notFrozen();
   await stepDone(run, change, 'frozen');
+}
+
+export function notFrozen(): ProvisioningError {
+  return new ProvisioningError(
+    'MOVE_SOURCE_NOT_FROZEN',
+    'Your account does not stay deactivated on your present PDS, so that it cannot be moved. Log out of other apps, or ask the operator of that PDS.',
+    { retryable: true },
+  );
 }
 
 /** Takes that back. Of a deactivation whose end nobody saw, only once it cannot come any more. */

@@ -21,12 +21,16 @@ import { advance } from '../changes/advance.ts';
 import { sealForNextVersion } from '../replace.ts';
 import { expectNotCancelled } from './cancelled.ts';
 import { bothHoldings, sameRepo } from './carry-over.ts';
+import { notFrozen } from './freeze.ts';
 import { stepDone } from './progress.ts';
 import { publishInDirectory } from './publish-plc.ts';
 import { type Move, ownerAt, turnTo } from './stations.ts';
 
 /** How long the account that he has moved away from stays, deactivated, for whoever wants to look back. */
 export const LOOK_BACK_MS = 30 * 24 * 3600_000;
+
+/** So often what was carried over may have changed once more. */
+const MOST_TIMES = 5;
 
 /**
  * carried_over → published: the DID document names the new PDS and its repo key. In the transaction that makes it so the
@@ -38,8 +42,7 @@ export async function publish(move: Move): Promise<void> {
   const { did_method } = run.identity;
   const [there, here] = await bothHoldings(move);
   if (here.activated || there.activated || !sameRepo(there, here)) {
-    // Somebody has activated the old account again, or what was sent before came late: that is carried over first.
-    return stepDone(run, change, 'blobs_complete');
+    return beginAgain(move);
   }
   const owner = await ownerAt(run, target);
   const recommended = await getRecommendedDidCredentials(owner.pds, owner.accessJwt);
@@ -63,25 +66,23 @@ export async function publish(move: Move): Promise<void> {
   await turnTo(run, target.host);
 }
 
+/** Somebody has activated the old account again, or what was sent before came late: that is carried over first. */
+async function beginAgain({ run, change }: Move): Promise<void> {
+  const times = Number(change.progress.begun_again ?? 0) + 1;
+  if (times > MOST_TIMES) throw notFrozen();
+  await stepDone(run, change, 'blobs_complete', { begun_again: times });
+}
+
 /** What makes up the identity, sealed for its next version. Before the transaction: see `sealForNextVersion`. */
 async function sealAll({ run, target }: Move, session: PdsSession) {
   const { vault, identity } = run;
-  const { data_key_id, provider_id, pds_did } = reserved(run);
+  const { data_key_id } = reserved(run);
   const own = identity as typeof identity & OwnCredentials;
   const rotationKey =
     identity.rotation_key_sealed === null
       ? undefined
       : await openFromMapping(vault, identity, 'rotation_key_sealed', identity.rotation_key_sealed);
-  const member = {
-    user_id: identity.user_id,
-    pnptv_uuid: identity.pnptv_uuid,
-    pds_did,
-    provider_id,
-    data_key_id,
-    credential_version: identity.credential_version,
-    rotation_public_key: identity.rotation_public_key,
-    public_keys: [],
-  };
+  const member = { user_id: identity.user_id, data_key_id, credential_version: identity.credential_version };
   return sealForNextVersion(vault, member, {
     publicKey: own.pds_public_key,
     privateKey: Buffer.from(await openPrivateKey(vault, own), 'base64url'),

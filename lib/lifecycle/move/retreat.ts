@@ -1,12 +1,12 @@
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { LeaseLost } from '../../provisioning/identity.ts';
-import { outcomeOf, Parked } from '../../provisioning/queue/outcome.ts';
+import { outcomeOf } from '../../provisioning/queue/outcome.ts';
+import type { ParkedReason } from '../../provisioning/queue/settle.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { Cancelled } from './cancelled.ts';
 import { isFrozen, timeOf } from './progress.ts';
-import { requestOf } from './stations.ts';
 import type { Retreat } from './take-back.ts';
 
 /** How long a PDS that does not answer is waited for, while the member can go on as before. */
@@ -28,16 +28,16 @@ export async function reasonToRetreat(
   const { work, now, random } = run;
   const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
   if (outcome.kind === 'failed') {
-    const named = error instanceof XrpcError ? faultOf(run, change, error) : outcome.error;
-    return { outcome: 'failed', code: named.code, message: named.message };
+    const { code, message } = error instanceof XrpcError ? faultOf(run, error) : outcome.error;
+    return { outcome: 'failed', code, message };
   }
   if (outcome.kind === 'parked' && (await isOutOfPatience(run, change, outcome.reason))) {
-    return { outcome: 'failed', ...silenceOf(run, change, error) };
+    return { outcome: 'failed', ...silenceOf(run, outcome.reason) };
   }
   return undefined;
 }
 
-async function isOutOfPatience(run: Run, change: Change, reason: string): Promise<boolean> {
+async function isOutOfPatience(run: Run, change: Change, reason: ParkedReason): Promise<boolean> {
   const at = run.now().getTime();
   const frozenAt = timeOf(change, 'freezing_at');
   if (isFrozen(change) && frozenAt && at - frozenAt.getTime() > FROZEN_MS) return true;
@@ -56,8 +56,8 @@ function isSource(run: Run): boolean {
 }
 
 /** An answer that no attempt made better. */
-function faultOf(run: Run, _change: Change, { nsid, status, fault }: XrpcError): Named {
-  const what = `(${[nsid, status ?? fault].join(' ')})`;
+function faultOf(run: Run, { nsid, status, fault }: XrpcError): Named {
+  const what = `(${nsid} ${status ?? fault})`;
   return isSource(run)
     ? {
         code: 'MOVE_SOURCE_FAILED',
@@ -69,26 +69,28 @@ function faultOf(run: Run, _change: Change, { nsid, status, fault }: XrpcError):
       };
 }
 
-function silenceOf(run: Run, change: Change, error: unknown): Named {
-  if (error instanceof Parked && error.reason === 'plc_down') {
+/** What was waited for, for too long. */
+function silenceOf(run: Run, reason: ParkedReason): Named {
+  if (reason === 'plc_down') {
     return {
       code: 'MOVE_PLC_SILENT',
       message: `The PLC directory does not answer, and without it a did:plc cannot be moved. ${AS_BEFORE} Try again later.`,
     };
   }
-  if (isSource(run) || !requestOf(error)) {
-    return isFrozen(change)
-      ? {
-          code: 'MOVE_TOOK_TOO_LONG',
-          message: `Your account may be deactivated for ten minutes only, and the move was not done by then. ${AS_BEFORE} Try again later.`,
-        }
-      : {
-          code: 'MOVE_SOURCE_SILENT',
-          message: `Your present PDS does not answer, and nothing can be moved without what lies there. Nothing has changed. Try again when it is back; if it is gone for good, a move cannot help.`,
-        };
+  if (reason !== 'provider_down') {
+    return {
+      code: 'MOVE_TOOK_TOO_LONG',
+      message: `Your account may be deactivated for ten minutes only, and the move was not done by then. ${AS_BEFORE} Try again later.`,
+    };
   }
-  return {
-    code: 'MOVE_TARGET_SILENT',
-    message: `The PDS that you are moving to does not answer any more. ${AS_BEFORE} Try again later, or choose another one.`,
-  };
+  return isSource(run)
+    ? {
+        code: 'MOVE_SOURCE_SILENT',
+        message:
+          'Your present PDS does not answer, and nothing can be moved without what lies there. Nothing has changed. Try again when it is back; if it is gone for good, a move cannot help.',
+      }
+    : {
+        code: 'MOVE_TARGET_SILENT',
+        message: `The PDS that you are moving to does not answer any more. ${AS_BEFORE} Try again later, or choose another one.`,
+      };
 }

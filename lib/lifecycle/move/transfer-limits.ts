@@ -27,7 +27,7 @@ export async function overOrBroken({ run, source, target }: Move, error: unknown
   await readHealth(host.pds);
   throw new ProvisioningError(
     'MOVE_TRANSFER_BROKE',
-    'Your data could not be carried over: the transfer broke off, or took too long. Try again later; if it stays, tell an operator.',
+    'Your data could not be carried over: the transfer broke off or took too long, or the PDS takes nothing so large. Try again later; if it stays, tell an operator.',
     { retryable: true, cause: error },
   );
 }
