@@ -41,7 +41,25 @@ CREATE TABLE pds_export_entries (
   UNIQUE (export_id, name)
 );
 
+-- What still lies in the bucket of an export whose row is gone, whoever deleted that: the clean-up takes it away.
+CREATE TABLE pds_export_remains (
+  storage_id uuid        PRIMARY KEY,
+  upload_id  text,
+  tail       uuid,
+  since      timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE FUNCTION pds_exports_leave_remains() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+  INSERT INTO public.pds_export_remains (storage_id, upload_id, tail) VALUES (OLD.storage_id, OLD.upload_id, OLD.tail);
+  RETURN OLD;
+END $$;
+REVOKE ALL ON FUNCTION pds_exports_leave_remains() FROM PUBLIC;
+CREATE TRIGGER pds_exports_deleted AFTER DELETE ON pds_exports FOR EACH ROW EXECUTE FUNCTION pds_exports_leave_remains();
+
 GRANT SELECT, INSERT ON pds_exports TO pds_api;
 GRANT USAGE ON SEQUENCE pds_exports_id_seq TO pds_api;
 GRANT SELECT, UPDATE, DELETE ON pds_exports TO pds_worker;
 GRANT SELECT, INSERT, DELETE ON pds_export_entries TO pds_worker;
+GRANT SELECT, UPDATE, DELETE ON pds_export_remains TO pds_worker;

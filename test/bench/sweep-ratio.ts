@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { CreateQueueCommand } from '@aws-sdk/client-sqs';
 import type { Did } from '../../lib/brands.ts';
 import { connect } from '../../lib/db/connect.ts';
@@ -14,8 +12,9 @@ import { makeMembers, outsideOf } from '../integration/lifecycle/sweep/many-memb
 import { runSweep, sqsClient } from '../integration/lifecycle/sweep/run-sweep.ts';
 import type { Ground } from './ground.ts';
 import { timed } from './measure.ts';
+import { type Held, watchMemory } from './watch-memory.ts';
 
-/** What one sweep cost. */
+/** What one sweep cost; the memory is that of planner, workers and the PDS that they ask, in one process. */
 export type SweepFigures = {
   accounts: number;
   /** PDS_CREDENTIAL_CHECK_HOURS as the README advises it for that size. */
@@ -26,17 +25,10 @@ export type SweepFigures = {
   tookMs: number;
   /** What asking once for each account takes, by those that were asked for: requests and milliseconds for one. */
   oneByOne: { requests: number; ms: number };
-  /**
-   * What the process with planner, workers and the PDS that they ask holds at most, in MB: of its heap after a
-   * collection, five times a second, and how far its resident memory rises above what it was.
-   */
-  heldMb: number;
-  residentMb: number;
-};
+} & Held;
 
 /** Enough of the accounts to know what one request takes. */
 const ONE_BY_ONE = 10_000;
-const MB = 1024 * 1024;
 
 /**
  * One hourly sweep over so many members of one PDS, all of them well, as many to a data key as it is for, in a database of
@@ -109,25 +101,4 @@ async function askOneByOne(endpoint: string, accounts: number): Promise<void> {
   const pds = { fetch: globalThis.fetch, endpoint, timeoutMs: 10_000, now: () => new Date() };
   const numbers = Array.from({ length: accounts }, (_, n) => n);
   await sideBySide(numbers, 16, (n) => getRepoStatus(pds, didOf(n) as Did));
-}
-
-function watchMemory(): { stop(): Pick<SweepFigures, 'heldMb' | 'residentMb'> } {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  const held = () => {
-    collect();
-    const { heapUsed, external, rss } = process.memoryUsage();
-    return { heldMb: (heapUsed + external) / MB, residentMb: rss / MB };
-  };
-  const before = held();
-  const samples = [before];
-  const timer = setInterval(() => samples.push(held()), 200);
-  const highest = (of: keyof typeof before) => Math.max(...samples.map((sample) => sample[of]));
-  return {
-    stop() {
-      clearInterval(timer);
-      samples.push(held());
-      return { heldMb: highest('heldMb'), residentMb: highest('residentMb') - before.residentMb };
-    },
-  };
 }

@@ -2,7 +2,7 @@ import type { Sql } from '../../db/connect.ts';
 import { freeHandles } from '../../identity/change-handle.ts';
 import type { Log } from '../../observability/log.ts';
 import type { Metrics } from '../../observability/metrics.ts';
-import { removeExpiredExport } from '../export/remove-expired.ts';
+import { removeExpiredExport, removeRemains } from '../export/remove-expired.ts';
 import type { Storage } from '../export/storage.ts';
 import { destroySecretsOfWhoLeft } from '../hand-over/destroy-secrets.ts';
 import { expireJoins } from '../join/expire.ts';
@@ -74,9 +74,10 @@ function tasksOf({ sql, log, provisioningEnabled, exports }: CleanUpDeps): Task[
     { what: 'health_days_dropped', full: 1, run: () => dropHealthPartition({ sql, log }) },
     ...RULES.map((rule) => ({ what: rule.what, full: BATCH, run: () => deleteBatch(sql, rule) })),
     { what: 'leavers_without_secrets', full: 1, run: () => destroySecretsOfWhoLeft(sql) },
-    { what: 'exports', full: 1, run: () => removeExpiredExport(sql, exports) },
     { what: 'joins_expired', full: Number.POSITIVE_INFINITY, run: () => expireJoins(sql) },
     { what: 'handles_freed', full: BATCH, run: () => freeHandles(sql, BATCH) },
+    { what: 'exports', full: 1, run: () => removeExpiredExport(sql) },
+    { what: 'archives', full: 1, run: () => removeRemains(sql, exports) },
   ];
 }
 

@@ -95,7 +95,7 @@ async function endAccount(run: Run, host: AccountHost, did: Did): Promise<Accoun
     await deactivateAccount(host.pds, accessJwt, { deleteAfter: run.now() });
     return 'deactivated';
   } catch (error) {
-    if (!isRejection(error) && !isUnreadable(error)) throw error;
+    if (!isRejection(error) && !(error instanceof AppError && /^SEALED_VALUE_/.test(error.code))) throw error;
     run.log.warn('an account is neither ours to delete nor to open', { provider: host.provider.id, error });
     return asItIs(host, did);
   }
@@ -130,13 +130,8 @@ export async function endForeignAccount(
   });
 }
 
-/** Whether an error is the provider's: it cannot be asked now, or does not do what it is asked. */
-export function isOfProvider(error: unknown): boolean {
+/** Whether an error says that a provider could not be asked now, and nothing of the account. */
+export function isOutage(error: unknown): boolean {
   if (error instanceof Parked) return error.reason === 'provider_down' || error.reason === 'provider_busy';
-  return error instanceof XrpcError;
-}
-
-/** What was sealed was changed, or does not belong there: it opens for nobody, however long one waits. */
-export function isUnreadable(error: unknown): boolean {
-  return error instanceof AppError && /^SEALED_VALUE_/.test(error.code);
+  return error instanceof XrpcError && (error.providerDown || error.fault === 'throttled');
 }

@@ -5,16 +5,9 @@ import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
-import {
-  type AccountEnd,
-  atProvider,
-  endForeignAccount,
-  endOwnAccount,
-  isOfProvider,
-  isUnreadable,
-} from './account.ts';
+import { type AccountEnd, atProvider, endForeignAccount, endOwnAccount, isOutage } from './account.ts';
 
-/** So long a provider that does not answer, or not as it should, is waited for; who wants to be forgotten is not kept for ever by one that is gone. */
+/** So long a provider that does not answer is waited for; who wants to be forgotten is not kept for ever by one that is gone. */
 const PATIENCE_MS = 7 * 24 * 3600_000;
 
 type End = AccountEnd | 'unreachable';
@@ -56,7 +49,7 @@ async function once(
 ): Promise<void> {
   if (endsOf(change)[providerId] !== undefined) return;
   const became = await end().catch((error) => {
-    if (!isOfProvider(error) || !isOutOfPatience(run, change)) throw error;
+    if (!isOutage(error) || !isOutOfPatience(run, change)) throw error;
     return 'unreachable' as const;
   });
   if (became === undefined) return;
@@ -79,12 +72,10 @@ async function settle(run: Run, change: Change, orphan: Orphan & { create_starte
     if (end === undefined)
       throw new Parked('outcome_unknown', new Date(now().getTime() + times.quarantine * 1000));
   } catch (error) {
-    const isHopeless = isUnreadable(error) || (isOfProvider(error) && isOutOfPatience(run, change));
-    if (!isHopeless) throw error;
+    if (!isOutage(error) || !isOutOfPatience(run, change)) throw error;
     await run.sql.begin(async (tx) => {
       await forgetOrphan(tx, orphan);
-      const became: End = isUnreadable(error) ? 'left' : 'unreachable';
-      const subject = `${run.identity.account_email ?? orphan.pnptv_uuid} at ${orphan.provider_id}: ${became}`;
+      const subject = `${run.identity.account_email ?? orphan.pnptv_uuid} at ${orphan.provider_id}: unreachable`;
       await notifyOperators(tx, { kind: 'account_left', subject });
     });
   }

@@ -78,6 +78,11 @@ const REPOSITORY = 'repository';
 async function reach(archive: Archive): Promise<Source | undefined> {
   const { run, wanted } = archive;
   if (wanted.step === 'repository' && !wanted.progress.repository) return undefined;
+  const { left_at, provider_id, pds_endpoint } = run.identity;
+  if (left_at !== null || provider_id === null) {
+    leaveOut(archive, REPOSITORY, `You have left: your repository is at your own PDS, ${pds_endpoint}.`);
+    return undefined;
+  }
   try {
     run.host = await openAccountHost(run);
     return await openSource(run, run.host);

@@ -2,26 +2,38 @@ import type { Sql } from '../../db/connect.ts';
 import { archiveKey, tailKey } from './archive-keys.ts';
 import type { Storage } from './storage.ts';
 
-type Expired = { id: number; storage_id: string; upload_id: string | null; tail: string | null };
-
 /**
- * Removes one export whose time is over, finished or not: first what lies in the bucket, its row last, so that a run that
- * breaks off is repeated. One that a worker has in hand is left to the next run. Returns how many: 1, or 0 when none is left.
+ * Ends one export whose time is over, finished or not; what lies in the bucket is for {@link removeRemains}. One that a
+ * worker has in hand is left to the next run. Returns how many: 1, or 0 when none is left.
  */
-export async function removeExpiredExport(sql: Sql, storage: Storage): Promise<number> {
-  return sql.begin(async (tx) => {
-    const [row] = await tx<Expired[]>`
-      SELECT e.id, e.storage_id, e.upload_id, e.tail FROM pds_exports e
+export async function removeExpiredExport(sql: Sql): Promise<number> {
+  const removed = await sql`
+    DELETE FROM pds_exports WHERE id = (
+      SELECT e.id FROM pds_exports e
       WHERE e.expires_at <= now() AND NOT EXISTS (
         SELECT FROM pds_provisioning_queue q WHERE q.user_id = e.user_id AND q.action = 'export'
           AND q.status = 'processing' AND q.next_retry > now())
-      ORDER BY e.expires_at LIMIT 1 FOR UPDATE OF e SKIP LOCKED`;
-    if (row === undefined) return 0;
-    const key = archiveKey(row);
-    if (row.upload_id !== null) await storage.abort({ key, uploadId: row.upload_id });
-    if (row.tail !== null) await storage.remove(tailKey(row, row.tail));
+      ORDER BY e.expires_at LIMIT 1 FOR UPDATE OF e SKIP LOCKED)`;
+  return removed.count;
+}
+
+type Remains = { storage_id: string; upload_id: string | null; tail: string | null };
+
+/**
+ * Takes away what lies in the bucket of one export that is over, of an erased member's too: its note goes last, so a run
+ * that breaks off is repeated. Returns how many: 1, or 0 when none is left.
+ */
+export async function removeRemains(sql: Sql, storage: Storage): Promise<number> {
+  return sql.begin(async (tx) => {
+    const [remains] = await tx<Remains[]>`
+      SELECT storage_id, upload_id, tail FROM pds_export_remains ORDER BY since LIMIT 1 FOR UPDATE SKIP LOCKED`;
+    if (remains === undefined) return 0;
+    const { storage_id, upload_id, tail } = remains;
+    const key = archiveKey(remains);
+    if (upload_id !== null) await storage.abort({ key, uploadId: upload_id });
+    if (tail !== null) await storage.remove(tailKey(remains, tail));
     await storage.remove(key);
-    await tx`DELETE FROM pds_exports WHERE id = ${row.id}`;
+    await tx`DELETE FROM pds_export_remains WHERE storage_id = ${storage_id}`;
     return 1;
   });
 }

@@ -23,10 +23,10 @@ const OF = ['active', 'revoked'];
 
 /**
  * Has an export made. A member who asks again for `data` while one is under way is told of that one. His keys are opened
- * here and now, for an active identity only, and encrypted under a code that is returned and kept nowhere: what waits
- * for the worker, and lies in the archive, nobody opens but who was shown the code. As with any revealed credential,
- * the intent stands in the audit log before, and what became of it before the code leaves. Throws `STEP_UP_REQUIRED`
- * (403), `IDENTITY_NOT_READY` and `EXPORT_IN_PROGRESS` (409).
+ * here and now, for whom they may also be revealed to (lib/lifecycle/reveal.ts), and encrypted under a code that is
+ * returned and kept nowhere: what waits for the worker, and lies in the archive, nobody opens but who was shown the code.
+ * As with any revealed credential, the intent stands in the audit log before, and what became of it before the code
+ * leaves. Throws `STEP_UP_REQUIRED` (403), `IDENTITY_NOT_READY` and `EXPORT_IN_PROGRESS` (409).
  */
 export async function requestExport(
   { sql, vault, now }: RequestDeps,
@@ -104,7 +104,8 @@ async function readOwn(tx: Transaction, userId: string): Promise<OwnCredentials>
     SELECT user_id, pnptv_uuid, pds_did, pds_handle, pds_endpoint, pds_public_key, pds_private_key_encrypted,
       pds_private_key_iv, pds_private_key_auth_tag, account_password_sealed, rotation_key_sealed, rotation_public_key,
       credential_version
-    FROM user_pds_mapping WHERE user_id = ${userId} AND status = 'active'`;
+    FROM user_pds_mapping WHERE user_id = ${userId} AND pds_private_key_encrypted IS NOT NULL
+      AND (status = 'active' OR left_at IS NOT NULL)`;
   if (own === undefined) throw apiError('IDENTITY_NOT_READY');
   return own;
 }

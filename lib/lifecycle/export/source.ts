@@ -20,37 +20,44 @@ export type Source = {
 };
 
 /**
- * Signs in for an export, by the stored session or else the stored password. Where the PDS accepts neither, what is
- * public can be read all the same. Throws XrpcError for a PDS that does not answer.
+ * Signs in for an export, by the stored session or else the stored password. Where the PDS accepts neither, or we have
+ * neither, what is public can be read all the same. Throws XrpcError for a PDS that does not answer.
  */
 export async function openSource(run: Run, { pds }: AccountHost): Promise<Source> {
   const { pds_did: did } = reserved(run);
-  try {
-    const session = await signIn(run, pds, did);
-    return { pds, did, authorization: `Bearer ${session.accessJwt}` };
-  } catch (error) {
-    if (!isRejection(error)) throw error;
-    return { pds, did, authorization: undefined };
-  }
+  const session = (await renew(run, pds, did)) ?? (await signIn(run, pds, did));
+  return { pds, did, authorization: session && `Bearer ${session.accessJwt}` };
 }
 
-async function signIn(run: Run, pds: PdsConnection, did: Did): Promise<PdsSession> {
+async function renew(run: Run, pds: PdsConnection, did: Did): Promise<PdsSession | undefined> {
   const { vault, identity, sql } = run;
-  const { data_key_id } = reserved(run);
+  const { pds_refresh_token: sealed, data_key_id } = identity;
+  if (sealed === null || data_key_id === null) return undefined;
+  const token = await openFromMapping(vault, identity, 'pds_refresh_token', sealed);
+  const refreshJwt = Buffer.from(token).toString('utf8');
+  const session = await unlessRefused(() => renewSession(pds, { did, refreshJwt }));
+  if (!session) return undefined;
+  const seal = (column: 'pds_access_token' | 'pds_refresh_token', secret: string) =>
+    sealForMapping(vault, data_key_id, identity, column, secret);
+  await updateIdentity(sql, identity, {
+    pds_access_token: await seal('pds_access_token', session.accessJwt),
+    pds_refresh_token: await seal('pds_refresh_token', session.refreshJwt),
+  });
+  return session;
+}
+
+async function signIn(run: Run, pds: PdsConnection, did: Did): Promise<PdsSession | undefined> {
+  if (run.identity.account_password_sealed === null) return undefined;
+  const password = await accountPassword(run);
+  return unlessRefused(() => openSession(pds, { did, password }));
+}
+
+async function unlessRefused<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
-    const sealed = identity.pds_refresh_token ?? '';
-    const token = await openFromMapping(vault, identity, 'pds_refresh_token', sealed);
-    const session = await renewSession(pds, { did, refreshJwt: Buffer.from(token).toString('utf8') });
-    const seal = (column: 'pds_access_token' | 'pds_refresh_token', secret: string) =>
-      sealForMapping(vault, data_key_id, identity, column, secret);
-    await updateIdentity(sql, identity, {
-      pds_access_token: await seal('pds_access_token', session.accessJwt),
-      pds_refresh_token: await seal('pds_refresh_token', session.refreshJwt),
-    });
-    return session;
+    return await ask();
   } catch (error) {
-    if (!isRejection(error)) throw error;
-    return openSession(pds, { did, password: await accountPassword(run) });
+    if (isRejection(error)) return undefined;
+    throw error;
   }
 }
 

@@ -63,6 +63,10 @@ const CAUSES: Readonly<Record<string, Words>> = {
   },
   // What we find
   CHECK_FAILED: { todo: 'Look at his newest rows in pds_health_checks, repair what failed, then redrive.' },
+  STORAGE_UNAVAILABLE: {
+    means: 'The bucket of exports did not answer, or refused.',
+    todo: 'See whether the worker may read and write in the bucket EXPORTS_BUCKET, then redrive: it goes on where it was.',
+  },
   // What the settings say
   NO_PROVIDER: { todo: 'Set PDS_MODE and its PDS (README, “Settings”), deploy, then redrive.' },
   PROVIDER_NOT_CONFIGURED: {

@@ -144,6 +144,7 @@ describe('pds_api', () => {
     `UPDATE pds_exports SET outcome = 'ready', ended_at = now()`,
     `DELETE FROM pds_exports`,
     `SELECT * FROM pds_export_entries`,
+    `SELECT * FROM pds_export_remains`,
     `UPDATE users SET id = '44'`,
     `DELETE FROM login_nonces`,
     `UPDATE telegram_messages SET chat_id = 43`,
@@ -428,6 +429,7 @@ describe('the grants', () => {
       'pds_worker DELETE pds_changes',
       'pds_worker DELETE pds_credential_backups',
       'pds_worker DELETE pds_export_entries',
+      'pds_worker DELETE pds_export_remains',
       'pds_worker DELETE pds_exports',
       'pds_worker DELETE pds_health_checks_default',
       'pds_worker DELETE pds_joins',
@@ -459,6 +461,7 @@ describe('the grants', () => {
       'free_hostnames',
       'join_identities',
       'make_health_partitions',
+      'pds_exports_leave_remains',
       'restore_credentials',
     ]);
     for (const { proconfig } of functions)
