@@ -47,7 +47,7 @@ const ON_THIS_MACHINE: Partial<Record<PlainName, string>> = {
 export type Stage = {
   /** PDS_ENVIRONMENT: prefix of every physical name, and bound into every sealed value. */
   readonly name: string;
-  /** Generations of the key above the data keys: the first wraps, the others may still open what they wrapped. */
+  /** Generations of the key above the data keys: the first wraps, the other may still open what it wrapped. */
   readonly dataKeys: DataKeyGenerations;
   /** True on AWS; false on one machine, where nothing watches and no edge stands in front. */
   readonly deployed: boolean;
@@ -62,7 +62,7 @@ export type Stage = {
   readonly edge: Edge | undefined;
 };
 
-export type DataKeyGenerations = readonly [number, ...number[]];
+export type DataKeyGenerations = readonly [number] | readonly [number, number];
 
 export type Database =
   /** Aurora Serverless v2, in Aurora capacity units (2 GiB of memory each). */
@@ -150,13 +150,18 @@ function checkTls(settings: Stage['settings'], problems: string[]): void {
       problems.push(`${name}: must be https`);
 }
 
-/** PDS_DATA_KEYS, for example `2,1`. README says in which order its values are deployed. */
+/**
+ * PDS_DATA_KEYS, for example `2,1`. README says in which order its values are deployed. Two follow each other, because
+ * the data stack keeps the one before (stacks/data.ts).
+ */
 function readDataKeys({ PDS_DATA_KEYS = '' }: Environment, problems: string[]): DataKeyGenerations {
-  const [first = 1, ...others] = PDS_DATA_KEYS === '' ? [] : PDS_DATA_KEYS.split(',').map(Number);
-  const all = [first, ...others];
-  if (!/^([1-9]\d?(,[1-9]\d?)*)?$/.test(PDS_DATA_KEYS) || new Set(all).size < all.length)
-    problems.push('PDS_DATA_KEYS: must be generations separated by commas, such as 2,1: the first wraps');
-  return [first, ...others];
+  const [first = 1, other] = PDS_DATA_KEYS === '' ? [] : PDS_DATA_KEYS.split(',').map(Number);
+  const follow = other === undefined || Math.abs(first - other) === 1;
+  if (!follow || !/^([1-9]\d?(,[1-9]\d?)?)?$/.test(PDS_DATA_KEYS))
+    problems.push(
+      'PDS_DATA_KEYS: must be a generation, or two that follow each other, such as 2,1: the first wraps',
+    );
+  return other === undefined ? [first] : [first, other];
 }
 
 function readDatabase(env: Environment, problems: string[]): Database {

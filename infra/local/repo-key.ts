@@ -16,8 +16,8 @@ const USAGE = `Usage: npm run repo-key -- STEP DID [--database URL] [--data FOLD
                   publish: makes the document name the key that the PDS has now
                   verify: reads document and repository as anybody does, and checks that the one key signed the other
   DID             of an active member
-  --database URL  in this database (postgres://…), as its owner, with VAULT_SETTINGS in the environment for publish
-                  (README, "Rotating the key above all data keys") and PDS_PLC_URL for verify
+  --database URL  in this database (postgres://…), as its owner. Publish needs the keys in the environment, as
+                  npm run rewrap does, and verify PDS_PLC_URL where it is not plc.directory
   --data FOLDER   without it: of the platform that runs on this folder (.data)
 README, "What is rotated, and what cannot be", has what the operator of the PDS does in between.`;
 

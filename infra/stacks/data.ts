@@ -74,7 +74,7 @@ export class DataStack extends Stack {
     const current = create(first);
     const old = others.map(create);
     const before = first - 1;
-    if (before > 0 && !others.includes(before)) create(before);
+    if (before > 0 && !others.some((generation) => generation === before)) create(before);
     return [current, ...old];
   }
 

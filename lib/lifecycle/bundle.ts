@@ -64,7 +64,10 @@ export async function openPrivateKey(vault: Vault, own: OwnCredentials): Promise
 }
 
 /** Opens the password of his account. Throws what `openSecret` throws. */
-export async function openPassword(vault: Vault, own: OwnCredentials): Promise<string> {
+export async function openPassword(
+  vault: Vault,
+  own: Pick<OwnCredentials, 'user_id' | 'credential_version' | 'account_password_sealed'>,
+): Promise<string> {
   const { account_password_sealed: sealed } = own;
   return textOf(await openFromMapping(vault, own, 'account_password_sealed', sealed));
 }

@@ -6,7 +6,7 @@ import { connectionTo, type Provider } from '../pds/provider.ts';
 import { providerOf, readProviderState } from '../pds/providers.ts';
 import type { PdsConnection } from '../pds/xrpc.ts';
 import type { Vault } from '../vault/vault.ts';
-import { type OwnCredentials, openPassword } from './bundle.ts';
+import { openPassword } from './bundle.ts';
 
 export type SessionDeps = {
   sql: Queryable;
@@ -14,10 +14,20 @@ export type SessionDeps = {
   providers: readonly Provider[];
   fetch: typeof globalThis.fetch;
   now: () => Date;
-  /** For one answer of the PDS. Default: five of them stay below the 29 s of ours. */
+  /** For one answer of the PDS. */
   pdsTimeoutMs?: number;
 };
 
+/** Whose session it is, as his mapping row has him. */
+export type SessionOwner = {
+  user_id: string;
+  pds_did: Did;
+  provider_id: string;
+  account_password_sealed: string;
+  credential_version: number;
+};
+
+/** Five of them stay below the 29 s that a request of ours has. */
 const PDS_TIMEOUT_MS = 5_000;
 
 /**
@@ -26,14 +36,14 @@ const PDS_TIMEOUT_MS = 5_000;
  */
 export async function inSession<T>(
   deps: SessionDeps,
-  owner: OwnCredentials & { provider_id: string },
+  owner: SessionOwner,
   work: (pds: PdsConnection, accessJwt: string) => Promise<T>,
 ): Promise<T> {
   const { sql, vault, providers, pdsTimeoutMs = PDS_TIMEOUT_MS } = deps;
   const provider = providerOf(providers, await readProviderState(sql, owner.provider_id));
   const pds = connectionTo(deps, provider, pdsTimeoutMs);
   const password = await openPassword(vault, owner);
-  const { accessJwt, refreshJwt } = await openSession(pds, { did: owner.pds_did as Did, password });
+  const { accessJwt, refreshJwt } = await openSession(pds, { did: owner.pds_did, password });
   try {
     return await work(pds, accessJwt);
   } finally {

@@ -1,10 +1,9 @@
 import type { Did } from '../brands.ts';
-import type { Queryable } from '../db/connect.ts';
 import { apiError } from '../http/error-codes.ts';
 import { publicK256Key, publicMemberKey } from '../identity/keys.ts';
 import { createSession, type PdsSession } from '../pds/client.ts';
 import { proveSession } from '../pds/prove-session.ts';
-import { connectionTo, type Provider } from '../pds/provider.ts';
+import { connectionTo } from '../pds/provider.ts';
 import { providerOf, readProviderState } from '../pds/providers.ts';
 import { isRejection, XrpcError } from '../pds/xrpc-error.ts';
 import { openFromMapping } from '../provisioning/secrets.ts';
@@ -13,17 +12,10 @@ import type { Vault } from '../vault/vault.ts';
 import { backupPlace } from './backup.ts';
 import type { SealedBackup } from './backups.ts';
 import { credentialBundle, isUnreadable } from './bundle.ts';
+import type { SessionDeps } from './in-session.ts';
 import { pdsUnavailable } from './pds-unavailable.ts';
 
-export type ProofDeps = {
-  sql: Queryable;
-  vault: Vault;
-  providers: readonly Provider[];
-  fetch: typeof globalThis.fetch;
-  now: () => Date;
-  /** For the answer of the PDS. With the waiting for KMS and for a worker it stays below the 29 s of ours. */
-  pdsTimeoutMs?: number;
-};
+export type ProofDeps = SessionDeps;
 /** The identity that a backup must be of. */
 export type Holder = {
   user_id: string;
@@ -44,6 +36,7 @@ export type Proven = {
   session: PdsSession;
 };
 
+/** With the waiting for KMS and for a worker it stays below the 29 s of ours. */
 const PDS_TIMEOUT_MS = 8_000;
 const KEY_BYTES = 32;
 

@@ -4,16 +4,15 @@ import type { Did } from '../brands.ts';
 import type { Queryable, Sql } from '../db/connect.ts';
 import { getRecommendedDidCredentials } from '../pds/client.ts';
 import { repoMultikey, SETTLING_MS } from '../provisioning/steps/identity_published.ts';
-import type { OwnCredentials } from './bundle.ts';
 import { expectNoChange } from './changes/request.ts';
-import { inSession, type SessionDeps } from './in-session.ts';
+import { inSession, type SessionDeps, type SessionOwner } from './in-session.ts';
 
 /*
  * The key that signs a repository is made and held by the PDS, and no API replaces it. Whoever runs the PDS can: README,
  * "What is rotated, and what cannot be". These are the steps of it that are ours, done as the owner of the database.
  */
 
-type Holder = OwnCredentials & { provider_id: string; atproto_public_key: string };
+type Holder = SessionOwner & { pnptv_uuid: string; pds_endpoint: string; atproto_public_key: string };
 
 /**
  * Has the member's document served with no-store until {@link publishRepoKey}. Once this is a minute old, nobody has one
@@ -68,9 +67,8 @@ export async function publishRepoKey(
 
 async function readHolder(sql: Queryable, did: Did): Promise<Holder> {
   const [holder] = await sql<Holder[]>`
-    SELECT user_id, pnptv_uuid, pds_did, pds_handle, pds_endpoint, pds_public_key, pds_private_key_encrypted,
-      pds_private_key_iv, pds_private_key_auth_tag, account_password_sealed, rotation_key_sealed, rotation_public_key,
-      credential_version, provider_id, atproto_public_key
+    SELECT user_id, pnptv_uuid, pds_did, pds_endpoint, provider_id, account_password_sealed, credential_version,
+      atproto_public_key
     FROM user_pds_mapping WHERE pds_did = ${did} AND status = 'active'`;
   if (holder) return holder;
   throw new AppError('NO_SUCH_IDENTITY', `No member has an active identity ${did}.`);

@@ -2,10 +2,10 @@ import { type AuditAction, appendAudit } from '../../audit/append.ts';
 import type { Queryable, Transaction } from '../../db/connect.ts';
 import { documentedCode } from '../../http/answer.ts';
 import { apiError } from '../../http/error-codes.ts';
-import type { OwnCredentials } from '../bundle.ts';
+import type { SessionOwner } from '../in-session.ts';
 
 /** The member whose app passwords these are. */
-export type Owner = OwnCredentials & { provider_id: string };
+export type Owner = SessionOwner & { pnptv_uuid: string };
 
 /** Throws `IDENTITY_NOT_READY` (409) unless his identity is in one of these states and has an account. */
 export async function readOwner(
@@ -14,9 +14,7 @@ export async function readOwner(
   states: readonly ('active' | 'revoked')[],
 ): Promise<Owner> {
   const [owner] = await sql<Owner[]>`
-    SELECT user_id, pnptv_uuid, pds_did, pds_handle, pds_endpoint, pds_public_key, pds_private_key_encrypted,
-      pds_private_key_iv, pds_private_key_auth_tag, account_password_sealed, rotation_key_sealed, rotation_public_key,
-      credential_version, provider_id
+    SELECT user_id, pnptv_uuid, pds_did, provider_id, account_password_sealed, credential_version
     FROM user_pds_mapping
     WHERE user_id = ${userId} AND status IN ${sql(states)} AND account_password_sealed IS NOT NULL`;
   if (owner === undefined) throw apiError('IDENTITY_NOT_READY');

@@ -35,7 +35,8 @@ describe('stageFromEnv', () => {
   it('takes the generations of the key above the data keys, the first of which wraps', () => {
     expect(stageFromEnv(PRODUCTION).dataKeys).toEqual([1]);
     expect(stageFromEnv({ ...PRODUCTION, PDS_DATA_KEYS: '12,11' }).dataKeys).toEqual([12, 11]);
-    for (const wrong of ['0', '2,', ',1', '2,2', '1-2', '2, 1', 'two', '100', '-1'])
+    expect(stageFromEnv({ ...PRODUCTION, PDS_DATA_KEYS: '1,2' }).dataKeys).toEqual([1, 2]);
+    for (const wrong of ['0', '2,', ',1', '2,2', '3,1', '3,2,1', '1-2', '2, 1', 'two', '100', '-1'])
       expect(() => stageFromEnv({ ...PRODUCTION, PDS_DATA_KEYS: wrong })).toThrow('PDS_DATA_KEYS: must be');
   });
 
