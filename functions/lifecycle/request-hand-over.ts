@@ -2,9 +2,15 @@ import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { requestHandOver as contract } from '../../lib/lifecycle/api.ts';
 import { requestHandOver } from '../../lib/lifecycle/hand-over/request.ts';
+import { NOTICES } from '../../lib/lifecycle/notice.ts';
 import { openStrangers } from '../../lib/pds/strangers.ts';
 
-const { settings, sql, ...api } = await openApi(['PDS_PRIVATE_TARGETS']);
-const deps = { sql, strangers: openStrangers(settings), now: () => new Date() };
+const { settings, sql, ...api } = await openApi(['PDS_PRIVATE_TARGETS', 'PDS_TIMES']);
+const deps = {
+  sql,
+  strangers: openStrangers(settings),
+  notice: NOTICES[settings.PDS_TIMES],
+  now: () => new Date(),
+};
 
 export const handler = route(contract, api, ({ body, stepUp }) => requestHandOver(deps, body, stepUp));

@@ -8,7 +8,7 @@ import { COMMON_OPTIONS, fail, readCommandLine, refuse } from './command-line.ts
 import { writePrivateFile } from './process/private-file.ts';
 
 const USAGE = `Usage: npm run recovery-key -- FILE DID [--before OLD_FILE]
-       npm run recovery-key -- FILE DID --hand-over URL --atproto-key KEY [--handle HANDLE]
+       npm run recovery-key -- FILE DID --hand-over URL --atproto-key KEY [--handle HANDLE] [--rotation-key KEY]…
        npm run recovery-key -- FILE DID --cancel
   FILE  your own key: k256, 32 bytes in hex. It is made if it is not there; keep it where nobody else gets at it
   DID   your DID
@@ -24,6 +24,7 @@ const options = readCommandLine(USAGE, {
     'hand-over': text,
     'atproto-key': text,
     handle: text,
+    'rotation-key': { type: 'string', multiple: true },
     cancel: { type: 'boolean' },
   },
   operands: ['FILE', 'DID'],
@@ -42,8 +43,14 @@ function answer(): object {
   if (cancel) return { did, issued_at, signature: sign(readKey(file), cancelStatement(did, issued_at)) };
   if (endpoint !== undefined) {
     if (atprotoKey === undefined) refuse(USAGE, '--hand-over needs --atproto-key.');
-    const statement = handOverStatement(did, { endpoint, atprotoKey, handle }, issued_at);
-    const destination = { endpoint, atproto_key: atprotoKey, ...(handle !== null && { handle }) };
+    const { 'rotation-key': rotationKeys = [] } = options;
+    const statement = handOverStatement(did, { endpoint, atprotoKey, handle, rotationKeys }, issued_at);
+    const destination = {
+      endpoint,
+      atproto_key: atprotoKey,
+      ...(handle !== null && { handle }),
+      ...(rotationKeys.length > 0 && { rotation_keys: rotationKeys }),
+    };
     return { did, issued_at, ...destination, signature: sign(readKey(file), statement) };
   }
   const key = existsSync(file) ? readKey(file) : makeKey();

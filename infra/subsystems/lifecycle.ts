@@ -63,12 +63,18 @@ export class Lifecycle extends Construct {
       revokeIdentity: { settings: CHANGE_SETTINGS },
       reactivateIdentity: { settings: CHANGE_SETTINGS },
       // It asks the PLC directory four times (lib/lifecycle/rotation-key/change.ts).
-      setRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
-      removeRecoveryKey: { settings: [...VAULT_SETTINGS, 'PDS_PLC_URL'], timeout: Duration.seconds(29) },
+      setRecoveryKey: {
+        settings: [...VAULT_SETTINGS, 'PDS_PLC_URL', 'PDS_TIMES'],
+        timeout: Duration.seconds(29),
+      },
+      removeRecoveryKey: {
+        settings: [...VAULT_SETTINGS, 'PDS_PLC_URL', 'PDS_TIMES'],
+        timeout: Duration.seconds(29),
+      },
       makeRecoveryKey: { settings: SESSION_SETTINGS },
-      requestHandOver: { settings: [...SESSION_SETTINGS, 'PDS_PRIVATE_TARGETS'] },
+      requestHandOver: { settings: [...SESSION_SETTINGS, 'PDS_PRIVATE_TARGETS', 'PDS_TIMES'] },
       recoverByHandOver: {
-        settings: [...HOST_SETTINGS, 'PDS_PRIVATE_TARGETS', 'PDS_PLC_URL'],
+        settings: [...HOST_SETTINGS, 'PDS_PRIVATE_TARGETS', 'PDS_TIMES', 'PDS_PLC_URL'],
         timeout: Duration.seconds(15),
       },
       recoverByCancelling: { settings: [...HOST_SETTINGS, 'PDS_PLC_URL'] },

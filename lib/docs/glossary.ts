@@ -17,6 +17,11 @@ const STATEMENT = {
   means: 'What you sign, with your did:key right behind it, to show that you hold that key',
   example: `pds-provisioning recovery-key v1\n${ALICE_DID}\n`,
 };
+const ROTATION_KEYS_THERE = {
+  means:
+    'Of a did:plc: those that the new PDS wants to see, `rotationKeys` of getRecommendedDidCredentials; they stand below yours and ours',
+  example: [ROTATION_KEY],
+};
 const SIGNATURE = 'ZBW_b0_RM2ODifTNk-bD9xxYPseCItiGuRoy8RtwrKVzQ4gGDe8_GDpWFmZaOqI-ga76xxUVTtDqPq-GIkThMA';
 const ECDSA = 'ECDSA, 64 bytes r and s, s in the lower half, in base64url';
 const JOIN_OPERATIONS = [
@@ -323,13 +328,15 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
       'A handle of your own domain, which must lead to your DID by then; left out, the one that you have stays',
     example: 'alice.example.org',
   },
+  'requestHandOver.rotation_keys': ROTATION_KEYS_THERE,
+  'recoverByHandOver.rotation_keys': ROTATION_KEYS_THERE,
   did: { means: 'The DID', example: ALICE_DID },
   issued_at: {
     means: 'When it was signed: good for 5 minutes, and once',
     example: '2026-11-24T09:30:00.000Z',
   },
   'recoverByHandOver.signature': {
-    means: `By your recovery key, over the SHA-256 of six lines: \`pds-provisioning hand-over v1\`, DID, endpoint, key, handle (empty where it is left out), time: ${ECDSA}`,
+    means: `By your recovery key, over the SHA-256 of seven lines: \`pds-provisioning hand-over v1\`, DID, endpoint, key, handle (empty where it is left out), rotation keys (separated by commas), time: ${ECDSA}`,
     example: SIGNATURE,
   },
   'recoverByCancelling.signature': {

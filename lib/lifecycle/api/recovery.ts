@@ -117,8 +117,16 @@ export const makeRecoveryKey = contract({
   errors: ['IDENTITY_NOT_READY'],
 });
 
-/** What a member who leaves names: his new PDS, his key there, and his handle, if it is not to stay. */
-const destination = { endpoint, atproto_key: didKey, handle: z.optional(handle) };
+/**
+ * What a member who leaves names: his new PDS, his key there, his handle, if it is not to stay, and the rotation keys that
+ * his new PDS wants to see in a did:plc.
+ */
+const destination = {
+  endpoint,
+  atproto_key: didKey,
+  handle: z.optional(handle),
+  rotation_keys: z.optional(z.array(didKey).check(z.minLength(1), z.maxLength(3))),
+};
 const requested = z.object({ change_id: z.int(), due_at: timestamp });
 
 export const requestHandOver = contract({

@@ -1,14 +1,20 @@
 import { AppError } from '../../app-error.ts';
 import type { Did } from '../../brands.ts';
-import { deleteAccount, getAccountInfo } from '../../pds/admin.ts';
+import { deleteAccount, getAccountInfo, type PdsAdmin } from '../../pds/admin.ts';
 import { admit } from '../../pds/breaker.ts';
 import { deactivateAccount, getRepoStatus, resolveHandle } from '../../pds/client.ts';
 import { openSession } from '../../pds/probes/session.ts';
+import { didOfEndpoint } from '../../pds/strangers.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { accountPassword, withAdmin } from '../../provisioning/account/adopt.ts';
 import { quarantineEnd, restartQuarantine } from '../../provisioning/account/quarantine.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
-import { type AccountHost, findHost, reportProvider } from '../../provisioning/providers/provider-access.ts';
+import {
+  type AccountHost,
+  findHost,
+  reportProvider,
+  serviceDidOf,
+} from '../../provisioning/providers/provider-access.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { hold } from '../changes/hold.ts';
@@ -95,7 +101,7 @@ async function endAccount(run: Run, host: AccountHost, did: Did): Promise<Accoun
     await deactivateAccount(host.pds, accessJwt, { deleteAfter: run.now() });
     return 'deactivated';
   } catch (error) {
-    if (!isRejection(error) && !(error instanceof AppError && /^SEALED_VALUE_/.test(error.code))) throw error;
+    if (!isRejection(error) && !isUnreadable(error)) throw error;
     run.log.warn('an account is neither ours to delete nor to open', { provider: host.provider.id, error });
     return asItIs(host, did);
   }
@@ -121,17 +127,38 @@ export async function endForeignAccount(
   did: Did,
 ): Promise<AccountEnd | undefined> {
   return atProvider(run, providerId, async (host) => {
-    const ended = await withAdmin(run, host, async (admin): Promise<AccountEnd> => {
-      if ((await getAccountInfo(admin, did)) === undefined) return 'absent';
-      await deleteAccount(admin, did);
-      return 'deleted';
-    });
+    const ended = await withAdmin(run, host, (admin) => deleteIfThere(admin, did));
     return ended.asAdmin ? ended.result : undefined;
   });
 }
 
-/** Whether an error says that a provider could not be asked now, and nothing of the account. */
-export function isOutage(error: unknown): boolean {
+/**
+ * Deletes what somebody left behind who has left us, and since deactivated; not if it is there that he lives now, by a
+ * password of his own. Undefined where we have no rights to.
+ */
+export function endLeftBehind(run: Run, providerId: string): Promise<AccountEnd | undefined> {
+  const { pds_did: did, pds_endpoint: endpoint } = run.identity;
+  if (did === null || endpoint === null) throw new Error('nobody leaves without a DID and a PDS');
+  return atProvider(run, providerId, async (host) => {
+    if ((await serviceDidOf(run, host)) === didOfEndpoint(endpoint)) return undefined;
+    const ended = await withAdmin(run, host, (admin) => deleteIfThere(admin, did));
+    return ended.asAdmin ? ended.result : undefined;
+  });
+}
+
+async function deleteIfThere(admin: PdsAdmin, did: Did): Promise<AccountEnd> {
+  if ((await getAccountInfo(admin, did)) === undefined) return 'absent';
+  await deleteAccount(admin, did);
+  return 'deleted';
+}
+
+/** Whether an error is the provider's: it cannot be asked now, or does not do what it is asked. */
+export function isOfProvider(error: unknown): boolean {
   if (error instanceof Parked) return error.reason === 'provider_down' || error.reason === 'provider_busy';
-  return error instanceof XrpcError && (error.providerDown || error.fault === 'throttled');
+  return error instanceof XrpcError;
+}
+
+/** What was sealed was changed, or does not belong there: it opens for nobody, however long one waits. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof AppError && /^SEALED_VALUE_/.test(error.code);
 }

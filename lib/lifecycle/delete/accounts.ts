@@ -5,9 +5,17 @@ import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
-import { type AccountEnd, atProvider, endForeignAccount, endOwnAccount, isOutage } from './account.ts';
+import {
+  type AccountEnd,
+  atProvider,
+  endForeignAccount,
+  endLeftBehind,
+  endOwnAccount,
+  isOfProvider,
+  isUnreadable,
+} from './account.ts';
 
-/** So long a provider that does not answer is waited for; who wants to be forgotten is not kept for ever by one that is gone. */
+/** So long a provider that does not answer, or not as it should, is waited for; who wants to be forgotten is not kept for ever by one that is gone. */
 const PATIENCE_MS = 7 * 24 * 3600_000;
 
 type End = AccountEnd | 'unreachable';
@@ -16,16 +24,17 @@ type Ends = { [provider: string]: End };
 /**
  * Ends every account that a member has or may have: where he lives, what creations of unknown outcome may have left, and
  * what lies at other providers where we have the rights of an admin. What is done is stored one by one. Operators are told
- * of what only they can delete. Throws Parked while a provider has to be waited for.
+ * of what only they can delete. Of who has left for a PDS of his own choice only what he left behind at ours is ended: where
+ * he lives now is no business of ours. Throws Parked while a provider has to be waited for.
  */
 export async function endAccounts(run: Run, change: Change): Promise<void> {
   const { identity, providers } = run;
-  const { provider_id: home } = identity;
-  if (home !== null) await once(run, change, home, () => endOwnAccount(run, home));
+  const { provider_id: home, pds_did: did, left_at } = identity;
+  const endAtHome = left_at === null ? endOwnAccount : endLeftBehind;
+  if (home !== null) await once(run, change, home, () => endAtHome(run, home));
   const orphans = await openOrphansOf(run.sql, identity.user_id);
   for (const orphan of orphans) await settle(run, change, orphan);
-  const did = identity.pds_did;
-  if (did === null) return;
+  if (did === null || left_at !== null) return;
   const foreign = await foreignPlaces(run);
   for (const { id, adminPassword } of providers) {
     if (id === home || adminPassword === undefined || foreign.has(id)) continue;
@@ -49,7 +58,7 @@ async function once(
 ): Promise<void> {
   if (endsOf(change)[providerId] !== undefined) return;
   const became = await end().catch((error) => {
-    if (!isOutage(error) || !isOutOfPatience(run, change)) throw error;
+    if (!isOfProvider(error) || !isOutOfPatience(run, change)) throw error;
     return 'unreachable' as const;
   });
   if (became === undefined) return;
@@ -72,10 +81,12 @@ async function settle(run: Run, change: Change, orphan: Orphan & { create_starte
     if (end === undefined)
       throw new Parked('outcome_unknown', new Date(now().getTime() + times.quarantine * 1000));
   } catch (error) {
-    if (!isOutage(error) || !isOutOfPatience(run, change)) throw error;
+    const isHopeless = isUnreadable(error) || (isOfProvider(error) && isOutOfPatience(run, change));
+    if (!isHopeless) throw error;
     await run.sql.begin(async (tx) => {
       await forgetOrphan(tx, orphan);
-      const subject = `${run.identity.account_email ?? orphan.pnptv_uuid} at ${orphan.provider_id}: unreachable`;
+      const became: End = isUnreadable(error) ? 'left' : 'unreachable';
+      const subject = `${run.identity.account_email ?? orphan.pnptv_uuid} at ${orphan.provider_id}: ${became}`;
       await notifyOperators(tx, { kind: 'account_left', subject });
     });
   }

@@ -8,6 +8,7 @@ import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { openFromMapping } from '../../provisioning/secrets.ts';
 import { hold } from '../changes/hold.ts';
+import { isUnreadable } from './account.ts';
 
 export type DidEnd =
   /** Nobody resolves it any more. */
@@ -36,7 +37,12 @@ export async function endPlcDid(run: Run): Promise<DidEnd> {
   const log = await read();
   const before = endOf(log, ours);
   if (before !== undefined || did === null || sealed === null) return before ?? 'not_ours';
-  const key = await openFromMapping(vault, identity, 'rotation_key_sealed', sealed);
+  const key = await openFromMapping(vault, identity, 'rotation_key_sealed', sealed).catch((error) => {
+    if (!isUnreadable(error)) throw error;
+    run.log.warn('our rotation key does not open any more', { error });
+  });
+  // What nobody can open signs nothing: no reason to keep the rest of him.
+  if (key === undefined) return 'not_ours';
   try {
     const operation = lastOperation(log, { ours, key, hasLeft: identity.left_at !== null });
     if (operation === undefined) return 'not_ours';

@@ -24,7 +24,7 @@ export async function whoPublishes(run: Run, change: Change): Promise<'done' | '
 
 /**
  * Has the PLC directory name the new PDS, his key there and his handle, unless a key of the member's has done so: signed
- * by our rotation key, which stays below his; those of the old PDS go. What holds is read from the log, so an answer that
+ * by our rotation key, which stays below his; those of the old PDS give way to those of the new one. What holds is read from the log, so an answer that
  * got lost is none. While the directory is down, has had enough operations for now, or only a key that is not ours could
  * sign, it waits: by now there is no way back.
  */
@@ -52,20 +52,25 @@ export async function publishPlc(run: Run, change: Change): Promise<void> {
 }
 
 function newData(run: Run, log: PlcLog & { data: PlcData }, change: Change): PlcData {
-  const { endpoint, atprotoKey, handle } = wishOf(change);
+  const { endpoint, atprotoKey, handle, rotationKeys } = wishOf(change);
   const ours = ourRotationKey(run);
   const { data } = log;
+  const kept = data.rotationKeys.filter((key) => holderOf(key, log, ours) !== 'pds');
   return {
-    rotationKeys: data.rotationKeys.filter((key) => holderOf(key, log, ours) !== 'pds'),
+    rotationKeys: [...kept, ...rotationKeys.filter((key) => !kept.includes(key))],
     verificationMethods: { ...data.verificationMethods, atproto: atprotoKey },
     alsoKnownAs: handle === null ? data.alsoKnownAs : [`at://${handle}`],
     services: { ...data.services, atproto_pds: { type: 'AtprotoPersonalDataServer', endpoint } },
   };
 }
 
-function isPublished({ services, verificationMethods }: PlcData, change: Change): boolean {
-  const { endpoint, atprotoKey } = wishOf(change);
-  return services.atproto_pds?.endpoint === endpoint && verificationMethods.atproto === atprotoKey;
+function isPublished({ rotationKeys, services, verificationMethods }: PlcData, change: Change): boolean {
+  const wish = wishOf(change);
+  return (
+    services.atproto_pds?.endpoint === wish.endpoint &&
+    verificationMethods.atproto === wish.atprotoKey &&
+    wish.rotationKeys.every((key) => rotationKeys.includes(key))
+  );
 }
 
 function later({ now }: Run): Parked {

@@ -14,7 +14,7 @@ import { cancelStatement, handOverStatement } from '../recovery-key/words.ts';
 import { holderOf, readLog } from '../rotation-key/show.ts';
 import { expectPds, type HandOverDeps, type RequestedHandOver, writeDown } from './request.ts';
 import { FRESH_MS } from './times.ts';
-import { isSame, readDestination } from './wish.ts';
+import { type DestinationBody, isSame, readDestination } from './wish.ts';
 
 export type CancelDeps = Pick<HandOverDeps, 'sql' | 'now'> & { directory: PlcDirectory };
 export type RecoverDeps = HandOverDeps & CancelDeps;
@@ -35,7 +35,7 @@ type Holder = {
  */
 export async function recoverByHandOver(
   deps: RecoverDeps,
-  { did, issued_at, signature, ...body }: Authority & Parameters<typeof readDestination>[1],
+  { did, issued_at, signature, ...body }: Authority & DestinationBody,
 ): Promise<RequestedHandOver> {
   const destination = readDestination(deps.strangers, body);
   const statement = handOverStatement(did, destination, issued_at);
@@ -50,7 +50,7 @@ export async function recoverByHandOver(
     const open = await readOpenChange(tx, userId);
     if (open?.step === 'requested' && !isSame(open, wish))
       await cancelIn(tx, { userId, changeId: open.id, by: 'recovery_key' });
-    return writeDown(tx, { userId, by: 'recovery_key', wish, now });
+    return writeDown(tx, deps.notice, { userId, by: 'recovery_key', wish, now });
   });
 }
 
@@ -101,7 +101,10 @@ async function keysOf(
   }
   const log = await readLog(directory, pds_did);
   const ours = `did:key:${rotation_public_key}`;
-  return (log.data?.rotationKeys ?? []).filter((key) => holderOf(key, log, ours) === 'member');
+  const keys = log.data?.rotationKeys ?? [];
+  const his = keys.filter((key) => holderOf(key, log, ours) === 'member');
+  // Once ours is gone nobody can tell his from those of his new PDS, but that his come first.
+  return keys.includes(ours) ? his : his.slice(0, 1);
 }
 
 /**

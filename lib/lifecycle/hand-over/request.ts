@@ -5,14 +5,21 @@ import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import type { Strangers } from '../../pds/strangers.ts';
 import { requestChange } from '../changes/request.ts';
+import type { Notice } from '../notice.ts';
 import type { Destination } from '../recovery-key/words.ts';
 import { leavingNews } from './news.ts';
 import { lookAtPds } from './target.ts';
-import { NOTICE_MS, REMINDED_BEFORE_MS } from './times.ts';
-import { factsOf, readDestination, type Wish } from './wish.ts';
+import { type DestinationBody, factsOf, readDestination, type Wish } from './wish.ts';
 
-export type HandOverDeps = { sql: Sql; strangers: Strangers; now: () => Date };
-type Body = { endpoint: string; atproto_key: string; handle?: string | undefined };
+export type HandOverDeps = {
+  sql: Sql;
+  strangers: Strangers;
+  notice: Pick<Notice, 'handOver'>;
+  now: () => Date;
+};
+/** The member hears of it again when so much of his notice is left. */
+const REMINDED_BEFORE = 1 / 3;
+
 export type RequestedHandOver = { change_id: number; due_at: string };
 
 /**
@@ -22,7 +29,7 @@ export type RequestedHandOver = { change_id: number; due_at: string };
  */
 export async function requestHandOver(
   deps: HandOverDeps,
-  body: Body,
+  body: DestinationBody,
   stepUp: StepUpNeed,
 ): Promise<RequestedHandOver> {
   await expectStepUp(deps.sql, stepUp);
@@ -30,7 +37,7 @@ export async function requestHandOver(
   await expectPds(deps, destination);
   return deps.sql.begin(async (tx) => {
     const wish = { ...destination, firm: false };
-    const requested = await writeDown(tx, {
+    const requested = await writeDown(tx, deps.notice, {
       userId: stepUp.userId,
       by: stepUp.userId,
       wish,
@@ -51,9 +58,14 @@ export async function expectPds(deps: HandOverDeps, { endpoint }: Destination): 
 /** Writes the change down, and tells the member, in the caller's transaction. He is told again before it happens. */
 export async function writeDown(
   tx: Transaction,
+  { handOver }: HandOverDeps['notice'],
   { userId, by, wish, now }: { userId: string; by: string; wish: Wish; now: Date },
 ): Promise<RequestedHandOver> {
-  const dueAt = new Date(now.getTime() + NOTICE_MS);
+  const [member] = await tx<{ pnptv_uuid: string; did_method: string }[]>`
+    SELECT pnptv_uuid, did_method FROM user_pds_mapping WHERE user_id = ${userId}`;
+  if (member?.did_method === 'web' && wish.rotationKeys.length > 0)
+    throw apiError('TARGET_INVALID', { fields: ['rotation_keys'] });
+  const dueAt = new Date(now.getTime() + handOver * 1000);
   const of = ['active', 'revoked'] as const;
   const {
     changeId,
@@ -68,16 +80,14 @@ export async function writeDown(
     of,
     now,
   });
-  if (isNew) {
+  if (isNew && member) {
     await tx`
-      UPDATE pds_provisioning_queue SET next_retry = ${new Date(dueAt.getTime() - REMINDED_BEFORE_MS)}
+      UPDATE pds_provisioning_queue SET next_retry = ${new Date(dueAt.getTime() - handOver * 1000 * REMINDED_BEFORE)}
       WHERE user_id = ${userId} AND action = 'hand_over' AND status = 'pending'`;
     await sayTo(tx, userId, leavingNews({ wish: factsOf(wish), by }, { event: 'requested', at: due }));
-    const [{ pnptv_uuid }] = await tx<[{ pnptv_uuid: string }]>`
-      SELECT pnptv_uuid FROM user_pds_mapping WHERE user_id = ${userId}`;
     await appendAudit(tx, {
       userId,
-      pnptvUuid: pnptv_uuid,
+      pnptvUuid: member.pnptv_uuid,
       action: 'handed_over',
       status: 'pending',
       details: { change_id: changeId, ...factsOf(wish), due_at: due, by_recovery_key: by === 'recovery_key' },

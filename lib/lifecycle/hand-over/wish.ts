@@ -10,32 +10,41 @@ export type Wish = Destination & {
   firm: boolean;
 };
 
+export type DestinationBody = {
+  endpoint: string;
+  atproto_key: string;
+  handle?: string | undefined;
+  rotation_keys?: readonly string[] | undefined;
+};
+
 /**
  * Throws `TARGET_INVALID` (400): for an endpoint that no document may name, for a key that is no k256 or p256 (a PDS has
  * no other, https://atproto.com/specs/cryptography), and for a name under our domain that is another one's to give.
  */
 export function readDestination(
   strangers: Pick<Strangers, 'privateAllowed'>,
-  { endpoint, atproto_key, handle }: { endpoint: string; atproto_key: string; handle?: string | undefined },
+  { endpoint, atproto_key, handle, rotation_keys = [] }: DestinationBody,
 ): Destination {
   const fields = [
     ...(isTarget(strangers, endpoint) ? [] : ['endpoint']),
     ...(readRotationKey(atproto_key) ? [] : ['atproto_key']),
+    ...(rotation_keys.every((key) => readRotationKey(key)) ? [] : ['rotation_keys']),
   ];
   if (fields.length > 0) throw apiError('TARGET_INVALID', { fields });
-  return { endpoint, atprotoKey: atproto_key, handle: handle ?? null };
+  return { endpoint, atprotoKey: atproto_key, handle: handle ?? null, rotationKeys: rotation_keys };
 }
 
-export function factsOf({ endpoint, atprotoKey, handle, firm }: Wish): Facts {
-  return { endpoint, atproto_key: atprotoKey, handle, firm };
+export function factsOf({ endpoint, atprotoKey, handle, rotationKeys, firm }: Wish): Facts {
+  return { endpoint, atproto_key: atprotoKey, handle, rotation_keys: [...rotationKeys], firm };
 }
 
 export function wishOf({ wish }: Pick<Change, 'wish'>): Wish {
-  const { endpoint, atproto_key, handle, firm } = wish;
+  const { endpoint, atproto_key, handle, rotation_keys, firm } = wish;
   return {
     endpoint: String(endpoint),
     atprotoKey: String(atproto_key),
     handle: typeof handle === 'string' ? handle : null,
+    rotationKeys: Array.isArray(rotation_keys) ? rotation_keys.map(String) : [],
     firm: firm === true,
   };
 }
@@ -44,6 +53,8 @@ export function wishOf({ wish }: Pick<Change, 'wish'>): Wish {
 export function isSame(open: Pick<Change, 'kind' | 'requested_by' | 'wish'>, wish: Wish): boolean {
   const { kind, requested_by } = open;
   const before = factsOf(wishOf(open));
-  const isWanted = Object.entries(factsOf(wish)).every(([name, value]) => before[name] === value);
+  const isWanted = Object.entries(factsOf(wish)).every(
+    ([name, value]) => JSON.stringify(before[name]) === JSON.stringify(value),
+  );
   return kind === 'hand_over' && requested_by === 'recovery_key' && isWanted;
 }

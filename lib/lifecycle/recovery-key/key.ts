@@ -1,8 +1,5 @@
 import type { Queryable, Transaction } from '../../db/connect.ts';
 
-/** How long what only a session wants about a recovery key can be stopped. As long as in a PLC directory. */
-export const NOTICE_MS = 72 * 3600_000;
-
 /** The recovery key of a did:web as it is at one moment. */
 export type RegisteredKey = {
   /** In force; null: none. */

@@ -4,14 +4,15 @@ import { type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { readOpenChange } from '../changes/change.ts';
-import { holdRegisteredKey, NOTICE_MS, type RegisteredKey, storeRegisteredKey } from './key.ts';
+import type { Notice } from '../notice.ts';
+import { holdRegisteredKey, type RegisteredKey, storeRegisteredKey } from './key.ts';
 import type { Owner } from './owner.ts';
 import { isSigned } from './proof.ts';
 import type { Changed } from './set.ts';
 import { ofRegistered } from './show.ts';
 import { keyStatement } from './words.ts';
 
-type Deps = { sql: Sql; now: () => Date };
+type Deps = { sql: Sql; notice: Pick<Notice, 'recoveryKey'>; now: () => Date };
 
 /**
  * Registers the recovery key of a did:web. Confirmed by the one before, it takes its place at once and is trusted as that
@@ -23,7 +24,7 @@ type Deps = { sql: Sql; now: () => Date };
  * over: who has nothing but the session must not outwait it.
  */
 export function register(
-  { sql, now }: Deps,
+  { notice, ...deps }: Deps,
   owner: Owner,
   {
     publicKey,
@@ -31,7 +32,7 @@ export function register(
     stepUp,
   }: { publicKey: string; confirmation: string | undefined; stepUp: StepUpNeed },
 ): Promise<Changed> {
-  return change({ sql, now }, owner, stepUp, async (tx, held, at) => {
+  return change(deps, owner, stepUp, async (tx, held, at) => {
     if (confirmation !== undefined) {
       const statement = keyStatement(owner.pds_did, publicKey);
       if (held.key === null || !isSigned(held.key, statement, confirmation))
@@ -39,10 +40,10 @@ export function register(
       return { ...held, key: publicKey, next: null };
     }
     if (held.key === publicKey) return { ...held, next: null };
-    if (!isTrusted(held, at)) return { key: publicKey, trustedAt: after(at), next: null };
+    if (!isTrusted(held, at)) return { key: publicKey, trustedAt: after(at, notice), next: null };
     if (held.next?.key === publicKey) return held;
     await expectNotInUse(tx, owner);
-    return { ...held, next: { key: publicKey, at: after(at) } };
+    return { ...held, next: { key: publicKey, at: after(at, notice) } };
   });
 }
 
@@ -51,17 +52,17 @@ export function register(
  * Throws `RECOVERY_KEY_NOT_FOUND` (404), and `CHANGE_IN_PROGRESS` as `register` does.
  */
 export function unregister(
-  { sql, now }: Deps,
+  { notice, ...deps }: Deps,
   owner: Owner,
   { key, stepUp }: { key: string; stepUp: StepUpNeed },
 ): Promise<Changed> {
-  return change({ sql, now }, owner, stepUp, async (tx, held, at) => {
+  return change(deps, owner, stepUp, async (tx, held, at) => {
     if (held.next?.key === key) return { ...held, next: null };
     if (held.key !== key) throw apiError('RECOVERY_KEY_NOT_FOUND');
     if (!isTrusted(held, at)) return { key: null, trustedAt: null, next: null };
     if (held.next !== null && held.next.key === null) return held;
     await expectNotInUse(tx, owner);
-    return { ...held, next: { key: null, at: after(at) } };
+    return { ...held, next: { key: null, at: after(at, notice) } };
   });
 }
 
@@ -72,7 +73,7 @@ export function isTrusted({ trustedAt }: RegisteredKey, at: Date): boolean {
 
 /** In one transaction with the step-up, the audit log, and what the member is told. */
 async function change(
-  { sql, now }: Deps,
+  { sql, now }: Omit<Deps, 'notice'>,
   { user_id: userId, pnptv_uuid: pnptvUuid, pds_did }: Owner,
   stepUp: StepUpNeed,
   next: (tx: Transaction, held: RegisteredKey, at: Date) => Promise<RegisteredKey>,
@@ -111,6 +112,6 @@ async function expectNotInUse(tx: Transaction, { user_id }: Owner): Promise<void
   if (open?.requested_by === 'recovery_key') throw apiError('CHANGE_IN_PROGRESS');
 }
 
-function after(at: Date): Date {
-  return new Date(at.getTime() + NOTICE_MS);
+function after(at: Date, { recoveryKey }: Pick<Notice, 'recoveryKey'>): Date {
+  return new Date(at.getTime() + recoveryKey * 1000);
 }

@@ -1,4 +1,5 @@
 import { expectStepUp, type StepUpNeed } from '../../auth/step-up.ts';
+import type { Notice } from '../notice.ts';
 import type { ChangeDeps } from '../rotation-key/change.ts';
 import { putOnTop, takeOut } from '../rotation-key/member-key.ts';
 import { asPlcOwner, readOwner } from './owner.ts';
@@ -7,6 +8,7 @@ import { register, unregister } from './register.ts';
 import type { RecoveryKey } from './show.ts';
 
 export type Changed = RecoveryKey & { changed: boolean };
+type Deps = ChangeDeps & { notice: Pick<Notice, 'recoveryKey'> };
 type Wish = Proof & { confirmation?: string | undefined; stepUp: StepUpNeed };
 
 /**
@@ -17,7 +19,7 @@ type Wish = Proof & { confirmation?: string | undefined; stepUp: StepUpNeed };
  * Throws `STEP_UP_REQUIRED`, `IDENTITY_NOT_READY`, `RECOVERY_KEY_INVALID`, `RECOVERY_KEY_NOT_PROVEN`, and what `register`
  * or `putOnTop` throws.
  */
-export async function setRecoveryKey(deps: ChangeDeps, wish: Wish): Promise<Changed> {
+export async function setRecoveryKey(deps: Deps, wish: Wish): Promise<Changed> {
   const { publicKey, confirmation, stepUp } = wish;
   await expectStepUp(deps.sql, stepUp);
   const owner = await readOwner(deps.sql, stepUp.userId);
@@ -30,7 +32,7 @@ export async function setRecoveryKey(deps: ChangeDeps, wish: Wish): Promise<Chan
 
 /** Takes one away. Throws `STEP_UP_REQUIRED`, `IDENTITY_NOT_READY`, and what `unregister` or `takeOut` throws. */
 export async function removeRecoveryKey(
-  deps: ChangeDeps,
+  deps: Deps,
   { key, stepUp }: { key: string; stepUp: StepUpNeed },
 ): Promise<Changed> {
   await expectStepUp(deps.sql, stepUp);

@@ -7,15 +7,29 @@ export function keyStatement(did: string, didKey: string): string {
   return `pds-provisioning recovery-key v1\n${did}\n${didKey}`;
 }
 
-export type Destination = { endpoint: string; atprotoKey: string; handle: string | null };
+export type Destination = {
+  endpoint: string;
+  /** As did:key, like all of them. */
+  atprotoKey: string;
+  /** Null: the one that he has stays. */
+  handle: string | null;
+  /** Those that the new PDS wants in a did:plc. */
+  rotationKeys: readonly string[];
+};
 
-/** What a recovery key signs to have the identity handed over: six lines; the handle's is empty where it stays. */
+/**
+ * What a recovery key signs to have the identity handed over: seven lines; the handle's is empty where it stays, and the
+ * rotation keys stand in one, separated by commas.
+ */
 export function handOverStatement(
   did: string,
-  { endpoint, atprotoKey, handle }: Destination,
+  { endpoint, atprotoKey, handle, rotationKeys }: Destination,
   issuedAt: string,
 ): string {
-  return ['pds-provisioning hand-over v1', did, endpoint, atprotoKey, handle ?? '', issuedAt].join('\n');
+  const keys = rotationKeys.join(',');
+  return ['pds-provisioning hand-over v1', did, endpoint, atprotoKey, handle ?? '', keys, issuedAt].join(
+    '\n',
+  );
 }
 
 /** What a recovery key signs to take back what is still waiting. */

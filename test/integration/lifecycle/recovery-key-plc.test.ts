@@ -19,6 +19,7 @@ import {
   revealCredentials,
   setRecoveryKey as setContract,
 } from '../../../lib/lifecycle/api.ts';
+import { NOTICES } from '../../../lib/lifecycle/notice.ts';
 import { setRecoveryKey } from '../../../lib/lifecycle/recovery-key/set.ts';
 import { keyStatement } from '../../../lib/lifecycle/recovery-key/words.ts';
 import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
@@ -95,7 +96,13 @@ async function addVia(fetchVia: typeof fetch, key: Keypair) {
   const stepUp = await confirm(publicKey);
   const spoiled = { fetch: fetchVia, plcUrl: directory.url, timeoutMs: 5_000 };
   return setRecoveryKey(
-    { sql: api, vault: { ...vault, sql: api }, directory: spoiled, now: () => new Date() },
+    {
+      sql: api,
+      vault: { ...vault, sql: api },
+      directory: spoiled,
+      notice: NOTICES.production,
+      now: () => new Date(),
+    },
     { publicKey, signature, stepUp },
   );
 }

@@ -4,6 +4,7 @@ import { connect, type Sql } from '../../../../lib/db/connect.ts';
 import { requestDeletion } from '../../../../lib/lifecycle/delete/request.ts';
 import { NOTICES } from '../../../../lib/lifecycle/notice.ts';
 import type { QueueDeps, WorkerDeps } from '../../../../lib/provisioning/run.ts';
+import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { type Bench, openBench, type QueueRow, rowOf, type Stage } from '../../provisioning/stage.ts';
 
@@ -34,7 +35,7 @@ export async function openEnding(
 ): Promise<Ending> {
   let skipped = 0;
   const now = () => new Date(Date.now() + skipped);
-  const bench = await openBench(stage, { now, ...changes });
+  const bench = await openBench(stage, { now, times: TIMES.local, ...changes });
   const db = connect(bench.database.superuserUrl, { max: 4 });
   const api = connect(bench.database.apiUrl, { max: 2 });
   const ending: Ending = {

@@ -86,6 +86,14 @@ describe('joining an identity to a new Telegram account', () => {
     return Promise.all(rows.map(async (row) => JSON.parse(Buffer.from(await open(row)).toString())));
   };
 
+  /** What a worker does that has forgotten everything else. */
+  async function carryOut(joinId: number, from: string, to: string) {
+    const [mine, theirs] = [await identityOf(ending.bench, from), await identityOf(ending.bench, to)];
+    const nothing = { mappings: [], backups: [], orphans: [] };
+    await ending.bench.sql`
+      SELECT join_identities(${joinId}, ${mine.epoch}, ${theirs.epoch}, ${ending.bench.sql.json(nothing)})`;
+  }
+
   async function expectSwapped({ from, to, old, fresh }: Awaited<ReturnType<typeof accounts>>) {
     const mine = await expectWorkingIdentity(stage, ending.bench, to);
     expect(mine).toMatchObject({
@@ -200,6 +208,7 @@ describe('joining an identity to a new Telegram account', () => {
     expect(await approveJoin(deps(), { joinId, by: SECOND })).toMatchObject({ state: 'waiting' });
     expect(await consent(joinId, from)).toMatchObject({ state: 'waiting' });
     expect(await ending.db`SELECT FROM pds_changes WHERE user_id IN (${from}, ${to})`).toHaveLength(0);
+    await expect(carryOut(joinId, from, to)).rejects.toMatchObject({ code: '23000' });
     await stopJoin({ sql: ending.api }, { joinId, outcome: 'withdrawn', by: ADMIN });
     const another = await request(from, to);
     expect(await consent(another, to)).toMatchObject({ state: 'waiting' });
@@ -291,7 +300,10 @@ describe('joining an identity to a new Telegram account', () => {
     const { from, to, old } = both;
     await ending.db`
       UPDATE user_pds_mapping SET pds_access_token = ${both.fresh.pds_access_token} WHERE user_id = ${from}`;
-    const { work } = await agreed(both);
+    const { work, joinId } = await agreed(both);
+    // But none that is forgotten, whoever forgets it.
+    await expect(carryOut(joinId, from, to)).rejects.toThrow('sealed credentials are missing');
+    expect((await identityOf(ending.bench, from)).pds_did).toBe(old.pds_did);
     expect(await performWork(ending.deps, work)).toBe('done');
     const mine = await identityOf(ending.bench, to);
     expect(mine.pds_did).toBe(old.pds_did);
@@ -355,15 +367,15 @@ describe('joining an identity to a new Telegram account', () => {
   it('comes to the same end, whenever its worker dies', { timeout: 120_000 }, async () => {
     const [one = '', two = ''] = await ending.members(2);
     let moment = 0;
-    for (let died = true; died; ) {
+    for (let over = false; !over; ) {
       moment += 1;
       // There and back again.
       const [from, to] = moment % 2 === 1 ? [one, two] : [two, one];
       const [old, fresh] = [await identityOf(ending.bench, from), await identityOf(ending.bench, to)];
       const { work } = await agreed({ from, to });
       const { deps: mortals, life } = mortal(ending.deps, moment);
-      await performWork(mortals, work).catch(() => {});
-      died = life.dead;
+      const result = await performWork(mortals, work).catch(() => 'died');
+      over = result === 'done' && !life.dead;
       const row = await ending.untilOver(work);
       expect(row, `died at ${moment}: ${life.calls.join(', ')}`).toMatchObject({ status: 'completed' });
       await expectSwapped({ from, to, old, fresh });

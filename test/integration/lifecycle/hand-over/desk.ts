@@ -1,13 +1,16 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
+import type { Did } from '../../../../lib/brands.ts';
 import { connect } from '../../../../lib/db/connect.ts';
 import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
+import { requestDeletion } from '../../../../lib/lifecycle/delete/request.ts';
 import {
   type RecoverDeps,
   recoverByCancelling,
   recoverByHandOver,
 } from '../../../../lib/lifecycle/hand-over/recover.ts';
 import { requestHandOver } from '../../../../lib/lifecycle/hand-over/request.ts';
+import { NOTICES } from '../../../../lib/lifecycle/notice.ts';
 import { removeRecoveryKey, setRecoveryKey } from '../../../../lib/lifecycle/recovery-key/set.ts';
 import {
   cancelStatement,
@@ -15,10 +18,14 @@ import {
   handOverStatement,
   keyStatement,
 } from '../../../../lib/lifecycle/recovery-key/words.ts';
+import { didOfEndpoint } from '../../../../lib/pds/strangers.ts';
 import type { QueueDeps, WorkerDeps } from '../../../../lib/provisioning/run.ts';
 import { performWork, type WorkResult } from '../../../../lib/provisioning/work.ts';
+import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
 import { createVault } from '../../../../lib/vault/vault.ts';
+import { freshDatabase } from '../../../setup/database.ts';
 import type { Bench } from '../../provisioning/stage.ts';
+import { giveIdentity } from '../active-identity.ts';
 import { bodyOf, type Leaver, type RecoveryKeyPair } from './leaver.ts';
 
 export const HOUR = 3600_000;
@@ -26,7 +33,7 @@ export const HOUR = 3600_000;
 /** What members ask for, as the API's functions do it with the API's own role, and time that passes. */
 export type Desk = Awaited<ReturnType<typeof openDesk>>;
 
-export async function openDesk(bench: Bench) {
+export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
   const db = connect(bench.database.superuserUrl, { max: 2 });
   const sql = connect(bench.database.apiUrl, { max: 4 });
   const { wrapper, environment } = bench.deps.vault;
@@ -34,9 +41,11 @@ export async function openDesk(bench: Bench) {
   const now = () => new Date();
   const { outside, strangers } = bench.deps;
   const directory = { fetch, plcUrl: outside.plcUrl, timeoutMs: 5_000 };
-  const deps: RecoverDeps = { sql, strangers, directory, now };
+  const notice = NOTICES.production;
+  const deps: RecoverDeps = { sql, strangers, directory, notice, now };
+  const keyDeps = { sql, vault, directory, notice, now };
 
-  async function stepUp(userId: string, operation: string, target: string): Promise<StepUpNeed> {
+  async function stepUp(userId: string, operation: string, target: string | null): Promise<StepUpNeed> {
     const [session] = await db<[{ id: string }]>`
       INSERT INTO sessions (user_id, token_hmac, login_method, expires_at)
       VALUES (${userId}, sha256(${randomUUID()}::bytea), 'widget', now() + interval '1 day') RETURNING id`;
@@ -75,19 +84,16 @@ export async function openDesk(bench: Bench) {
     },
     async setKey({ userId, did }: Leaver, key: RecoveryKeyPair, confirmedBy?: RecoveryKeyPair) {
       const statement = keyStatement(did, key.did);
-      return setRecoveryKey(
-        { sql, vault, directory, now },
-        {
-          publicKey: key.did,
-          signature: await key.sign(statement),
-          confirmation: await confirmedBy?.sign(statement),
-          stepUp: await stepUp(userId, 'setRecoveryKey', key.did),
-        },
-      );
+      return setRecoveryKey(keyDeps, {
+        publicKey: key.did,
+        signature: await key.sign(statement),
+        confirmation: await confirmedBy?.sign(statement),
+        stepUp: await stepUp(userId, 'setRecoveryKey', key.did),
+      });
     },
     async removeKey({ userId }: Leaver, key: RecoveryKeyPair) {
       const need = await stepUp(userId, 'removeRecoveryKey', key.did);
-      return removeRecoveryKey({ sql, vault, directory, now }, { key: key.did, stepUp: need });
+      return removeRecoveryKey(keyDeps, { key: key.did, stepUp: need });
     },
     /** With nothing but the key. */
     async recover({ did }: Leaver, key: RecoveryKeyPair, to: Destination, issued = now()) {
@@ -111,6 +117,16 @@ export async function openDesk(bench: Bench) {
         WHERE user_id = ${userId} AND action = 'hand_over' AND status IN ('pending', 'processing')`;
       return row === undefined ? 'nothing to do' : performWork({ ...bench.deps, ...changes }, row.id);
     },
+    /** Has him deleted for good, and its day be over. */
+    async deleteNow({ userId }: Leaver) {
+      const deletion = { userId, stepUp: await stepUp(userId, 'deleteAccount', null) };
+      await requestDeletion({ sql, notice, now }, deletion);
+      await db`UPDATE pds_changes SET due_at = now() WHERE user_id = ${userId} AND ended_at IS NULL`;
+      const [row] = await db<{ id: string }[]>`
+        UPDATE pds_provisioning_queue SET next_retry = now() WHERE user_id = ${userId} AND action = 'delete'
+        RETURNING id::text`;
+      return performWork(bench.deps, row?.id ?? '');
+    },
     async change(changeId: number) {
       const [change] = await db`SELECT * FROM pds_changes WHERE id = ${changeId}`;
       return change as Record<string, unknown>;
@@ -125,6 +141,33 @@ export async function openDesk(bench: Bench) {
     listen: ({ userId }: Leaver) => db`UPDATE users SET bot_language = 'en' WHERE id = ${userId}`,
     async close() {
       await Promise.all([db.end(), sql.end()]);
+    },
+  };
+}
+
+/** Where every endpoint is a PDS that answers as it should, and nobody works: for who asks, and who may. */
+export async function openDeskAlone() {
+  const database = await freshDatabase();
+  const wrapper = createLocalWrapper(randomBytes(32).toString('base64'));
+  const db = connect(database.superuserUrl, { max: 1 });
+  const vault = createVault({ sql: db, wrapper, environment: 'test' });
+  const describe = async (input: Parameters<typeof fetch>[0]) =>
+    Response.json({ did: didOfEndpoint(new URL(String(input)).origin), availableUserDomains: [] });
+  const strangers = { fetch: describe as typeof fetch, privateAllowed: false, resolveTxt: async () => [] };
+  const outside = { fetch, plcUrl: 'http://127.0.0.1:9', timeoutMs: 1_000 };
+  const desk = await openDesk({ database, deps: { vault, strangers, outside } as never });
+  return {
+    ...desk,
+    async member(): Promise<Leaver> {
+      const userId = String(randomInt(1e9, 9e9));
+      await db`INSERT INTO users (id, bot_language) VALUES (${userId}, 'en')`;
+      await db`INSERT INTO user_pds_mapping (user_id) VALUES (${userId})`;
+      const { did, handle, password } = await giveIdentity({ sql: db, vault }, userId);
+      return { userId, did: did as Did, handle, password };
+    },
+    async close() {
+      await Promise.all([desk.close(), db.end()]);
+      await database.drop();
     },
   };
 }

@@ -38,7 +38,7 @@ export const write = (agent: AtpAgent, did: string, record: Record<string, unkno
   });
 
 /** Opens an account of his own DID at another PDS, as any migration tool does: nobody's help but the old PDS's. */
-export async function openAccountAt(two: TwoPds, leaver: Leaver): Promise<{ agent: AtpAgent; key: string }> {
+export async function openAccountAt(two: TwoPds, leaver: Leaver) {
   const { remote, pds } = two;
   const old = await loggedIn(pds.url, leaver);
   const { token } = (
@@ -58,7 +58,7 @@ export async function openAccountAt(two: TwoPds, leaver: Leaver): Promise<{ agen
   await agent.login({ identifier: did, password });
   const { data } = await agent.com.atproto.identity.getRecommendedDidCredentials();
   const { atproto } = data.verificationMethods as { atproto: string };
-  return { agent, key: atproto };
+  return { agent, key: atproto, rotationKeys: data.rotationKeys ?? [] };
 }
 
 /** What the world sees of an identity, with software of others alone. */
@@ -87,8 +87,9 @@ export async function newRecoveryKey() {
 }
 export type RecoveryKeyPair = Awaited<ReturnType<typeof newRecoveryKey>>;
 
-export const bodyOf = ({ endpoint, atprotoKey, handle }: Destination) => ({
+export const bodyOf = ({ endpoint, atprotoKey, handle, rotationKeys }: Destination) => ({
   endpoint,
   atproto_key: atprotoKey,
   ...(handle !== null && { handle }),
+  ...(rotationKeys.length > 0 && { rotation_keys: rotationKeys }),
 });

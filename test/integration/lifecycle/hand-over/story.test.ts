@@ -1,18 +1,33 @@
 import { AtpAgent } from '@atproto/api';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Plc, startPlc } from '../../../../infra/local/atproto/plc.ts';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
 import { welcome } from '../../../../lib/auth/login/log-in.ts';
 import { findIdentity } from '../../../../lib/pds/info.ts';
+import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
+import { k256, plc as reference } from '../../../unit/identity/plc/judge.ts';
 import { type Bench, identityOf, openBench } from '../../provisioning/stage.ts';
 import { openTwoPds, type TwoPds } from '../../provisioning/two-pds.ts';
 import { type Desk, HOUR, openDesk } from './desk.ts';
-import { loggedIn, newLeaver, openAccountAt, seenByTheWorld, verifiedRecords, write } from './leaver.ts';
+import {
+  loggedIn,
+  newLeaver,
+  newRecoveryKey,
+  openAccountAt,
+  seenByTheWorld,
+  verifiedRecords,
+  write,
+} from './leaver.ts';
 
+let plc: Plc;
+let plcUrl: string;
 let two: TwoPds;
 let bench: Bench;
 let desk: Desk;
 beforeAll(async () => {
-  two = await openTwoPds();
+  plc = await startPlc();
+  plcUrl = plc.url.replace('127.0.0.1', 'localhost'); // a PDS resolves no DID at an IP address
+  two = await openTwoPds({ plcUrl });
   bench = await openBench(two);
   desk = await openDesk(bench);
 });
@@ -20,6 +35,7 @@ afterAll(async () => {
   await desk.close();
   await bench.close();
   await two.close();
+  await plc.stop();
 });
 
 it('a member leaves for a PDS of his own choice, with everything, and changes what he named later', async () => {
@@ -42,7 +58,7 @@ it('a member leaves for a PDS of his own choice, with everything, and changes wh
   }
   expect((await agent.com.atproto.repo.listMissingBlobs()).data.blobs).toEqual([]);
 
-  const to = { endpoint: two.remote.url, atprotoKey: key, handle: null };
+  const to = { endpoint: two.remote.url, atprotoKey: key, handle: null, rotationKeys: [] };
   const { change_id, due_at } = await desk.handOver(leaver, to);
   expect(Date.parse(due_at) - desk.now().getTime()).toBeGreaterThan(71 * HOUR);
   expect(await desk.handOver(leaver, to)).toEqual({ change_id, due_at });
@@ -96,3 +112,74 @@ it('a member leaves for a PDS of his own choice, with everything, and changes wh
   expect(await seenByTheWorld(bench, two, did)).toEqual(seen);
   expect(await verifyMember(bench.sql, identity.pnptv_uuid)).toMatchObject({ intact: true });
 });
+
+it('with a did:plc by one operation, whatever the directory does, or by his own; and lives on when he is deleted here', async () => {
+  const { naming } = bench.deps;
+  bench.deps.naming = { ...naming, didMethod: 'plc' };
+  const leaver = await newLeaver(bench);
+  bench.deps.naming = naming;
+  const { did, userId } = leaver;
+  const log = () => readPlcLog({ fetch, plcUrl }, did);
+  const operations = async () => (await new reference.Client(plcUrl).getOperationLog(did)).length;
+  const { agent, key, rotationKeys } = await openAccountAt(two, leaver);
+  const to = { endpoint: two.remote.url, atprotoKey: key, handle: null, rotationKeys };
+  const { change_id } = await desk.handOver(leaver, to);
+  await desk.pass(72 * HOUR);
+
+  /** A directory that does this when an operation is handed in. */
+  const via = (submit: (send: () => Promise<Response>) => Promise<Response>, down = false) => ({
+    fetch: ((...[input, init]: Parameters<typeof fetch>) => {
+      const send = () => fetch(input, { ...init, signal: null });
+      const isPlc = String(input).startsWith(plcUrl);
+      if (isPlc && down) return Promise.reject(new TypeError('fetch failed'));
+      return isPlc && init?.method === 'POST' ? submit(send) : send();
+    }) as typeof fetch,
+  });
+  const refuse = async () =>
+    Response.json({ message: 'Too many operations within last hour' }, { status: 400 });
+  const loseAnswer = (send: () => Promise<Response>) =>
+    send().then(() => Promise.reject(new TypeError('fetch failed')));
+  const before = await operations();
+  expect(await desk.work(leaver, via(refuse, true))).toBe('parked');
+  expect(await desk.change(change_id)).toMatchObject({ step: 'requested' });
+  for (const trouble of [refuse, loseAnswer]) {
+    await desk.pass(2 * HOUR);
+    expect(await desk.work(leaver, via(trouble))).toBe('parked');
+    expect(await desk.change(change_id)).toMatchObject({ step: 'old_account_closed', outcome: null });
+  }
+  await desk.pass(2 * HOUR);
+  expect(await desk.work(leaver)).toBe('done');
+  expect(await operations()).toBe(before + 1);
+  const ours = `did:key:${(await identityOf(bench, userId)).rotation_public_key}`;
+  expect((await log()).data?.rotationKeys).toEqual([ours, ...rotationKeys]);
+  await agent.com.atproto.server.activateAccount();
+  await write(agent, did, { text: 'here now' });
+  const seen = await seenByTheWorld(bench, two, did);
+  expect(seen).toMatchObject({ pds: two.remote.url, signingKey: key, resolvedHandle: did });
+  expect(await verifiedRecords(seen, did)).toBe(1);
+
+  // With a key of his own above ours he signs himself; ours then only follows.
+  const own = await k256();
+  const mine = { did: own.did(), sign: async (text: string) => base64url(await own.sign(Buffer.from(text))) };
+  expect(await desk.setKey(leaver, mine)).toMatchObject({ changed: true, recovery_key: mine.did });
+  const next = (await newRecoveryKey()).did;
+  await new reference.Client(plcUrl).updateAtprotoKey(did, own as never, next);
+  const asked = await desk.recover(leaver, mine, { ...to, atprotoKey: next });
+  await expect(desk.cancel(leaver, asked.change_id)).rejects.toMatchObject({
+    code: 'CHANGE_OF_RECOVERY_KEY',
+  });
+  await desk.pass(72 * HOUR);
+  const signed = await operations();
+  expect(await desk.work(leaver)).toBe('done');
+  expect(await operations()).toBe(signed);
+
+  await desk.deleteNow(leaver);
+  expect((await log()).data).toMatchObject({
+    rotationKeys: [mine.did, ...rotationKeys],
+    services: { atproto_pds: { endpoint: two.remote.url } },
+  });
+  expect((await agent.com.atproto.sync.getRepoStatus({ did })).data.active).toBe(true);
+  expect(await identityOf(bench, userId)).toBeUndefined();
+});
+
+const base64url = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64url');
