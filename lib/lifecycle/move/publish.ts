@@ -54,13 +54,20 @@ export async function publish(move: Move): Promise<void> {
   const sealed = await sealAll(move, session);
   const left = await sealLeft(run, run.now());
   if (did_method === 'plc') await publishInDirectory(move, recommended);
-  await sql.begin(async (tx) => {
+  const before = { identity: { ...run.identity }, change: { ...change } };
+  const arrived = sql.begin(async (tx) => {
     if (did_method === 'web') await expectNotCancelled(tx, change);
     await backUpCredentials({ tx, vault: run.vault }, run.identity.user_id, 'recovery');
     const movedAt = run.now();
     await writeDown(tx, left, { movedAt, lookAt: new Date(movedAt.getTime() + LOOK_BACK_MS) });
     await moveIn(tx, move, { recommended, atprotoKey, sealed });
     await advance(tx, run, change, { step: 'published', progress: { stuck_since: null } });
+  });
+  await arrived.catch((error) => {
+    // As far as this run knows, nothing of it holds; what was stored after all, take-back.ts reads.
+    Object.assign(run.identity, before.identity);
+    Object.assign(change, before.change);
+    throw error;
   });
   // The new PDS is the one of this run from now on.
   await turnTo(run, target.host);
