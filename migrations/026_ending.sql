@@ -141,6 +141,8 @@ BEGIN
       pds_refresh_token = fresh.pds_refresh_token,
       rotation_key_sealed = fresh.rotation_key_sealed,
       credential_version = m.credential_version + 1,
+      -- Above all that a worker of either account ever had: those fence by account, and find another identity there now.
+      epoch = greatest(from_epoch, to_epoch) + 1,
       lease_until = NULL
     FROM jsonb_to_recordset(sealed->'mappings') AS fresh (
       id bigint, pds_private_key_encrypted text, pds_private_key_iv text, pds_private_key_auth_tag text,

@@ -1,20 +1,17 @@
 import { eraseMember } from '../../audit/erase.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
-import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import type { Change } from '../changes/change.ts';
 
-const EXPORTS_MS = 5 * 60_000;
-
 /**
  * Erases a member whose accounts have ended, in one transaction: his log is emptied, and everything else of him that
- * `erase_identity` (migrations/026_ending.sql) says is gone, this change and its work included. Whoever comes with the
- * same Telegram account afterwards is a stranger. Throws LeaseLost when another worker has the member.
+ * `erase_identity` (migrations/026_ending.sql) says is gone, this change and its work included. What lies in the bucket of his exports leaves a note
+ * (migrations/029_exports.sql) by which the clean-up finds it, within the hour. Whoever comes with the same Telegram
+ * account afterwards is a stranger. Throws LeaseLost when another worker has the member.
  */
 export async function erase(run: Run, change: Change): Promise<void> {
   const { sql, identity } = run;
   const { user_id: userId, pnptv_uuid: pnptvUuid, epoch } = identity;
-  await letExportsExpire(run);
   await sql.begin(async (tx) => {
     // The queue rows before the member, as everywhere. A login that comes now waits for the end, and is a stranger's.
     await tx`SELECT FROM pds_provisioning_queue WHERE user_id = ${userId} ORDER BY id FOR UPDATE`;
@@ -24,14 +21,4 @@ export async function erase(run: Run, change: Change): Promise<void> {
     await eraseMember(tx, { userId, pnptvUuid, createdBy: change.requested_by });
     await tx`SELECT erase_identity(${userId}, ${epoch}, ${former.map(({ user_id }) => user_id)})`;
   });
-}
-
-/**
- * Whoever removes expired exports (lib/lifecycle/export) empties the bucket, and does so within the hour. Throws Parked
- * while there are any: without its row nobody would find an archive.
- */
-async function letExportsExpire({ sql, identity, now }: Run): Promise<void> {
-  const left = await sql`
-    UPDATE pds_exports SET expires_at = least(expires_at, now()) WHERE user_id = ${identity.user_id} RETURNING id`;
-  if (left.count > 0) throw new Parked('exports', new Date(now().getTime() + EXPORTS_MS));
 }

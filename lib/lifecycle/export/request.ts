@@ -51,6 +51,7 @@ export async function requestExport(
     const keys = {
       jwe: await encryptKeys(vault, own, { code, now: now() }),
       version: own.credential_version,
+      of: own.pnptv_uuid,
     };
     return await sql.begin(async (tx) => {
       const written = await write(tx, need, { contents, keys, now: now() });
@@ -64,7 +65,7 @@ export async function requestExport(
   }
 }
 
-type Wish = { contents: Contents; keys?: { jwe: string; version: number }; now: Date };
+type Wish = { contents: Contents; keys?: { jwe: string; version: number; of: string }; now: Date };
 type Written = { id: number; user_id: string; pnptv_uuid: string; contents: Contents; created_at: Date };
 
 async function write(tx: Transaction, { userId }: StepUpNeed, wish: Wish): Promise<RequestedExport> {
@@ -73,6 +74,7 @@ async function write(tx: Transaction, { userId }: StepUpNeed, wish: Wish): Promi
     INSERT INTO pds_exports (user_id, pnptv_uuid, contents, keys_jwe, credential_version)
     SELECT user_id, pnptv_uuid, ${contents}, ${keys?.jwe ?? null}, ${keys?.version ?? null}
     FROM user_pds_mapping WHERE user_id = ${userId} AND status IN ${tx(OF)}
+      ${keys ? tx`AND pnptv_uuid = ${keys.of} AND credential_version = ${keys.version}` : tx``}
     ON CONFLICT (user_id) WHERE ended_at IS NULL DO NOTHING
     RETURNING id, user_id, pnptv_uuid, contents, created_at`;
   const [open] = made ? [made] : await readOpen(tx, userId);

@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { appendAudits } from '../../audit/append.ts';
 import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { Queryable, Transaction } from '../../db/connect.ts';
-import type { Identity } from '../../provisioning/identity.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import { enqueue } from '../../provisioning/queue/queue.ts';
 import type { Run } from '../../provisioning/run.ts';
@@ -54,16 +53,13 @@ async function readAgreed(sql: Queryable, change: Change): Promise<Agreed | unde
 }
 
 /** Keeps the other member for this worker, too; a lease that a dead one has left ends by itself. */
-async function takeOther(
-  { sql, now, times }: Run,
-  userId: string,
-): Promise<Pick<Identity, 'epoch' | 'status'>> {
+async function takeOther({ sql, now, times }: Run, userId: string): Promise<{ epoch: number }> {
   const at = now();
   const until = new Date(at.getTime() + times.lease * 1000);
-  const [other] = await sql<Pick<Identity, 'epoch' | 'status'>[]>`
+  const [other] = await sql<{ epoch: number }[]>`
     UPDATE user_pds_mapping SET epoch = epoch + 1, lease_until = ${until}
     WHERE user_id = ${userId} AND (lease_until IS NULL OR lease_until <= ${at})
-    RETURNING epoch, status`;
+    RETURNING epoch`;
   if (other === undefined) throw busy({ now });
   return other;
 }
@@ -82,13 +78,13 @@ function plain(sealed: SealedOf): unknown {
   return JSON.parse(JSON.stringify(sealed));
 }
 
-type Parts = { change: Change; join: Agreed; other: Pick<Identity, 'epoch' | 'status'>; sealed: SealedOf };
+type Parts = { change: Change; join: Agreed; other: { epoch: number }; sealed: SealedOf };
 
 async function carryOut(tx: Transaction, run: Run, { change, join, other, sealed }: Parts): Promise<void> {
   const { from, to } = await identitiesOf(tx, join);
   const { identity, now } = run;
   await tx`SELECT join_identities(${join.id}, ${identity.epoch}, ${other.epoch}, ${tx.json(plain(sealed) as object as never)})`;
-  const moved = { ...identity, user_id: to.user_id };
+  const moved = { ...identity, user_id: to.user_id, epoch: Math.max(identity.epoch, other.epoch) + 1 };
   await endChange(tx, { work: run.work, identity: moved }, change, { outcome: 'done' });
   await appendAudits(
     tx,

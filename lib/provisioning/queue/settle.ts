@@ -12,7 +12,6 @@ export type ParkedReason =
   | 'plc_refused'
   | 'outcome_unknown'
   | 'member_busy'
-  | 'exports'
   | 'out_of_time'
   | 'move_unfinished'
   /** A change whose time has not come, and one that waits for what a member does elsewhere. */

@@ -8,6 +8,7 @@ import { approveJoin, consentToJoin } from '../../../../lib/lifecycle/join/agree
 import { requestJoin } from '../../../../lib/lifecycle/join/request.ts';
 import { stopJoin } from '../../../../lib/lifecycle/join/stop.ts';
 import { NOTICES } from '../../../../lib/lifecycle/notice.ts';
+import { LeaseLost, updateIdentity } from '../../../../lib/provisioning/identity.ts';
 import { openOrphanPassword, sealOrphanPassword } from '../../../../lib/provisioning/orphans/password.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { openSecret } from '../../../../lib/vault/secrets.ts';
@@ -173,6 +174,26 @@ describe('joining an identity to a new Telegram account', () => {
       'agreed',
     ]);
     expect(await verifyLog(db)).toMatchObject({ broken: null });
+  });
+
+  it('keeps away whoever had one of the accounts before: no worker takes the identity there now for his', async () => {
+    const both = await accounts();
+    const { sql } = ending.bench;
+    const { work } = await agreed(both);
+    const { from, to, old } = both;
+    // The join's own worker claims the one by the very number that a late worker has of the other.
+    await ending.db`
+      UPDATE user_pds_mapping SET epoch = (SELECT epoch + 1 FROM user_pds_mapping WHERE user_id = ${from}) WHERE user_id = ${to}`;
+    const late = [
+      await identityOf(ending.bench, to),
+      { ...old, epoch: (await identityOf(ending.bench, to)).epoch + 1 },
+    ];
+    expect(await performWork(ending.deps, work)).toBe('done');
+    for (const identity of late)
+      await expect(updateIdentity(sql, identity, { account_password_sealed: 'of another' })).rejects.toThrow(
+        LeaseLost,
+      );
+    await expectSwapped(both);
   });
 
   it('has a second administrator stand in for an account that nobody can use any more, and gives it three days', async () => {

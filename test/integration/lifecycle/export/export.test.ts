@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyArchive } from '../../../../infra/local/export-verify/verify-archive.ts';
 import { openDownload } from '../../../../lib/lifecycle/export/download.ts';
 import { removeExpiredExport, removeRemains } from '../../../../lib/lifecycle/export/remove-expired.ts';
+import { requestExport } from '../../../../lib/lifecycle/export/request.ts';
+import { createVault } from '../../../../lib/vault/vault.ts';
 import { faultyNetwork } from '../../provisioning/faulty.ts';
 import { identityOf, openStage, rowOf, type Stage } from '../../provisioning/stage.ts';
 import { opened } from '../../provisioning/working-identity.ts';
@@ -120,6 +122,25 @@ describe('an export', () => {
     expect((await bench.request(userId)).exportId).not.toBe(exportId);
   });
 
+  it('is not begun with keys that are not those of its identity any more when they are encrypted', async () => {
+    const userId = await bench.member();
+    const { vault } = bench.api;
+    // Nobody else may give him another identity, but a join does, and a restore gives him other keys.
+    const wrapper = {
+      ...bench.bench.deps.vault.wrapper,
+      unwrap: async (...[wrapped, context]: Parameters<typeof vault.wrapper.unwrap>) => {
+        await bench.db`UPDATE user_pds_mapping SET pnptv_uuid = gen_random_uuid() WHERE user_id = ${userId}`;
+        return vault.wrapper.unwrap(wrapped, context);
+      },
+    };
+    const slow = createVault({ sql: bench.api.sql, wrapper, environment: vault.environment });
+    const need = await bench.stepUp(userId, 'data_and_keys');
+    await expect(requestExport({ ...bench.api, vault: slow }, need, 'data_and_keys')).rejects.toMatchObject({
+      code: 'IDENTITY_NOT_READY',
+    });
+    expect(await bench.db`SELECT FROM pds_exports WHERE user_id = ${userId}`).toHaveLength(0);
+  });
+
   it('is there once, however often it is asked for, and needs the second factor each time', async () => {
     const userId = await bench.member();
     const first = await bench.request(userId);
@@ -129,7 +150,6 @@ describe('an export', () => {
     });
     await bench.db`UPDATE step_ups SET used_at = now() WHERE user_id = ${userId}`;
     const used = { ...(await bench.stepUp(userId, 'data')), target: 'data_and_keys' };
-    const { requestExport } = await import('../../../../lib/lifecycle/export/request.ts');
     await expect(requestExport(bench.api, used, 'data_and_keys')).rejects.toMatchObject({
       code: 'STEP_UP_REQUIRED',
     });
