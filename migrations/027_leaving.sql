@@ -10,7 +10,7 @@ CREATE TABLE pds_recovery_keys (
   CHECK ((did_key IS NULL) = (trusted_at IS NULL)),
   CHECK (next_at IS NOT NULL OR next_did_key IS NULL)
 );
-GRANT SELECT, INSERT, UPDATE ON pds_recovery_keys TO pds_api;
+GRANT SELECT, INSERT, UPDATE (did_key, trusted_at, next_did_key, next_at) ON pds_recovery_keys TO pds_api;
 
 -- Who has left is `revoked` here, and his document names the PDS and the key that he gave. His secrets are destroyed when
 -- their grace is over: what no account of ours hangs on any more needs none.

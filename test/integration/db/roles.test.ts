@@ -127,6 +127,7 @@ describe('pds_api', () => {
     `UPDATE user_pds_mapping SET lease_until = NULL`,
     `UPDATE user_pds_mapping SET left_at = now()`,
     `DELETE FROM pds_recovery_keys`,
+    `UPDATE pds_recovery_keys SET user_id = '43'`,
     `UPDATE pds_credential_backups SET is_used = true, used_at = now()`,
     `UPDATE pds_credential_backups SET is_used = false, used_at = NULL`,
     `INSERT INTO user_pds_mapping (user_id, pds_did) VALUES ('43', 'did:web:mine')`,
