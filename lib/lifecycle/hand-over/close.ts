@@ -20,11 +20,7 @@ import { CLOSE_WITHIN_MS, LOOK_EVERY_MS } from './times.ts';
 export async function closeOldAccount(run: Run, change: Change): Promise<void> {
   if (run.identity.left_at !== null) return;
   const { now } = run;
-  const since = change.progress.closing_since;
-  const begun = typeof since === 'string' ? new Date(since) : now();
-  if (since === undefined) {
-    await advance(run.sql, run, change, { progress: { closing_since: begun.toISOString() } });
-  }
+  const until = Date.parse(String(change.progress.closing_since)) + CLOSE_WITHIN_MS;
   try {
     await hold(run);
     const host = await openAccountHost(run);
@@ -34,16 +30,24 @@ export async function closeOldAccount(run: Run, change: Change): Promise<void> {
     await deactivateAccount(host.pds, accessJwt);
   } catch (error) {
     if (!isOfThePds(error)) throw error;
-    if (now().getTime() < begun.getTime() + CLOSE_WITHIN_MS) {
-      if (error instanceof ProvisioningError)
-        throw new Parked('member', new Date(now().getTime() + LOOK_EVERY_MS));
-      throw error;
+    if (now().getTime() < until) {
+      if (isOutage(error)) throw error;
+      run.log.info('the account of who leaves cannot be closed yet', { error });
+      throw new Parked('member', new Date(now().getTime() + LOOK_EVERY_MS));
     }
     if (run.host) run.host.trouble = error instanceof XrpcError ? error : undefined;
     run.log.warn('the account of who leaves could not be closed', { error });
     await advance(run.sql, run, change, { progress: { left_open: true } });
     await notifyOperators(run.sql, { kind: 'account_left_open', subject: change.pnptv_uuid });
   }
+}
+
+/** What `outcomeOf` waits for by itself. What else a PDS answers would be given up after a few attempts, and is not. */
+function isOutage(error: unknown): boolean {
+  return (
+    error instanceof Parked ||
+    (error instanceof XrpcError && (error.providerDown || error.fault === 'throttled'))
+  );
 }
 
 /** What hangs on the PDS, or on what it lets us do there: not on us, nor on this run. */

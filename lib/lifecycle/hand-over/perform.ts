@@ -37,6 +37,11 @@ export async function handOver(run: Run, change: Change): Promise<void> {
   if (change.step === 'requested') {
     const obstacle = await findObstacle(run, change);
     if (obstacle) return await waitOrGiveUp(run, change, obstacle);
+    // Before: a request that nobody saw the end of may have closed it, and then it cannot be taken back any more.
+    const progress = { closing_since: run.now().toISOString() };
+    await advance(run.sql, run, change, { step: 'closing_old_account', progress });
+  }
+  if (change.step === 'closing_old_account') {
     await closeOldAccount(run, change);
     await advance(run.sql, run, change, { step: 'old_account_closed' });
   }

@@ -188,12 +188,36 @@ describe('an old PDS', () => {
     const dead = ((...args: Parameters<typeof fetch>) =>
       String(args[0]).startsWith(two.pds.url) ? gone() : fetch(...args)) as typeof fetch;
     expect(await desk.work(leaver, { fetch: dead })).toBe('parked');
-    expect(await desk.change(changeId)).toMatchObject({ step: 'requested', outcome: null });
+    expect(await desk.change(changeId)).toMatchObject({ step: 'closing_old_account', outcome: null });
     await desk.pass(25 * HOUR);
     expect(await desk.work(leaver, { fetch: dead })).toBe('done');
     expect(await desk.change(changeId)).toMatchObject({ outcome: 'done', progress: { left_open: true } });
     const notices = await desk.db`SELECT FROM operator_notices WHERE kind = 'account_left_open'`;
     expect(notices.count).toBe(1);
     expect((await identityOf(bench, leaver.userId)).pds_did).toBe(leaver.did as Did);
+  });
+
+  it('that loses its answer, or errs, is asked again; what may have closed the account cannot be taken back', async () => {
+    leaver = await newLeaver(bench);
+    const { key } = await openAccountAt(two, leaver);
+    to = { ...to, atprotoKey: key };
+    const changeId = await due();
+    const closing = (answer: (send: () => Promise<Response>) => Promise<Response>) =>
+      ((...args: Parameters<typeof fetch>) =>
+        String(args[0]).endsWith('.deactivateAccount')
+          ? answer(() => fetch(...args))
+          : fetch(...args)) as typeof fetch;
+    for (let times = 0; times < 5; times += 1) {
+      const errs = closing(async () => Response.json({ error: 'InternalServerError' }, { status: 500 }));
+      expect(await desk.work(leaver, { fetch: errs })).toBe('parked');
+      await desk.pass(HOUR);
+    }
+    const lost = closing((send) => send().then(gone));
+    expect(await desk.work(leaver, { fetch: lost })).toBe('parked');
+    expect(await statusAt(two.pds.url)).toMatchObject({ active: false });
+    await expect(desk.cancel(leaver, changeId)).rejects.toEqual(refusal('CHANGE_NOT_CANCELLABLE'));
+    await desk.pass(HOUR);
+    expect(await desk.work(leaver)).toBe('done');
+    expect(await desk.change(changeId)).toMatchObject({ outcome: 'done' });
   });
 });
