@@ -37,6 +37,11 @@ export function isPastReturn(change: Pick<Change, 'step' | 'progress'>): boolean
   return isPublished(change) || change.progress[NO_WAY_BACK] === true;
 }
 
+/** Whether the old PDS is still asked for anything: once all is carried over and there is no way back it may be gone. */
+export function needsSource(change: Pick<Change, 'step' | 'progress'>): boolean {
+  return !(isPastReturn(change) && STEPS.indexOf(change.step as Step) >= STEPS.indexOf('carried_over'));
+}
+
 /** Whether the account at the old PDS is, or may be, deactivated. */
 export function isFrozen({ step }: Pick<Change, 'step'>): boolean {
   return STEPS.indexOf(step as Step) >= STEPS.indexOf('freezing') && !isPublished({ step });

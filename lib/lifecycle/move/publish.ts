@@ -22,7 +22,7 @@ import { sealForNextVersion } from '../replace.ts';
 import { expectNotCancelled } from './cancelled.ts';
 import { bothHoldings, sameRepo } from './carry-over.ts';
 import { notFrozen } from './freeze.ts';
-import { stepDone } from './progress.ts';
+import { needsSource, stepDone } from './progress.ts';
 import { publishInDirectory } from './publish-plc.ts';
 import { type Move, ownerAt, turnTo } from './stations.ts';
 
@@ -40,10 +40,7 @@ const MOST_TIMES = 5;
 export async function publish(move: Move): Promise<void> {
   const { run, change, target } = move;
   const { did_method } = run.identity;
-  const [there, here] = await bothHoldings(move);
-  if (here.activated || there.activated || !sameRepo(there, here)) {
-    return beginAgain(move);
-  }
+  if (needsSource(change) && !(await isCarriedOver(move))) return beginAgain(move);
   const owner = await ownerAt(run, target);
   const recommended = await getRecommendedDidCredentials(owner.pds, owner.accessJwt);
   const atprotoKey = repoMultikey(recommended.repoKey);
@@ -71,6 +68,11 @@ export async function publish(move: Move): Promise<void> {
   });
   // The new PDS is the one of this run from now on.
   await turnTo(run, target.host);
+}
+
+async function isCarriedOver(move: Move): Promise<boolean> {
+  const [there, here] = await bothHoldings(move);
+  return !here.activated && !there.activated && sameRepo(there, here);
 }
 
 /** Somebody has activated the old account again, or what was sent before came late: that is carried over first. */

@@ -14,6 +14,7 @@ import { sealForMapping } from '../../provisioning/secrets.ts';
 import type { Change } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
 import { openFromChange } from '../changes/sealed.ts';
+import { needsSource } from './progress.ts';
 
 /** One end of a move: a PDS, and the run as if the member lived there. */
 export type Station = { run: Run; host: AccountHost };
@@ -24,9 +25,13 @@ export type Move = { run: Run; change: Change; did: Did; source: Station; target
 /** The name under which the password of the new account is sealed for the change. */
 export const NEW_PASSWORD = 'account_password';
 
-/** Both ends, if both would be asked now. Throws Parked while one of them is down, or wants to be left alone. */
+/**
+ * Both ends, if both would be asked now; the old one only where it still is. Throws Parked while one of them is down, or
+ * wants to be left alone.
+ */
 export async function openStations(run: Run, change: Change): Promise<Move> {
-  const source = { run, host: await openEnd(run, run) };
+  const old = needsSource(change) ? openEnd(run, run) : findHost(run, reserved(run).provider_id);
+  const source = { run, host: await old };
   const password = await openFromChange(run.vault, change, NEW_PASSWORD);
   const there = await runAt(run, String(change.wish.provider), Buffer.from(password).toString('utf8'));
   const target = { run: there, host: await openEnd(run, there) };

@@ -92,6 +92,28 @@ describe('a move in bad weather', () => {
     await voyage.proveAt(userId, yard.two.remote);
   }, 60_000);
 
+  it('does without the old PDS, should that die, once the PLC directory names the new one', async () => {
+    const userId = await voyage.member('plc');
+    await writePicture(await voyage.clientOf(userId));
+    const { changeId, queueId } = await voyage.request(userId);
+    const dead = new Set<string>();
+    const cut = () => Promise.reject(Object.assign(new Error('cut'), { code: 'ECONNREFUSED' }));
+    voyage.bench.deps.fetch = (async (input: Parameters<typeof fetch>[0], init?: RequestInit) => {
+      const isOperation = init?.method === 'POST' && String(input).startsWith(yard.directory.url);
+      if ([...dead].some((url) => String(input).startsWith(url))) return cut();
+      const answer = await fetch(input, init);
+      if (!isOperation) return answer;
+      dead.add(yard.directory.url).add(yard.two.pds.url);
+      return cut();
+    }) as typeof fetch;
+    expect(await voyage.perform(queueId)).toBe('parked');
+    expect(await voyage.changeOf(changeId)).toMatchObject({ step: 'carried_over', outcome: null });
+    dead.delete(yard.directory.url);
+    await voyage.workOn(queueId, () => voyage.skip(DAY / 24 / 4));
+    expect(await voyage.changeOf(changeId)).toMatchObject({ outcome: 'done' });
+    await voyage.proveAt(userId, yard.two.remote);
+  }, 60_000);
+
   it('while he logs in and is checked, and while he writes without end', async () => {
     const userId = await voyage.member();
     const client = await voyage.clientOf(userId);
