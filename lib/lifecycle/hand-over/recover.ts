@@ -1,3 +1,4 @@
+import { AppError } from '../../app-error.ts';
 import { appendAudit } from '../../audit/append.ts';
 import { sayTo } from '../../auth/bot/tell-member.ts';
 import { useUpSignature } from '../../auth/login/log-in.ts';
@@ -6,7 +7,7 @@ import type { Queryable, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import type { PlcDirectory } from '../../pds/plc/directory.ts';
 import { cancelIn } from '../changes/cancel.ts';
-import { readOpenChange } from '../changes/change.ts';
+import { type Change, readOpenChange } from '../changes/change.ts';
 import { holdRegisteredKey, readRegisteredKey, storeRegisteredKey } from '../recovery-key/key.ts';
 import { isSigned } from '../recovery-key/proof.ts';
 import { isTrusted, recoveryKeyNews } from '../recovery-key/register.ts';
@@ -55,7 +56,8 @@ export async function recoverByHandOver(
 }
 
 /**
- * Takes back, by the recovery key alone, a change that is still waiting, and what was to take the key's place. Throws as
+ * Takes back, by the recovery key alone, a change that is still waiting, and what was to take the key's place: that also
+ * beside a change that goes on, or whoever has the session need only begin one to be rid of the key. Throws as
  * `recoverByHandOver` does, `CHANGE_NOT_FOUND` (404) when there is neither, and `CHANGE_NOT_CANCELLABLE` (409).
  */
 export async function recoverByCancelling(
@@ -69,9 +71,23 @@ export async function recoverByCancelling(
     const { kept } = await keepKey(tx, holder, key, deps.now());
     const open = await readOpenChange(tx, holder.user_id);
     if (!open && !kept) throw apiError('CHANGE_NOT_FOUND');
-    if (open) await cancelIn(tx, { userId: holder.user_id, changeId: open.id, by: 'recovery_key' });
-    return { cancelled_change_id: open?.id ?? null, kept_recovery_key: kept };
+    const isTakenBack = open !== undefined && (await takeBack(tx, { open, kept }));
+    return { cancelled_change_id: isTakenBack ? open.id : null, kept_recovery_key: kept };
   });
+}
+
+/** False for one that cannot be, when the key is kept all the same. */
+async function takeBack(
+  tx: Transaction,
+  { open, kept }: { open: Pick<Change, 'id' | 'user_id'>; kept: boolean },
+): Promise<boolean> {
+  try {
+    await cancelIn(tx, { userId: open.user_id, changeId: open.id, by: 'recovery_key' });
+    return true;
+  } catch (error) {
+    if (kept && error instanceof AppError && error.code === 'CHANGE_NOT_CANCELLABLE') return false;
+    throw error;
+  }
 }
 
 /** Whose recovery key has signed this, and just now. A DID that is not ours is refused in the same words. */

@@ -248,6 +248,20 @@ describe('who beats whom', () => {
     expect(await desk.recoverCancel(member, other)).toMatchObject({ cancelled_change_id: change_id });
   });
 
+  it('a key stays although whoever has the session has begun what nobody takes back', async () => {
+    await trusted();
+    await desk.setKey(member, other);
+    const { change_id } = await desk.handOver(member, to('thief'));
+    await desk.db`UPDATE pds_changes SET step = 'closing_old_account' WHERE id = ${change_id}`;
+    expect(await desk.recoverCancel(member, mine)).toEqual({
+      cancelled_change_id: null,
+      kept_recovery_key: true,
+    });
+    await expect(desk.recoverCancel(member, mine)).rejects.toEqual(code('CHANGE_NOT_CANCELLABLE'));
+    await desk.pass(NOTICE);
+    await expect(desk.recoverCancel(member, other)).rejects.toEqual(code('RECOVERY_SIGNATURE_INVALID'));
+  });
+
   it('what a key asked for that the session made just now, the session takes back', async () => {
     await desk.setKey(member, mine);
     const { change_id } = await desk.recover(member, mine, to());
