@@ -9,7 +9,7 @@ export type Requested = {
   dueAt: Date;
   /** False when it was asked for before. */
   isNew: boolean;
-  /** For the worker, after the commit; undefined when it is not due yet or was asked for before: the relay sends it. */
+  /** For the worker, after the commit; undefined when it is not due yet or at work already: the relay sends it. */
   queued: QueueId | undefined;
 };
 
@@ -31,7 +31,8 @@ const STILL_FOR_WHO_LEFT: ReadonlySet<ChangeKind> = new Set(['hand_over', 'delet
 
 /**
  * Writes a change down, with the work for it, in the caller's transaction. Whoever asks again for the very change that
- * is under way, because the answer got lost, is told of that one. Throws `IDENTITY_NOT_READY` (409), and
+ * is under way, because the answer got lost, is told of that one; should its work have been given up, it begins again with
+ * fresh attempts. Throws `IDENTITY_NOT_READY` (409), and
  * `CHANGE_IN_PROGRESS` (409) while another one is.
  */
 export async function requestChange(
@@ -55,7 +56,13 @@ export async function requestChange(
   const [same] = await tx<[{ same: boolean }]>`
     SELECT ${tx.json(open.wish)}::jsonb = ${tx.json(wish)}::jsonb AND ${open.kind === kind} AS same`;
   if (!same.same) throw apiError('CHANGE_IN_PROGRESS');
-  return { changeId: open.id, dueAt: open.due_at, isNew: false, queued: undefined };
+  const { queueId, created } = await enqueue(tx, {
+    userId,
+    action: kind,
+    now: open.due_at > now ? open.due_at : now,
+  });
+  const isDue = created && open.due_at <= now;
+  return { changeId: open.id, dueAt: open.due_at, isNew: false, queued: isDue ? queueId : undefined };
 }
 
 /** Throws `CHANGE_IN_PROGRESS` (409): for whatever must not happen beside a change and is none itself. */

@@ -101,6 +101,22 @@ describe('a change of an identity', () => {
     });
   });
 
+  it('begins again when it is asked for again after its work was given up', async () => {
+    const { changeId, queued } = await request();
+    const refused: Perform = async () => {
+      throw new ProvisioningError('PDS_ADDRESS_WRONG', 'for good');
+    };
+    expect(await perform(refused, queued)).toBe('failed');
+    const again = await request();
+    expect(again).toMatchObject({ changeId, isNew: false, queued: expect.any(String) });
+    expect(again.queued).not.toBe(queued);
+    expect(await request()).toMatchObject({ changeId, queued: undefined });
+    const rename: Perform = (run, change) =>
+      run.sql.begin((tx) => endChange(tx, run, change, { outcome: 'done' }));
+    expect(await perform(rename, again.queued)).toBe('done');
+    expect(await readOpenChange(bench.sql, userId)).toBeUndefined();
+  });
+
   it('writes nothing more once another worker has the member', async () => {
     const { queued } = await request();
     let lost: Change | undefined;
