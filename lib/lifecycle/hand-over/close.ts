@@ -9,6 +9,7 @@ import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
+import { isOfThePds } from '../changes/patience.ts';
 import { CLOSE_WITHIN_MS, LOOK_EVERY_MS } from './times.ts';
 
 /**
@@ -48,11 +49,4 @@ function isOutage(error: unknown): boolean {
     error instanceof Parked ||
     (error instanceof XrpcError && (error.providerDown || error.fault === 'throttled'))
   );
-}
-
-/** What hangs on the PDS, or on what it lets us do there: not on us, nor on this run. */
-function isOfThePds(error: unknown): boolean {
-  if (error instanceof Parked)
-    return ['provider_down', 'provider_busy', 'account_busy'].includes(error.reason);
-  return error instanceof XrpcError || error instanceof ProvisioningError;
 }

@@ -24,6 +24,7 @@ export const rename: Perform = async (run, change) => {
   if (change.step === 'taking_back') return takeBack(run, change);
   await orTakeBack(
     run,
+    change,
     () => goOn(run, change),
     async (reason) => {
       await advance(run.sql, run, change, { step: 'taking_back', progress: { reason, ...SEEN } });

@@ -8,8 +8,9 @@ import { type Run, reserved } from '../../provisioning/run.ts';
 import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
 import { endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
+import { isWornOut } from '../changes/patience.ts';
 import { namesOf } from './names.ts';
-import { tellPds } from './tell-pds.ts';
+import { isNamed, tellPds } from './tell-pds.ts';
 
 /**
  * taking_back → failed: our document names the old handle again, so does the PDS, should it have heard of the new one,
@@ -42,17 +43,23 @@ export async function takeBack(run: Run, change: Change): Promise<void> {
   });
 }
 
-/** A PDS that lets us in no more cannot be told anything; what it goes by is then not ours to say. */
+/**
+ * A PDS that lets us in no more, or is silent for good, cannot be told anything; what it goes by is then not ours to say.
+ * But a name that it has put into the log of a did:plc is given to nobody: that is waited for as long as it takes.
+ */
 async function tellPdsBack(run: Run, change: Change): Promise<void> {
   const { sent_at: sentAt } = change.progress;
   if (typeof sentAt !== 'string') return;
   const over = new Date(Date.parse(sentAt) + run.times.quarantine * 1000);
   if (run.now() < over) throw new Parked('outcome_unknown', over);
+  const { from, to } = namesOf(change);
   try {
-    await tellPds(run, change, namesOf(change).from);
+    await tellPds(run, change, from);
   } catch (error) {
     const isFinal = error instanceof ProvisioningError && !error.retryable;
-    if (!isFinal && !isRejection(error)) throw error;
+    if (!isFinal && !isRejection(error)) {
+      if (!(await isWornOut(run, change, error)) || (await isNamed(run, to))) throw error;
+    }
     run.log.warn('the PDS cannot be told of the old handle', { error });
   }
 }

@@ -24,7 +24,7 @@ const DOCUMENT_UNSEEN = /^DID is not properly configured for handle/;
  */
 export async function tellPds(run: Run, change: Change, handle: Handle): Promise<void> {
   await hold(run);
-  await keepLogged(run, handle);
+  await isNamed(run, handle);
   run.host ??= await openAccountHost(run);
   const { host } = run;
   await expectAccount(run, host);
@@ -76,11 +76,11 @@ async function isCalled(
 ): Promise<boolean> {
   await hold(run);
   const { alsoKnownAs } = await getRecommendedDidCredentials(host.pds, accessJwt);
-  return (await keepLogged(run, handle)) && alsoKnownAs[0] === `at://${handle}`;
+  return (await isNamed(run, handle)) && alsoKnownAs[0] === `at://${handle}`;
 }
 
 /** Whether the document names this handle. What the log of a did:plc says by now, our row says from then on, too. */
-async function keepLogged(run: Run, handle: Handle): Promise<boolean> {
+export async function isNamed(run: Run, handle: Handle): Promise<boolean> {
   const { sql, identity } = run;
   if (identity.did_method === 'web') return identity.pds_handle === handle;
   const { data } = await readOwnLog(run);

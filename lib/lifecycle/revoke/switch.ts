@@ -7,6 +7,7 @@ import type { Run } from '../../provisioning/run.ts';
 import { advance, endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { orTakeBack } from '../changes/or-take-back.ts';
+import { isWornOut } from '../changes/patience.ts';
 import { activate, deactivate, look } from './account.ts';
 
 type Switch = {
@@ -30,6 +31,7 @@ export async function switchAccount(
   if (change.step === 'taking_back') return takeBack();
   await orTakeBack(
     run,
+    change,
     async () => {
       if (change.progress.was_active === undefined) {
         const { active } = await look(run);
@@ -48,7 +50,7 @@ export async function switchAccount(
 async function restore(run: Run, change: Change, action: AuditEntry['action']): Promise<void> {
   const { was_active: wasActive, reason } = change.progress;
   const { code, message, ...facts } = reason as ErrorDetails;
-  if (typeof wasActive === 'boolean') await makeAsBefore(run, wasActive);
+  if (typeof wasActive === 'boolean') await makeAsBefore(run, change, wasActive);
   await run.sql.begin(async (tx) => {
     const audit = { action, details: { change: change.kind, ...facts } };
     await endChange(tx, run, change, { outcome: 'failed', code, message }, audit);
@@ -56,13 +58,13 @@ async function restore(run: Run, change: Change, action: AuditEntry['action']): 
   });
 }
 
-/** A PDS that lets us in no more, or has lost the account, has nothing that we could put back. */
-async function makeAsBefore(run: Run, wasActive: boolean): Promise<void> {
+/** A PDS that lets us in no more, has lost the account, or is silent for good, has nothing that we could put back. */
+async function makeAsBefore(run: Run, change: Change, wasActive: boolean): Promise<void> {
   try {
     if ((await look(run)).active !== wasActive) await (wasActive ? activate(run) : deactivate(run));
   } catch (error) {
     const isFinal = error instanceof ProvisioningError && !error.retryable;
-    if (!isFinal && !isRejection(error)) throw error;
+    if (!isFinal && !isRejection(error) && !(await isWornOut(run, change, error))) throw error;
     run.log.warn('the account cannot be made as it was', { error });
   }
 }

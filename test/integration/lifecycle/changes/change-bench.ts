@@ -44,6 +44,9 @@ export async function openChangeBench() {
     now,
     lastChange,
     skipTo,
+    skip(ms: number) {
+      skipped += ms;
+    },
     /** The real time again, before tokens count as expired that the PDS has just made. */
     stopSkipping() {
       skipped = 0;

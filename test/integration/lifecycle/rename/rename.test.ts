@@ -309,6 +309,29 @@ describe('a handle that cannot be had', () => {
     expect(await didAt(name)).toBeUndefined();
   });
 
+  it('is free again when the PDS has not answered for a day', async () => {
+    const member = await world.member();
+    const name = newName();
+    watch(member.pds_did, [member.pds_handle]);
+    let asked = false;
+    world.bench.deps.fetch = faultyNetwork(({ nsid }) => {
+      asked ||= nsid === UPDATE_HANDLE;
+      return asked && nsid.startsWith('com.atproto.')
+        ? Promise.reject(new TypeError('fetch failed'))
+        : undefined;
+    }).fetch;
+    const queueId = await world.ask(member.user_id, 'rename', { handle: name });
+    expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    world.skip(23 * 3600_000);
+    expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    expect(await world.lastChange(member.user_id)).toMatchObject({ step: 'published', outcome: null });
+    world.skip(2 * 3600_000);
+    await world.workOn(queueId);
+    world.stopSkipping();
+    world.bench.deps.fetch = realFetch;
+    await expectAsBefore(member, name, 'PDS_UNAVAILABLE');
+  });
+
   it('is taken back from a PDS that did it late, after it had refused', async () => {
     const member = await world.member('plc');
     const name = newName();

@@ -169,6 +169,37 @@ it('waits for a PDS that is down', async () => {
   await expectRevoked(member);
 });
 
+it('is left as it was by a PDS that has not answered for a day', async () => {
+  const member = await world.member();
+  // It does what it is asked to, and nobody hears of it.
+  let deactivated = false;
+  world.bench.deps.fetch = faultyNetwork(({ nsid, send }) => {
+    if (deactivated) return Promise.reject(new TypeError('fetch failed'));
+    if (!nsid.endsWith('.deactivateAccount')) return undefined;
+    deactivated = true;
+    return send().then(() => Promise.reject(new TypeError('fetch failed')));
+  }).fetch;
+  const queueId = await askFor.revoke(member);
+  expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+  world.skip(23 * 3600_000);
+  expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+  world.skip(2 * 3600_000);
+  expect(await world.workOn(queueId)).toMatchObject({ status: 'completed' });
+  expect(await world.lastChange(member.user_id)).toMatchObject({
+    outcome: 'failed',
+    error_code: 'PDS_UNAVAILABLE',
+  });
+  expect(await identityOf(world.bench, member.user_id)).toMatchObject({
+    status: 'active',
+    lease_until: null,
+  });
+  // What it did meanwhile he undoes by coming back.
+  world.bench.deps.fetch = realFetch;
+  world.stopSkipping();
+  await comeBack(member);
+  await expectBack(member);
+});
+
 describe('a member who has deactivated his account at the PDS himself', () => {
   it('is revoked all the same, and brought back by us, revoked or not', async () => {
     const member = await world.member();
