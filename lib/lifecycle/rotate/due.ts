@@ -73,10 +73,30 @@ export async function requestRotations(
   return rows.map(({ id }) => id);
 }
 
-/** How many were due a day ago and still are. */
+/**
+ * Begins the rotations again, with fresh attempts, whose work was given up a day ago: as long as one is under way its member
+ * can change nothing else. Returns how many; the relay sends them.
+ */
+export async function resumeGivenUp(sql: Queryable, now: Date): Promise<number> {
+  const resumed = await sql`
+    INSERT INTO pds_provisioning_queue (user_id, pnptv_uuid, action, next_retry)
+    SELECT c.user_id, c.pnptv_uuid, c.kind, ${now}::timestamptz FROM pds_changes c
+    WHERE c.kind = 'rotate_keys' AND c.ended_at IS NULL AND NOT EXISTS (
+      SELECT FROM pds_provisioning_queue q WHERE q.user_id = c.user_id AND q.action = c.kind
+        AND (q.status IN ('pending', 'processing') OR q.updated_at > ${dayBefore(now)}))
+    ON CONFLICT (user_id, action) WHERE status IN ('pending', 'processing') DO NOTHING`;
+  return resumed.count;
+}
+
+/** How many were due a day ago and still are, or have been at it since. */
 export async function countLate(sql: Queryable, now: Date): Promise<number> {
-  const due = new Date(now.getTime() - LATE_HOURS * 3600_000);
+  const due = dayBefore(now);
   const [late] = await sql<[{ count: number }]>`
-    SELECT count(*) FROM user_pds_mapping m WHERE ${isDue(sql, now)} AND next_key_rotation <= ${due}`;
+    SELECT (SELECT count(*) FROM user_pds_mapping m WHERE ${isDue(sql, now)} AND next_key_rotation <= ${due})
+      + (SELECT count(*) FROM pds_changes WHERE kind = 'rotate_keys' AND ended_at IS NULL AND due_at <= ${due}) AS count`;
   return late.count;
+}
+
+function dayBefore(now: Date): Date {
+  return new Date(now.getTime() - LATE_HOURS * 3600_000);
 }

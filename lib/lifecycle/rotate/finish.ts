@@ -3,11 +3,12 @@ import type { Queryable } from '../../db/connect.ts';
 import { type Identity, updateIdentity } from '../../provisioning/identity.ts';
 import { enqueue } from '../../provisioning/queue/queue.ts';
 import type { Run } from '../../provisioning/run.ts';
+import { sealForMapping } from '../../provisioning/secrets.ts';
 import { backupEntry, sealBackup, takeBackupIds } from '../backup.ts';
 import type { Credentials } from '../bundle.ts';
 import { endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
-import { foundBy } from './made.ts';
+import { foundBy, openMadePassword } from './made.ts';
 import type { Access } from './renew-access.ts';
 import { reseal, rotatesMemberKey } from './reseal.ts';
 
@@ -23,10 +24,13 @@ export async function finish(run: Run, change: Change, access: Access): Promise<
   const { user_id: userId, pnptv_uuid: pnptvUuid } = identity;
   const before = identity as Identity & Credentials;
   const fresh = await reseal(run, change, access);
-  const [recoveryId = 0, autoId = 0] = await takeBackupIds(sql, 2);
+  const after = { ...before, ...fresh } as Identity & Credentials;
+  const unproven = await withUnprovenPassword(run, change, { after, access });
+  const ids = await takeBackupIds(sql, 3);
   const backups = [
-    await sealBackup(vault, before, { id: recoveryId, type: 'recovery' }),
-    await sealBackup(vault, { ...before, ...fresh } as Credentials, { id: autoId, type: 'auto' }),
+    await sealBackup(vault, before, { id: ids[0] ?? 0, type: 'recovery' }),
+    ...(unproven ? [await sealBackup(vault, unproven, { id: ids[1] ?? 0, type: 'recovery' })] : []),
+    await sealBackup(vault, after, { id: ids[2] ?? 0, type: 'auto' }),
   ];
   const expiresAt = new Date(now().getTime() + BACKUP_DAYS * 86_400_000);
   await sql.begin(async (tx) => {
@@ -50,6 +54,21 @@ export async function finish(run: Run, change: Change, access: Access): Promise<
       },
     ]);
   });
+}
+
+/**
+ * What his credentials are should the PDS have taken the new password although it never said so: kept in a backup, which a
+ * restore proves.
+ */
+async function withUnprovenPassword(
+  run: Run,
+  change: Change,
+  { after, access }: { after: Identity & Credentials; access: Access },
+): Promise<Credentials | undefined> {
+  if (access.password === 'new' || !access.password.unproven) return undefined;
+  const password = await openMadePassword(run, change);
+  const column = 'account_password_sealed';
+  return { ...after, [column]: await sealForMapping(run.vault, after.data_key_id, after, column, password) };
 }
 
 async function planNext(tx: Queryable, { identity, now, rotation }: Run): Promise<void> {

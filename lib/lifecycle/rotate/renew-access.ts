@@ -11,13 +11,14 @@ import { type Run, reserved } from '../../provisioning/run.ts';
 import { openFromMapping } from '../../provisioning/secrets.ts';
 import type { Change } from '../changes/change.ts';
 import { holdOn } from '../changes/hold.ts';
+import { isWornOut } from '../changes/patience.ts';
 import { made, openMadePassword } from './made.ts';
 
 /** Why something stayed as it was. */
 export type Kept = 'NO_ADMIN_RIGHTS' | 'PDS_KEPT_IT' | 'PDS_TROUBLE' | 'PDS_REFUSES' | 'ACCOUNT_TAKEN_DOWN';
 /** What came of it at the PDS: a password that it has taken and that was tried, and a session; or why not. */
 export type Access = {
-  password: 'new' | { kept: Kept };
+  password: 'new' | { kept: Kept; unproven?: true };
   session: PdsSession | { kept: Kept };
 };
 
@@ -26,13 +27,21 @@ export type Access = {
  * which are both sealed. May be repeated at any time. Where nobody gave us the right to set one, only the session is
  * renewed, and where that does not go, the stored one stays.
  *
- * Throws what makes a run wait while the PDS does not answer, and ACCOUNT_LOCKED when it takes neither password.
+ * Throws what makes a run wait while the PDS does not answer, and ACCOUNT_LOCKED when it takes neither password. After a day
+ * of either, the rotation ends without the PDS: `unproven`, so that both passwords have to be kept.
  */
 export async function renewAccess(run: Run, change: Change): Promise<Access> {
   await holdOn(run);
   if (!made(change, 'account_password')) return renewStored(run);
-  run.host = await openAccountHost(run);
-  return setPassword(run, run.host, change);
+  try {
+    run.host = await openAccountHost(run);
+    return await setPassword(run, run.host, change);
+  } catch (error) {
+    if (!(await isWornOut(run, change, error))) throw error;
+    run.log.warn('the keys are rotated without the PDS', { error });
+    const kept = error instanceof ProvisioningError ? 'PDS_REFUSES' : 'PDS_TROUBLE';
+    return { password: { kept, unproven: true }, session: { kept } };
+  }
 }
 
 async function setPassword(run: Run, host: AccountHost, change: Change): Promise<Access> {

@@ -7,7 +7,14 @@ import { chooseDataKey } from '../../vault/choose-data-key.ts';
 import { changeActions } from '../changes/perform.ts';
 import { takeRequests } from '../sweep/request-budget.ts';
 import { sideBySide } from '../sweep/side-by-side.ts';
-import { bringForward, countLate, readDue, readProvidersOfDue, requestRotations } from './due.ts';
+import {
+  bringForward,
+  countLate,
+  readDue,
+  readProvidersOfDue,
+  requestRotations,
+  resumeGivenUp,
+} from './due.ts';
 import { retireKeys } from './retire.ts';
 import { retirePlcKeys } from './retire-plc.ts';
 import { rotating } from './rotate-keys.ts';
@@ -33,6 +40,7 @@ export async function rotateDue(deps: RotateDueDeps, deadline: Date): Promise<Ro
   const { sql, now, rotation, log, metrics } = deps;
   const moved = await bringForward(sql, { now: now(), days: rotation.days });
   const retired = (await retireKeys(deps, deadline)) + (await retirePlcKeys(deps, deadline));
+  const resumed = await resumeGivenUp(sql, now());
   const total = { rotated: 0, waiting: 0, retired };
   for (const providerId of await readProvidersOfDue(sql, now())) {
     const { rotated, waiting } = await rotateAt(deps, providerId, deadline);
@@ -42,7 +50,7 @@ export async function rotateDue(deps: RotateDueDeps, deadline: Date): Promise<Ro
   const late = await countLate(sql, now());
   if (late > 0) metrics.count('KeyRotationsLate', late);
   if (total.rotated > 0) metrics.count('KeysRotated', total.rotated);
-  log.info('due keys rotated', { ...total, late, brought_forward: moved });
+  log.info('due keys rotated', { ...total, late, resumed, brought_forward: moved });
   return total;
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Did } from '../../../../lib/brands.ts';
 import { readOpenChange } from '../../../../lib/lifecycle/changes/change.ts';
+import { rotateDue } from '../../../../lib/lifecycle/rotate/rotate-due.ts';
 import { createSession } from '../../../../lib/pds/client.ts';
 import type { WorkerDeps } from '../../../../lib/provisioning/run.ts';
 import { TIMES } from '../../../../lib/provisioning/times.ts';
@@ -17,6 +18,7 @@ import {
   methodsOf,
   pdsOf,
   servedDocument,
+  storedMemberKey,
 } from './rotations.ts';
 
 const SET_PASSWORD = 'com.atproto.admin.updateAccountPassword';
@@ -184,6 +186,56 @@ describe('a rotation', { timeout: 60_000 }, () => {
     expect(await readOpenChange(bench.sql, userId)).toMatchObject({ step: 'published' });
     await stage.restartPds();
     await resumeUntilOver(queueId);
+    await expectRotated(stage, bench, before);
+  });
+
+  it('ends without a PDS that has not answered for a day, and keeps both passwords', async () => {
+    const userId = await activeMember(bench);
+    const before = await identityOf(bench, userId);
+    const queueId = await askForRotation(bench, userId);
+    // It takes the new password, says nothing, and is never heard of again.
+    const { deps } = withFault(({ nsid, send }) =>
+      nsid === SET_PASSWORD ? lose(send) : Promise.reject(new TypeError('fetch failed')),
+    );
+    expect(await performWork(deps, queueId)).toBe('parked');
+    expect(await readOpenChange(bench.sql, userId)).toMatchObject({ step: 'published' });
+    skipped += 23 * 3600_000;
+    expect(await performWork(deps, queueId)).toBe('parked');
+    skipped += 2 * 3600_000;
+    expect(await resumeUntilOver(queueId, deps)).toMatchObject({ status: 'completed' });
+    skipped = 0;
+    expect(await readOpenChange(bench.sql, userId)).toBeUndefined();
+    const after = await identityOf(bench, userId);
+    expect(after).toMatchObject({ status: 'active', credential_version: before.credential_version + 1 });
+    expect(await storedMemberKey(bench, after)).toBe(after.pds_public_key);
+    expect(after.pds_public_key).not.toBe(before.pds_public_key);
+    expect(await opened(bench, after, 'account_password_sealed')).toBe(
+      await opened(bench, before, 'account_password_sealed'),
+    );
+    await expectKnownPassword(stage, bench, userId);
+    expect((await rotatedDetails(userId))?.stayed).toContainEqual({
+      what: 'account_password',
+      why: 'PDS_TROUBLE',
+    });
+  });
+
+  it('is begun again a day after it was given up', async () => {
+    const userId = await activeMember(bench);
+    const before = await identityOf(bench, userId);
+    const queueId = await askForRotation(bench, userId);
+    await bench.sql`UPDATE pds_provisioning_queue SET status = 'failed' WHERE id = ${queueId}`;
+    const openRows = () => bench.sql<{ id: string }[]>`
+      SELECT id::text FROM pds_provisioning_queue
+      WHERE user_id = ${userId} AND action = 'rotate_keys' AND status = 'pending'`;
+    await rotateDue(bench.deps, now());
+    expect(await openRows()).toEqual([]);
+    skipped += 25 * 3600_000;
+    await rotateDue(bench.deps, now());
+    const rows = await openRows();
+    expect(rows).toHaveLength(1);
+    skipped = 0;
+    await bench.sql`UPDATE pds_provisioning_queue SET next_retry = now() WHERE id = ${rows[0]?.id ?? ''}`;
+    expect(await performWork(bench.deps, rows[0]?.id ?? '')).toBe('done');
     await expectRotated(stage, bench, before);
   });
 

@@ -73,7 +73,7 @@ export async function sealedPasswords(bench: Bench, userId: string): Promise<str
     );
   const backups = await sql<{ id: number; body: string; iv: string; tag: string }[]>`
     SELECT id, backup_data_encrypted AS body, backup_iv AS iv, backup_auth_tag AS tag
-    FROM pds_credential_backups WHERE user_id = ${userId} ORDER BY id DESC LIMIT 2`;
+    FROM pds_credential_backups WHERE user_id = ${userId} ORDER BY id DESC LIMIT 3`;
   for (const { id, ...sealed } of backups) {
     const bundle = await openSecret(deps.vault, backupPlace(userId, id), sealed);
     const { data } = credentialBundle.safeParse(JSON.parse(Buffer.from(bundle).toString()));
