@@ -3,7 +3,6 @@ import { deactivateAccount } from '../../pds/client.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../../provisioning/account/adopt.ts';
 import { openAccountHost } from '../../provisioning/providers/provider-access.ts';
-import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
