@@ -9,6 +9,7 @@ import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
 import { isOfThePds } from '../changes/patience.ts';
+import { activate } from '../revoke/account.ts';
 import { CLOSE_WITHIN_MS, LOOK_EVERY_MS } from './times.ts';
 
 /**
@@ -39,6 +40,22 @@ export async function closeOldAccount(run: Run, change: Change): Promise<void> {
     run.log.warn('the account of who leaves could not be closed', { error });
     await advance(run.sql, run, change, { progress: { left_open: true } });
     await notifyOperators(run.sql, { kind: 'account_left_open', subject: change.pnptv_uuid });
+  }
+}
+
+/**
+ * Activates it again, when no document will ever name the new PDS. The PDS reads the document: should that name another one
+ * after all, it refuses. Throws Parked as long as it does not do so. One that was
+ * deactivated before, or could not be, stays so.
+ */
+export async function reopenOldAccount(run: Run, change: Change): Promise<void> {
+  if (run.identity.status !== 'active' || change.progress.left_open === true) return;
+  try {
+    await activate(run);
+  } catch (error) {
+    if (!isOfThePds(error) || isOutage(error)) throw error;
+    run.log.warn('the account of who stays cannot be activated again yet', { error });
+    throw new Parked('member', new Date(run.now().getTime() + LOOK_EVERY_MS));
   }
 }
 

@@ -4,38 +4,40 @@ import { signOperation } from '../../identity/plc/operation.ts';
 import { submitOperation } from '../../pds/plc/directory.ts';
 import { PlcError } from '../../pds/plc/plc-error.ts';
 import { askDirectory, ourRotationKey, readOwnLog } from '../../provisioning/plc/directory.ts';
-import { Parked } from '../../provisioning/queue/outcome.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { openFromMapping } from '../../provisioning/secrets.ts';
 import type { Change } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
 import { holderOf } from '../rotation-key/show.ts';
-import { LOOK_EVERY_MS } from './times.ts';
+import type { TargetProblem } from './target.ts';
 import { wishOf } from './wish.ts';
 
-/** Who sees to it that the directory names the new PDS: somebody has (`done`), we can (`us`), or a key that is not ours must. */
-export async function whoPublishes(run: Run, change: Change): Promise<'done' | 'us' | 'nobody'> {
+/** https://web.plc.directory/spec/v0.1/did-plc */
+const MOST_ROTATION_KEYS = 5;
+
+/** Whether somebody has seen to it that the directory names the new PDS (`done`), or we can (`us`), or what stands in the way. */
+export async function whoPublishes(run: Run, change: Change): Promise<'done' | 'us' | TargetProblem> {
   const log = await readOwnLog(run);
   if (isPublished(log.data, change)) return 'done';
-  return log.data.rotationKeys.includes(ourRotationKey(run)) && run.identity.rotation_key_sealed !== null
-    ? 'us'
-    : 'nobody';
+  if (!log.data.rotationKeys.includes(ourRotationKey(run)) || run.identity.rotation_key_sealed === null)
+    return 'ROTATION_KEYS_NOT_OURS';
+  return newData(run, log, change).rotationKeys.length > MOST_ROTATION_KEYS ? 'ROTATION_KEYS_TOO_MANY' : 'us';
 }
 
 /**
- * Has the PLC directory name the new PDS, his key there and his handle, unless a key of the member's has done so: signed
- * by our rotation key, which stays below his; those of the old PDS give way to those of the new one. What holds is read from the log, so an answer that
- * got lost is none. While the directory is down, has had enough operations for now, or only a key that is not ours could
- * sign, it waits: by now there is no way back.
+ * Has the PLC directory name the new PDS, his key there and his handle, unless a key of the member's has done so: signed by
+ * our rotation key, which stays below his; those of the old PDS give way to those of the new one. What holds is read from
+ * the log, so an answer that got lost is none. Returns what stands in the way, if anything does: only a key that is not ours
+ * could sign, or the directory takes no more operations for now. Throws Parked while it is down.
  */
-export async function publishPlc(run: Run, change: Change): Promise<void> {
+export async function publishPlc(run: Run, change: Change): Promise<TargetProblem | undefined> {
   await hold(run);
+  const publisher = await whoPublishes(run, change);
+  if (publisher !== 'us') return publisher === 'done' ? undefined : publisher;
   const log = await readOwnLog(run);
-  if (isPublished(log.data, change)) return;
   const { vault, identity } = run;
   const { rotation_key_sealed: sealed } = identity;
-  if (sealed === null || !log.data.rotationKeys.includes(ourRotationKey(run))) throw later(run);
-  const rotationKey = await openFromMapping(vault, identity, 'rotation_key_sealed', sealed);
+  const rotationKey = await openFromMapping(vault, identity, 'rotation_key_sealed', sealed ?? '');
   const operation = signOperation(newData(run, log, change), log.head, rotationKey);
   rotationKey.fill(0);
   await hold(run);
@@ -45,34 +47,33 @@ export async function publishPlc(run: Run, change: Change): Promise<void> {
     } catch (error) {
       if (!(error instanceof PlcError) || error.fault !== 'refused') throw error;
       run.log.warn('the PLC directory refuses what hands a member over', { error });
-      throw later(run);
     }
   });
-  if (!isPublished((await readOwnLog(run)).data, change)) throw later(run);
+  return isPublished((await readOwnLog(run)).data, change) ? undefined : 'PLC_REFUSED';
 }
 
 function newData(run: Run, log: PlcLog & { data: PlcData }, change: Change): PlcData {
   const { endpoint, atprotoKey, handle, rotationKeys } = wishOf(change);
   const ours = ourRotationKey(run);
   const { data } = log;
-  const kept = data.rotationKeys.filter((key) => holderOf(key, log, ours) !== 'pds');
+  // Who names another key or handle at the PDS where he is by now need not name that one's keys again.
+  const stays = rotationKeys.length === 0 && endpoint === data.services.atproto_pds?.endpoint;
+  const kept = data.rotationKeys.filter((key) => stays || holderOf(key, log, ours) !== 'pds');
   return {
-    rotationKeys: [...kept, ...rotationKeys.filter((key) => !kept.includes(key))],
+    rotationKeys: [...new Set([...kept, ...rotationKeys])],
     verificationMethods: { ...data.verificationMethods, atproto: atprotoKey },
     alsoKnownAs: handle === null ? data.alsoKnownAs : [`at://${handle}`],
     services: { ...data.services, atproto_pds: { type: 'AtprotoPersonalDataServer', endpoint } },
   };
 }
 
-function isPublished({ rotationKeys, services, verificationMethods }: PlcData, change: Change): boolean {
+function isPublished(data: PlcData, change: Change): boolean {
+  const { rotationKeys, services, verificationMethods, alsoKnownAs } = data;
   const wish = wishOf(change);
   return (
+    (wish.handle === null || alsoKnownAs[0] === `at://${wish.handle}`) &&
     services.atproto_pds?.endpoint === wish.endpoint &&
     verificationMethods.atproto === wish.atprotoKey &&
     wish.rotationKeys.every((key) => rotationKeys.includes(key))
   );
-}
-
-function later({ now }: Run): Parked {
-  return new Parked('member', new Date(now().getTime() + LOOK_EVERY_MS));
 }

@@ -13,7 +13,9 @@ export type TargetProblem =
   | 'TARGET_NOT_A_PDS'
   | 'ACCOUNT_NOT_THERE'
   | 'HANDLE_NOT_YOURS'
-  | 'ROTATION_KEYS_NOT_OURS';
+  | 'ROTATION_KEYS_NOT_OURS'
+  | 'ROTATION_KEYS_TOO_MANY'
+  | 'PLC_REFUSED';
 
 type Deps = { strangers: Strangers; now: () => Date };
 
