@@ -108,7 +108,7 @@ const EN: Texts = {
   deletion: (handle, time) =>
     html`You asked us to delete <b>${handle}</b> for good. It begins at ${time}; until then you can take it back at /api/pds/changes. If it was not you, take it back now and end all your sessions.`,
   join_asked: (handle, _, id) =>
-    html`An administrator was asked to give <b>${handle}</b> to another Telegram account (join ${id}). If you want it, consent; if you know nothing of it, refuse it: /api/pds/joins.`,
+    html`An administrator has asked for <b>${handle}</b> to go to another Telegram account (join ${id}). If you want it, consent; if you know nothing of it, refuse it: /api/pds/joins.`,
   join_due: (handle, time, id) =>
     html`<b>${handle}</b> goes to another Telegram account at ${time} (join ${id}). Until then you can refuse: /api/pds/joins.`,
   joined: (handle) => html`<b>${handle}</b> belongs to this Telegram account now.`,
@@ -192,11 +192,11 @@ const ES: Texts = {
     `Demasiado seguido. Vuelve a intentarlo dentro de ${minutes === 1 ? 'un minuto' : `${minutes} minutos`}.`,
   unnamedIdentity: 'tu identidad',
   deletion: (handle, time) =>
-    html`Nos pediste borrar <b>${handle}</b> para siempre. Empieza a las ${time}; hasta entonces puedes cancelarlo en /api/pds/changes. Si no fuiste tú, cancélalo ahora y cierra todas tus sesiones.`,
+    html`Nos pediste borrar <b>${handle}</b> para siempre. Empieza el ${time}; hasta entonces puedes cancelarlo en /api/pds/changes. Si no fuiste tú, cancélalo ahora y cierra todas tus sesiones.`,
   join_asked: (handle, _, id) =>
-    html`Se pidió a los administradores pasar <b>${handle}</b> a otra cuenta de Telegram (unión ${id}). Si lo quieres, acéptalo; si no sabes nada de ello, recházalo: /api/pds/joins.`,
+    html`Un administrador ha pedido que <b>${handle}</b> pase a otra cuenta de Telegram (unión ${id}). Si lo quieres, acéptalo; si no sabes nada de ello, recházalo: /api/pds/joins.`,
   join_due: (handle, time, id) =>
-    html`<b>${handle}</b> pasa a otra cuenta de Telegram a las ${time} (unión ${id}). Hasta entonces puedes rechazarlo: /api/pds/joins.`,
+    html`<b>${handle}</b> pasa a otra cuenta de Telegram el ${time} (unión ${id}). Hasta entonces puedes rechazarlo: /api/pds/joins.`,
   joined: (handle) => html`<b>${handle}</b> pertenece ahora a esta cuenta de Telegram.`,
   parted: (handle) => html`<b>${handle}</b> pertenece ahora a otra cuenta de Telegram, como se acordó.`,
   recoveryKey: (at) =>
