@@ -18,11 +18,17 @@ export async function spool(
       size += chunk.byteLength;
       if (size > limit) throw new TooLarge();
       hash.update(chunk);
-      await handle.write(chunk);
+      // All of it: `write` may write a part.
+      await handle.writeFile(chunk).catch(asTooLarge);
       await pace();
     }
   } finally {
     await handle.close();
   }
   return { size, digest: hash.digest() };
+}
+
+/** Two files may lie there at a time, each below the limit. */
+function asTooLarge(error: NodeJS.ErrnoException): never {
+  throw error.code === 'ENOSPC' ? new TooLarge() : error;
 }
