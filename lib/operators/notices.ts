@@ -9,13 +9,14 @@ export const NOTICES = {
     see: 'Dead letters',
   },
   work_failed: {
-    means: 'Work on an identity that exists failed for good. The identity is as it was before.',
+    means:
+      'Work on an identity that exists failed for good: a check, an export, or a change, which then stays where it came to.',
     todo: 'Read the cause in GET /api/admin/dead-letters, repair it, then redrive.',
     see: 'Dead letters',
   },
   dead_letter: {
     means: 'Work crashed or timed out every time that it was begun, and is given up.',
-    todo: 'Read its log lines by queue_id (log group provision-identity), repair the cause, then redrive.',
+    todo: 'Read its log lines by queue_id (log groups provision-identity and change-identity), repair the cause, then redrive.',
     see: 'Dead letters',
   },
   account_left_open: {
