@@ -2,6 +2,7 @@ import { AppError } from '../app-error.ts';
 import { appendAudit } from '../audit/append.ts';
 import type { Did } from '../brands.ts';
 import type { Queryable, Sql } from '../db/connect.ts';
+import { apiError } from '../http/error-codes.ts';
 import { getRecommendedDidCredentials } from '../pds/client.ts';
 import { repoMultikey, SETTLING_MS } from '../provisioning/steps/identity_published.ts';
 import { expectNoChange } from './changes/request.ts';
@@ -48,10 +49,13 @@ export async function publishRepoKey(
   const after = repoMultikey(repoKey);
   await sql.begin(async (tx) => {
     await expectNoChange(tx, userId);
-    await tx`
+    // A move that was over before this transaction has published the key of another PDS.
+    const published = await tx`
       UPDATE user_pds_mapping SET atproto_public_key = ${after},
         document_settles_at = ${new Date(now().getTime() + SETTLING_MS)}
-      WHERE user_id = ${userId}`;
+      WHERE user_id = ${userId} AND pds_did = ${did} AND status = 'active'
+        AND atproto_public_key = ${before} AND pds_endpoint = ${endpoint}`;
+    if (published.count === 0) throw apiError('CHANGE_IN_PROGRESS');
     if (after === before) return;
     await appendAudit(tx, {
       userId,

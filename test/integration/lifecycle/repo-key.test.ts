@@ -171,6 +171,22 @@ describe('the key of a repository', { timeout: 90_000 }, () => {
     await expectWorkingIdentity(stage, custody.bench, userId);
   });
 
+  it('is not put into the document of a member who has moved meanwhile', async () => {
+    const { userId, did } = await memberWith('web');
+    writeFileSync(keyFile(did), randomBytes(32));
+    const moved = { atproto_public_key: 'zOfTheOther', pds_endpoint: 'https://other.test' };
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      const answer = await globalThis.fetch(input, init);
+      if (String(input).includes('getRecommendedDidCredentials'))
+        await custody.db`UPDATE user_pds_mapping SET ${custody.db(moved)} WHERE user_id = ${userId}`;
+      return answer;
+    };
+    await expect(
+      publishRepoKey({ ...custody.deps, fetch, sql: custody.db }, did as Did),
+    ).rejects.toMatchObject({ code: 'CHANGE_IN_PROGRESS' });
+    expect(await identityOf(custody.bench, userId)).toMatchObject(moved);
+  });
+
   it('stays as it is beside a change, while the PDS is away, and for whom we do not know', async () => {
     const { userId, did, published } = await memberWith('web');
     const { sql } = custody.deps;
