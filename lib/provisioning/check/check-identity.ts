@@ -21,7 +21,7 @@ export type Checked = {
   problem: HealthProblem | undefined;
   /** The session that proved that our credentials open the account. */
   session: PdsSession | undefined;
-  /** Somebody else had changed the account's password: it is the stored one again. */
+  /** The account had another password than the stored one, and has that again. */
   passwordReset: boolean;
   /** The request in which not the account but the PDS failed, or was too busy to answer. */
   trouble: XrpcError | undefined;
@@ -101,7 +101,8 @@ async function signInAgain(run: Run, host: AccountHost): Promise<SignedIn> {
 
 /**
  * Where we may, makes the stored password the account's again when somebody else has changed it: whoever did so without
- * the member is out, and the member finds the stored one where he found it before.
+ * the member is out, and the member finds the stored one where he found it before. It may also have been a rotation that
+ * broke off: that sets its own again.
  */
 async function mendPassword(
   run: Run,

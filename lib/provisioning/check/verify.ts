@@ -106,6 +106,6 @@ async function keepPasswordReset(tx: Transaction, run: Run, { passwordReset }: C
     pnptvUuid: identity.pnptv_uuid,
     action: 'updated',
     status: 'success',
-    details: { change: 'Somebody else had changed the account’s sign-in; it is the one that we keep again.' },
+    details: { change: 'The account’s sign-in was not the one that we keep; it is that again.' },
   });
 }
