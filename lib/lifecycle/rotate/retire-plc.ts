@@ -38,7 +38,8 @@ export async function retirePlcKeys(deps: RotateDueDeps, deadline: Date): Promis
     if (holders.length === 0) return retired;
     await sideBySide(holders, WIDTH, async (holder) => {
       try {
-        if (!isDown) retired += await retireOf(deps, holder);
+        if (isDown) await release(deps, holder);
+        else retired += await retireOf(deps, holder);
       } catch (error) {
         isDown ||= error instanceof PlcError && error.directoryDown;
         log.warn('a key could not be taken out of a did:plc', { pnptv_uuid: holder.pnptv_uuid, error });
@@ -111,6 +112,10 @@ function without({ data }: PlcLog, keys: readonly Key[]): Record<string, string>
 
 function isMethod(didKey: string | undefined, { public_key_multibase }: Key): boolean {
   return didKey === `did:key:${public_key_multibase}`;
+}
+
+async function release({ sql }: RotateDueDeps, { id, epoch }: Holder): Promise<void> {
+  await sql`UPDATE user_pds_mapping SET lease_until = NULL WHERE id = ${id} AND epoch = ${epoch}`;
 }
 
 /** Gives the member free, and his old key an hour more. */

@@ -185,6 +185,26 @@ describe('a rotation of a did:plc', { timeout: 60_000 }, () => {
     });
   });
 
+  it('holds nobody whose old key it could not take out because the directory is down', async () => {
+    const userIds: string[] = [];
+    // More than are looked at side by side.
+    for (let count = 0; count < 6; count += 1) {
+      const userId = await activeMember(bench);
+      userIds.push(userId);
+      await bench.sql`
+        INSERT INTO pds_verification_keys (user_id, key_id, public_key_multibase, state, retire_at)
+        VALUES (${userId}, 'pnptv-0', ${`zOld${userId}`}, 'retiring', now())`;
+    }
+    const { fetch } = faultyNetwork(({ nsid }) =>
+      nsid.startsWith('com.atproto.') ? undefined : Promise.reject(new TypeError('fetch failed')),
+    );
+    const at = new Date(now().getTime() + 60_000);
+    await rotateDue({ ...bench.deps, fetch, now: () => at }, new Date(at.getTime() + 60_000));
+    const held = await bench.sql`
+      SELECT FROM user_pds_mapping WHERE user_id IN ${bench.sql(userIds)} AND lease_until IS NOT NULL`;
+    expect(held).toHaveLength(0);
+  });
+
   it.each<[string, Fault]>([
     ['', () => undefined],
     [
