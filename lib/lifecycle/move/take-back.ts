@@ -7,9 +7,11 @@ import type { Run } from '../../provisioning/run.ts';
 import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
 import { advance, type End, endChange } from '../changes/advance.ts';
 import { type Change, readOpenChange } from '../changes/change.ts';
+import { isWornOut } from '../changes/patience.ts';
 import { openFromChange } from '../changes/sealed.ts';
 import { thaw } from './freeze.ts';
 import { isFrozen, isPublished, NO_WAY_BACK } from './progress.ts';
+import { LOOK_BACK_MS } from './publish.ts';
 import { hasLeft } from './publish-plc.ts';
 import { NEW_PASSWORD, runAt } from './stations.ts';
 
@@ -26,6 +28,7 @@ export function retreatOf({ progress }: Change): Retreat | undefined {
  * the other PDS, if there is or may be one, is left to the reconciler of orphans, which deletes it, or sees that it is
  * deactivated. That it is to be is stored first, so that whoever comes next goes on with it. False, and it is to go on,
  * when the PLC directory names the new PDS already.
+ * An old PDS that does not let itself be activated for a day is left as it is, and so is what was carried over.
  */
 export async function takeBack(run: Run, change: Change, retreat: Retreat): Promise<boolean> {
   const stored = await readOpenChange(run.sql, run.identity.user_id);
@@ -36,25 +39,45 @@ export async function takeBack(run: Run, change: Change, retreat: Retreat): Prom
     await advance(run.sql, run, change, { progress: { retreat: null, [NO_WAY_BACK]: true } });
     return false;
   }
-  if (isFrozen(change)) await thaw(run, change);
+  const isOpen = !isFrozen(change) || (await isThawed(run, change));
   const { sql, identity, now } = run;
   const { user_id: userId } = identity;
   const left = await leftThere(run, change);
+  const end = isOpen ? retreat : LEFT_CLOSED;
   await sql.begin(async (tx) => {
     await enqueue(tx, { userId, action: 'verify', now: now() });
-    if (left) await writeDown(tx, left);
+    // What nobody can read at the old PDS may be all that there is.
+    if (left) await writeDown(tx, left, isOpen ? {} : { lookAt: new Date(now().getTime() + LOOK_BACK_MS) });
     // As all the time: who gave up before `prepared` has changed nothing.
     await updateIdentity(tx, identity, {
       create_started_at: null,
       document_settles_at: new Date(now().getTime() + SETTLING_MS),
     });
-    if (retreat.outcome === 'failed') await tellMember(tx, userId, 'move_failed');
-    await endChange(tx, run, change, retreat, {
+    if (end.outcome === 'failed') await tellMember(tx, userId, 'move_failed');
+    await endChange(tx, run, change, end, {
       action: 'moved',
       details: { to: String(change.wish.provider), step: change.step },
     });
   });
   return true;
+}
+
+const LEFT_CLOSED: Retreat = {
+  outcome: 'failed',
+  code: 'MOVE_NOT_TAKEN_BACK',
+  message:
+    'Your present PDS has not let us activate your account again for a day. When it is back, revoke your identity and come back. If it does not come back, tell an operator within 30 days: so long the other PDS keeps what was carried over.',
+};
+
+/** False when the old PDS has not let it be for a day: one that is gone must not keep its member from every other change. */
+async function isThawed(run: Run, change: Change): Promise<boolean> {
+  try {
+    await thaw(run, change);
+    return true;
+  } catch (error) {
+    if (!(await isWornOut(run, change, error))) throw error;
+    return false;
+  }
 }
 
 /** What there is, or may be, of him at the other PDS; undefined when nothing was ever asked for. */

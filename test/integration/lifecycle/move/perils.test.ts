@@ -166,6 +166,24 @@ describe('a move that cannot be made', () => {
     await expectAsBefore();
   });
 
+  it('because the old PDS dies while the account is deactivated: he is free after a day, and nothing is deleted', async () => {
+    let gone = false;
+    voyage.bench.deps.fetch = faultyTo(yard.two.pds, (call) => {
+      if (gone) return unreachable(call);
+      gone = call.nsid === 'com.atproto.server.deactivateAccount';
+      return undefined;
+    }).fetch;
+    const { changeId, queueId } = await voyage.request(userId);
+    await voyage.workOn(queueId, ({ claims }) => (gone || claims > 0) && voyage.skip(2 * HOUR));
+    expect(await voyage.changeOf(changeId)).toMatchObject({
+      outcome: 'failed',
+      error_code: 'MOVE_NOT_TAKEN_BACK',
+    });
+    expect(await voyage.orphansOf(userId)).toMatchObject([{ state: 'possible' }]);
+    expect(await reconcile()).toEqual({});
+    expect(await voyage.statusAt(yard.two.remote, did)).toBe('deactivated');
+  });
+
   it('because it is wanted no more, at whatever step', async () => {
     for (const nsid of [
       'createAccount',
