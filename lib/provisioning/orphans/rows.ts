@@ -27,7 +27,8 @@ const AGAIN_MS = 24 * 3600_000;
 
 /**
  * Takes the next one that is due, for this caller alone: one whose quarantine is over, or a deactivated one at a
- * provider that lets us delete. As long as a member has no account at all he may come back to it: it waits.
+ * provider that lets us delete. As long as a member has no account at all he may come back to it: it waits. So does one
+ * that he has moved away from, as long as he has not arrived: it may be all that can be read of him.
  */
 export async function claimOrphan(
   sql: Queryable,
@@ -38,6 +39,8 @@ export async function claimOrphan(
       SELECT o.id FROM pds_possible_orphans o JOIN user_pds_mapping m USING (user_id)
       WHERE (o.state IN ('possible', 'closing') OR o.state = 'deactivated' AND o.provider_id = ANY(${[...deletingAt]}))
         AND m.provisioning_step NOT IN ('requested', 'reserved')
+        AND (o.moved_at IS NULL OR NOT EXISTS (
+          SELECT FROM pds_changes c WHERE c.user_id = o.user_id AND c.kind = 'move' AND c.ended_at IS NULL))
         AND o.create_started_at <= ${startedBefore} AND (o.look_at IS NULL OR o.look_at <= ${now})
       ORDER BY o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED)
     RETURNING ${orphanColumns(sql)}`;

@@ -181,6 +181,17 @@ describe('a move in bad weather', () => {
     };
     expect(await reconcile()).toMatchObject({ deleted: 0 });
     voyage.skip(DAY / 4);
+    // Longer, should the new PDS have died before he arrived: it may be all that can be read of him.
+    const arrived = (outcome: 'done' | null) =>
+      sqlAsOwner(
+        voyage.bench.database,
+        (sql) => sql`
+          UPDATE pds_changes SET outcome = ${outcome}, ended_at = CASE WHEN ${outcome}::text IS NOT NULL THEN now() END
+          WHERE user_id = ${userId}`,
+      );
+    await arrived(null);
+    expect(await reconcile()).toMatchObject({ deleted: 0, postponed: 0 });
+    await arrived('done');
     expect(await reconcile()).toMatchObject({ deleted: 1 });
     expect(await voyage.statusAt(yard.two.pds, did)).toBe('RepoNotFound');
     const [settled] = await voyage.bench.sql`
