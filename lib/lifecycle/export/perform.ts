@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { AppError } from '../../app-error.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { openAccountHost } from '../../provisioning/providers/provider-access.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
@@ -19,6 +20,8 @@ import { openSource, type Source } from './source.ts';
 import { TooLarge } from './spool.ts';
 import type { Storage } from './storage.ts';
 
+/** A storage that keeps nothing, or lets us read nothing, is no reason to go on for ever. */
+const MOST_ANEW = 3;
 /** Of an identity that is not in use any more the PDS may be gone for good: so long it is waited for. */
 const PATIENCE_MS = 3600_000;
 
@@ -34,7 +37,7 @@ export function exporting(storage: Storage): (run: Run) => Promise<void> {
     try {
       await goOn(run, { wanted, storage, folder });
     } catch (error) {
-      if (error instanceof Vanished) return beginAnew(run, storage, wanted);
+      if (error instanceof Vanished) return await beginAnew(run, storage, wanted);
       const failure = failureOf(error);
       if (!failure) throw error;
       await drop(storage, wanted);
@@ -124,8 +127,11 @@ function failureOf(error: unknown): { code: string; message: string } | undefine
 async function beginAnew(run: Run, storage: Storage, wanted: Export): Promise<void> {
   run.log.warn('the upload of an export is gone: it begins anew', { export_id: wanted.id });
   await drop(storage, wanted);
-  await forgetProgress(run, wanted);
-  throw new Parked('out_of_time', run.now());
+  const times = await forgetProgress(run, wanted);
+  if (times <= MOST_ANEW) throw new Parked('out_of_time', run.now());
+  throw new AppError('STORAGE_UNAVAILABLE', 'The storage of exports loses what is put there.', {
+    retryable: true,
+  });
 }
 
 /** Nobody goes on with what there is of it. */

@@ -19,6 +19,8 @@ export type ExportProgress = {
   missing_blobs?: string[];
   /** How often a run ended while the repository was under way. */
   cut_off?: number;
+  /** How often it began anew, because what was stored of it was gone. */
+  begun_anew?: number;
 };
 
 /** An export under way, as its worker knows it. `step`: the last one that is done and stored. */
@@ -76,17 +78,19 @@ export async function storeProgress(
   });
 }
 
-/** Forgets what the archive had so far: it begins anew, under another name. */
-export async function forgetProgress({ sql, identity }: Run, wanted: Export): Promise<void> {
+/** Forgets what the archive had so far: it begins anew, under another name. Returns how often it did by now. */
+export async function forgetProgress({ sql, identity }: Run, wanted: Export): Promise<number> {
+  const begun_anew = (wanted.progress.begun_anew ?? 0) + 1;
   await sql.begin(async (tx) => {
     const begun = await tx`
-      UPDATE pds_exports SET step = 'requested', upload_id = NULL, parts = '[]', tail = NULL, size = 0, progress = '{}',
-        storage_id = gen_random_uuid()
+      UPDATE pds_exports SET step = 'requested', upload_id = NULL, parts = '[]', tail = NULL, size = 0,
+        progress = ${tx.json({ begun_anew })}, storage_id = gen_random_uuid()
       WHERE id = ${wanted.id} AND ended_at IS NULL AND EXISTS (
         SELECT FROM user_pds_mapping m WHERE m.user_id = ${identity.user_id} AND m.epoch = ${identity.epoch})`;
     if (begun.count === 0) throw new LeaseLost();
     await tx`DELETE FROM pds_export_entries WHERE export_id = ${wanted.id}`;
   });
+  return begun_anew;
 }
 
 /** What is in the archive so far, in order. */

@@ -166,6 +166,22 @@ describe('an export', () => {
     expect(await rowOfExport(exportId)).toMatchObject({ outcome: 'ready' });
   });
 
+  it('does not begin anew for ever where the storage keeps nothing of it', async () => {
+    const userId = await bench.member();
+    const { exportId, queued = '' } = await bench.request(userId);
+    const results: string[] = [];
+    for (let round = 0; round < 6; round += 1) {
+      await bench.db`
+        UPDATE pds_exports SET step = 'blobs', upload_id = 'gone', tail = gen_random_uuid() WHERE id = ${exportId}`;
+      await bench.db`UPDATE pds_provisioning_queue SET next_retry = now() WHERE id = ${queued}`;
+      results.push(await bench.run(queued));
+    }
+    expect(results).toEqual(['parked', 'parked', 'parked', 'again', 'again', 'failed']);
+    // Repaired and begun again it comes to its end.
+    await bench.finish((await bench.request(userId)).queued ?? '');
+    expect(await rowOfExport(exportId)).toMatchObject({ outcome: 'ready' });
+  });
+
   it('is refused to who has no identity yet', async () => {
     const { userId } = await bench.bench.member();
     await expect(bench.request(userId)).rejects.toMatchObject({ code: 'IDENTITY_NOT_READY' });
