@@ -201,7 +201,9 @@ describe('npm start', { timeout: START_LIMIT_MS }, () => {
     expect(existsSync(dataDir)).toBe(false);
   });
 
-  it('leaves nothing of a platform that was killed a moment ago, by --fresh or npm run reset', async () => {
+  it('leaves nothing of a platform that was killed a moment ago, by --fresh or npm run reset', {
+    timeout: 90_000, // two starts, each of which bundles everything
+  }, async () => {
     const dataDir = await newDataDir();
     const args = ['--data', dataDir, '--port', '0', '--pds-port', '0'];
     const botToken = () => JSON.parse(readFileSync(path.join(dataDir, 'operator.json'), 'utf8')).botToken;

@@ -85,6 +85,7 @@ describe("the specification's manual testing", () => {
         created_at: TIME,
         provisioning_step: 'secured',
         error: null,
+        left_at: null,
       },
     });
   });
@@ -174,6 +175,7 @@ describe("the specification's manual testing", () => {
         created_at: TIME,
         provisioning_step: 'secured',
         error: null,
+        left_at: null,
         duration_ms: NUMBER,
       },
     });
