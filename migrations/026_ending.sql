@@ -143,7 +143,9 @@ BEGIN
       credential_version = m.credential_version + 1,
       -- Above all that a worker of either account ever had: those fence by account, and find another identity there now.
       epoch = greatest(from_epoch, to_epoch) + 1,
-      lease_until = NULL
+      lease_until = NULL,
+      -- Who had the account before may have revealed its keys: they are rotated with the next run.
+      next_key_rotation = now()
     FROM jsonb_to_recordset(sealed->'mappings') AS fresh (
       id bigint, pds_private_key_encrypted text, pds_private_key_iv text, pds_private_key_auth_tag text,
       account_password_sealed text, bootstrap_key_sealed text, pds_access_token text, pds_refresh_token text,

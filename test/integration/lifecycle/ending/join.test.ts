@@ -148,6 +148,9 @@ describe('joining an identity to a new Telegram account', () => {
     expect(await performWork(ending.deps, work.id)).toBe('done');
     await expectSwapped(both);
     const mine = await identityOf(bench, to);
+    const [due] =
+      await db`SELECT next_key_rotation <= now() AS rotates FROM user_pds_mapping WHERE user_id = ${to}`;
+    expect(due).toEqual({ rotates: true });
     expect(await opened(bench, mine, 'account_password_sealed')).toBe(password);
     expect(await openBackupsOf(to)).toEqual([expect.objectContaining({ did: old.pds_did })]);
     const [moved] = await db<{ id: number; user_id: string; account_password_sealed: string }[]>`
