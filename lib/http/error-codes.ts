@@ -188,6 +188,11 @@ export const ERROR_CODES = {
     message:
       'What answers at this address is no PDS, or one that goes by the DID of another host: ask its operator for the right address.',
   },
+  TARGET_IS_OURS: {
+    status: 409,
+    message:
+      'Your account on this PDS is the one that we made for you: name a PDS where you have made one yourself. To go to another PDS of this service, use POST /api/pds/move.',
+  },
   EXPORT_IN_PROGRESS: {
     status: 409,
     message:

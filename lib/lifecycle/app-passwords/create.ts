@@ -24,6 +24,8 @@ export async function createAppPassword(
   const { sql, now } = deps;
   await expectStepUp(sql, stepUp);
   const owner = await readOwner(sql, stepUp.userId, ['active']);
+  // While it is rotated or moved, the password that is stored may not be the account's.
+  await expectNoChange(sql, stepUp.userId);
   const note = noteOn(owner, 'app_password_created', { name, privileged });
   return atHisPds(deps, owner, async (pds, accessJwt) => {
     const present = await listAppPasswords(pds, accessJwt);

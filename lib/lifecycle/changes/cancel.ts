@@ -13,9 +13,22 @@ const TAKEN_BACK: Readonly<Partial<Record<ChangeKind, (change: { step: string })
   move: (change) => !isPublished(change),
 };
 
-/** Whether it can be taken back, by whoever is at it if need be. */
-export function isCancellable({ kind, step }: { kind: ChangeKind; step: string }): boolean {
-  return step === 'requested' || (TAKEN_BACK[kind]?.({ step }) ?? false);
+/** Whether its member can take it back, by whoever is at it if need be. */
+export function isCancellable({
+  kind,
+  step,
+  wish,
+}: {
+  kind: ChangeKind;
+  step: string;
+  wish: Facts;
+}): boolean {
+  return !isFirm(wish) && (step === 'requested' || (TAKEN_BACK[kind]?.({ step }) ?? false));
+}
+
+/** A trusted recovery key asked for it: only that key takes it back. */
+function isFirm(wish: Facts): boolean {
+  return wish.firm === true;
 }
 
 type Found = {
@@ -50,7 +63,7 @@ export async function cancelIn(
     WHERE id = ${changeId} AND user_id = ${userId} FOR UPDATE`;
   if (change === undefined) throw apiError('CHANGE_NOT_FOUND');
   if (change.over) throw apiError('CHANGE_NOT_CANCELLABLE');
-  if (change.wish.firm === true && by !== 'recovery_key') throw apiError('CHANGE_OF_RECOVERY_KEY');
+  if (isFirm(change.wish) && by !== 'recovery_key') throw apiError('CHANGE_OF_RECOVERY_KEY');
   if (change.kind === 'join') {
     const joinId = Number(change.wish.join_id);
     await stopJoinIn(tx, { joinId, outcome: 'refused', by, userId }).catch(asNotCancellable);

@@ -1,4 +1,4 @@
-import type { Transaction } from '../../db/connect.ts';
+import type { Queryable, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import type { Identity } from '../../provisioning/identity.ts';
 import { enqueue, type QueueId } from '../../provisioning/queue/queue.ts';
@@ -66,6 +66,6 @@ export async function requestChange(
 }
 
 /** Throws `CHANGE_IN_PROGRESS` (409): for whatever must not happen beside a change and is none itself. */
-export async function expectNoChange(tx: Transaction, userId: string): Promise<void> {
-  if (await readOpenChange(tx, userId)) throw apiError('CHANGE_IN_PROGRESS');
+export async function expectNoChange(sql: Queryable, userId: string): Promise<void> {
+  if (await readOpenChange(sql, userId)) throw apiError('CHANGE_IN_PROGRESS');
 }

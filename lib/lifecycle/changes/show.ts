@@ -34,17 +34,24 @@ export async function showChanges(
       FROM pds_changes c WHERE c.user_id = me.id
       ORDER BY id DESC LIMIT ${page.limit} OFFSET ${page.offset}
     ) listed ON true ORDER BY listed.id DESC`;
-  return pageOf(rows, page, ({ id, kind, step, wish, outcome, error_code, error_message, ...times }) => ({
-    id,
-    kind,
-    state: outcome ?? 'under_way',
-    step,
-    wish,
-    cancellable: outcome === null && isCancellable({ kind, step }),
-    cancel_wanted: times.cancel_wanted_at !== null,
-    due_at: times.due_at.toISOString(),
-    created_at: times.created_at.toISOString(),
-    ended_at: times.ended_at?.toISOString() ?? null,
-    error: error_code === null ? null : { code: error_code, message: error_message ?? '' },
-  }));
+  return pageOf(
+    rows,
+    page,
+    ({ id, kind, step, wish: asked, outcome, error_code, error_message, ...times }) => {
+      const { firm: _, ...wish } = asked;
+      return {
+        id,
+        kind,
+        state: outcome ?? 'under_way',
+        step,
+        wish,
+        cancellable: outcome === null && isCancellable({ kind, step, wish: asked }),
+        cancel_wanted: times.cancel_wanted_at !== null,
+        due_at: times.due_at.toISOString(),
+        created_at: times.created_at.toISOString(),
+        ended_at: times.ended_at?.toISOString() ?? null,
+        error: error_code === null ? null : { code: error_code, message: error_message ?? '' },
+      };
+    },
+  );
 }

@@ -3,7 +3,7 @@ import { sayTo } from '../../auth/bot/tell-member.ts';
 import { expectStepUp, type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
-import type { Strangers } from '../../pds/strangers.ts';
+import { didOfEndpoint, type Strangers } from '../../pds/strangers.ts';
 import { requestChange } from '../changes/request.ts';
 import type { Notice } from '../notice.ts';
 import type { Destination } from '../recovery-key/words.ts';
@@ -25,7 +25,7 @@ export type RequestedHandOver = { change_id: number; due_at: string };
 /**
  * Asks for a member to be handed over to a PDS that he names, in 72 hours, by his session and his second factor, once
  * that PDS answers as one. Sent again it is told of the same change. Throws `STEP_UP_REQUIRED`, `TARGET_INVALID`,
- * `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, and what `requestChange` throws.
+ * `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `TARGET_IS_OURS`, and what `requestChange` throws.
  */
 export async function requestHandOver(
   deps: HandOverDeps,
@@ -55,6 +55,22 @@ export async function expectPds(deps: HandOverDeps, { endpoint }: Destination): 
   if (wrong) throw apiError('TARGET_NOT_A_PDS');
 }
 
+/**
+ * Throws `TARGET_IS_OURS` (409) for a PDS where the account that is there is one that we made: where he lives now, or lived
+ * before a move. It would pass for his own, and the living one would be closed for it. Who has left may name his again.
+ */
+async function expectAnotherAccount(tx: Transaction, userId: string, { endpoint }: Destination) {
+  const [ours] = await tx`
+    SELECT FROM user_pds_mapping m LEFT JOIN pds_providers home ON home.id = m.provider_id
+    WHERE m.user_id = ${userId} AND m.left_at IS NULL AND (
+      m.pds_endpoint = ${endpoint} OR home.endpoint = ${endpoint} OR home.service_did = ${didOfEndpoint(endpoint)}
+      OR EXISTS (
+        SELECT FROM pds_possible_orphans o JOIN pds_providers p ON p.id = o.provider_id
+        WHERE o.user_id = m.user_id AND o.state IN ('possible', 'closing', 'deactivated')
+          AND (p.endpoint = ${endpoint} OR p.service_did = ${didOfEndpoint(endpoint)})))`;
+  if (ours) throw apiError('TARGET_IS_OURS');
+}
+
 /** Writes the change down, and tells the member, in the caller's transaction. He is told again before it happens. */
 export async function writeDown(
   tx: Transaction,
@@ -65,6 +81,7 @@ export async function writeDown(
     SELECT pnptv_uuid, did_method FROM user_pds_mapping WHERE user_id = ${userId}`;
   if (member?.did_method === 'web' && wish.rotationKeys.length > 0)
     throw apiError('TARGET_INVALID', { fields: ['rotation_keys'] });
+  await expectAnotherAccount(tx, userId, wish);
   const dueAt = new Date(now.getTime() + handOver * 1000);
   const of = ['active', 'revoked'] as const;
   const {

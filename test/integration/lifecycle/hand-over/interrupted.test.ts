@@ -71,6 +71,21 @@ describe('a PDS that a member names', () => {
     await expect(desk.handOver(leaver, to, changes)).rejects.toEqual(refusal(code));
   });
 
+  it('and where the account is ours is refused: his home, and one that he has moved away from', async () => {
+    const home = { ...to, endpoint: two.pds.url };
+    await expect(desk.handOver(leaver, home)).rejects.toEqual(refusal('TARGET_IS_OURS'));
+    const { pnptv_uuid, data_key_id } = await identityOf(bench, leaver.userId);
+    await desk.db`
+      INSERT INTO pds_providers (id, endpoint) VALUES ('remote:before', ${to.endpoint})`;
+    await desk.db`
+      INSERT INTO pds_possible_orphans
+        (user_id, pnptv_uuid, provider_id, pds_did, account_password_sealed, data_key_id, create_started_at)
+      VALUES (${leaver.userId}, ${pnptv_uuid}, 'remote:before', ${leaver.did}, 'sealed', ${data_key_id}, now())`;
+    await expect(desk.handOver(leaver, to)).rejects.toEqual(refusal('TARGET_IS_OURS'));
+    await desk.db`DELETE FROM pds_possible_orphans`;
+    await desk.db`DELETE FROM pds_providers WHERE id = 'remote:before'`;
+  });
+
   it('in a private network is refused where only the public internet is allowed', async () => {
     const strangers = { ...desk.deps.strangers, privateAllowed: false };
     const asked = desk.handOver(leaver, to, { strangers });
