@@ -391,6 +391,11 @@ const GLOSSARY: Readonly<Record<string, Word>> = {
   cancellable: {
     means: 'It can be taken back: nothing of it has happened yet, or all that has can be undone',
   },
+  waits_for: {
+    means:
+      'Why it does not go on for now, as a code: `provider_down`, `plc_down`, what a new PDS lacks (`ACCOUNT_NOT_THERE`), …; null when it does',
+    example: null,
+  },
   cancel_wanted: { means: 'It was asked to be taken back, and is as far as that can be', example: false },
   due_at: { means: 'Before this nothing of it happens' },
   ended_at: { means: 'When it ended; null while it is under way', example: null },

@@ -121,6 +121,7 @@ const change = z.object({
   wish: z.record(z.string(), z.unknown()),
   cancellable: z.boolean(),
   cancel_wanted: z.boolean(),
+  waits_for: z.nullable(z.string()),
   due_at: timestamp,
   created_at: timestamp,
   ended_at: z.nullable(timestamp),

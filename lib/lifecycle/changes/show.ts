@@ -17,6 +17,7 @@ type Row = Counted & {
   cancel_wanted_at: Date | null;
   created_at: Date;
   ended_at: Date | null;
+  waits_for: string | null;
   error_code: string | null;
   error_message: string | null;
 };
@@ -30,7 +31,10 @@ export async function showChanges(
     SELECT counted.total, listed.*
     FROM (SELECT count(*) AS total FROM pds_changes c WHERE c.user_id = me.id) counted
     LEFT JOIN LATERAL (
-      SELECT id, kind, step, wish, outcome, due_at, cancel_wanted_at, created_at, ended_at, error_code, error_message
+      SELECT id, kind, step, wish, outcome, due_at, cancel_wanted_at, created_at, ended_at, error_code, error_message,
+        (SELECT CASE q.parked_reason WHEN 'member' THEN coalesce(progress->>'waits_for', 'member') ELSE q.parked_reason END
+          FROM pds_provisioning_queue q
+          WHERE q.user_id = c.user_id AND q.action = c.kind AND q.status = 'pending' AND c.ended_at IS NULL) AS waits_for
       FROM pds_changes c WHERE c.user_id = me.id
       ORDER BY id DESC LIMIT ${page.limit} OFFSET ${page.offset}
     ) listed ON true ORDER BY listed.id DESC`;
@@ -47,6 +51,7 @@ export async function showChanges(
         wish,
         cancellable: outcome === null && isCancellable({ kind, step, wish: asked }),
         cancel_wanted: times.cancel_wanted_at !== null,
+        waits_for: times.waits_for,
         due_at: times.due_at.toISOString(),
         created_at: times.created_at.toISOString(),
         ended_at: times.ended_at?.toISOString() ?? null,

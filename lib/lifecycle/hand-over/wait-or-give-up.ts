@@ -46,8 +46,9 @@ export async function waitOrGiveUp(run: Run, change: Change, { code, lasting }: 
     await run.sql.begin(async (tx) => {
       const news = leavingNews({ wish, by }, { event: 'waiting', at: until, why: code });
       await sayTo(tx, change.user_id, news);
-      await advance(tx, run, change, { progress: { told_at: now.toISOString(), waits_for: code } });
+      await advance(tx, run, change, { progress: { told_at: now.toISOString() } });
     });
   }
+  await advance(run.sql, run, change, { progress: { waits_for: code } });
   throw new Parked('member', new Date(now.getTime() + LOOK_EVERY_MS));
 }

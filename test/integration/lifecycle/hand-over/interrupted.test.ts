@@ -118,6 +118,7 @@ describe('a PDS that a member names', () => {
     const before = (await desk.told(leaver)).length;
     for (let hours = 0; hours < 48; hours += 12) {
       expect(await desk.work(leaver, { strangers })).toBe('parked');
+      expect(await desk.change(changeId)).toMatchObject({ progress: { waits_for: 'ACCOUNT_NOT_THERE' } });
       await desk.pass(12 * HOUR);
     }
     expect((await desk.told(leaver)).slice(before)).toEqual(

@@ -89,7 +89,19 @@ it('writes a move down once, and takes it back until the new PDS is in use', asy
   expect((await move(THERE)).data).toEqual(data);
   const params = { id: String(data.change_id) };
   const shown = async () => (await ask('listChanges')).data[0];
-  expect(await shown()).toMatchObject({ kind: 'move', step: 'requested', cancellable: true });
+  expect(await shown()).toMatchObject({
+    kind: 'move',
+    step: 'requested',
+    cancellable: true,
+    waits_for: null,
+  });
+  const park = (reason: string) =>
+    db`UPDATE pds_provisioning_queue SET parked_reason = ${reason} WHERE user_id = ${userId} AND action = 'move'`;
+  await park('provider_down');
+  expect(await shown()).toMatchObject({ waits_for: 'provider_down' });
+  await park('member');
+  await db`UPDATE pds_changes SET progress = '{"waits_for": "ACCOUNT_NOT_THERE"}' WHERE id = ${data.change_id}`;
+  expect(await shown()).toMatchObject({ waits_for: 'ACCOUNT_NOT_THERE' });
   const reach = (step: string) => db`UPDATE pds_changes SET step = ${step} WHERE id = ${data.change_id}`;
   await reach('published');
   expect(await shown()).toMatchObject({ step: 'published', cancellable: false });
