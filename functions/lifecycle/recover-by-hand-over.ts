@@ -12,6 +12,7 @@ const deps = {
   directory,
   strangers: openStrangers(settings),
   notice: NOTICES[settings.PDS_TIMES],
+  domain: settings.PDS_DOMAIN,
   now: () => new Date(),
 };
 

@@ -10,6 +10,7 @@ const deps = {
   sql,
   strangers: openStrangers(settings),
   notice: NOTICES[settings.PDS_TIMES],
+  domain: settings.PDS_DOMAIN,
   now: () => new Date(),
 };
 

@@ -6,6 +6,7 @@ type Options = NonNullable<ParseArgsConfig['options']>;
 const ELSEWHERE = 'choose another folder with --data FOLDER';
 /** What whoever runs a command can mend himself, by the code of Node's error. */
 const FILE_TROUBLE: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file: see whether its name is right',
   EACCES: `this user may not use it: run as its owner, or ${ELSEWHERE}`,
   EPERM: `this user may not change it: run as its owner, or ${ELSEWHERE}`,
   EROFS: `it cannot be written to: ${ELSEWHERE}`,

@@ -74,7 +74,8 @@ export const ERROR_CODES = {
   },
   SIGNATURE_REPLAYED: {
     status: 401,
-    message: 'A request with this nonce was here before: sign it with a new one.',
+    message:
+      'This very request, with this nonce or of this moment, was here before: sign it with a new nonce, or `issued_at`.',
   },
   RECOVERY_SIGNATURE_INVALID: {
     status: 401,

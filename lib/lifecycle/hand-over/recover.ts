@@ -51,7 +51,7 @@ export async function recoverByHandOver(
     const open = await readOpenChange(tx, userId);
     if (open?.step === 'requested' && !isSame(open, wish))
       await cancelIn(tx, { userId, changeId: open.id, by: 'recovery_key' });
-    return writeDown(tx, deps.notice, { userId, by: 'recovery_key', wish, now });
+    return writeDown(tx, deps, { userId, by: 'recovery_key', wish, now });
   });
 }
 

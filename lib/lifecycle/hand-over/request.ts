@@ -1,6 +1,7 @@
 import { appendAudit } from '../../audit/append.ts';
 import { sayTo } from '../../auth/bot/tell-member.ts';
 import { expectStepUp, type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
+import type { Did } from '../../brands.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { didOfEndpoint, type Strangers } from '../../pds/strangers.ts';
@@ -8,13 +9,15 @@ import { requestChange } from '../changes/request.ts';
 import type { Notice } from '../notice.ts';
 import type { Destination } from '../recovery-key/words.ts';
 import { leavingNews } from './news.ts';
-import { lookAtPds } from './target.ts';
+import { isKeptFor, isUnder, lookAtPds } from './target.ts';
 import { type DestinationBody, factsOf, readDestination, type Wish } from './wish.ts';
 
 export type HandOverDeps = {
   sql: Sql;
   strangers: Strangers;
   notice: Pick<Notice, 'handOver'>;
+  /** PDS_DOMAIN */
+  domain: string;
   now: () => Date;
 };
 /** The member hears of it again when so much of his notice is left. */
@@ -37,7 +40,7 @@ export async function requestHandOver(
   await expectPds(deps, destination);
   return deps.sql.begin(async (tx) => {
     const wish = { ...destination, firm: false };
-    const requested = await writeDown(tx, deps.notice, {
+    const requested = await writeDown(tx, deps, {
       userId: stepUp.userId,
       by: stepUp.userId,
       wish,
@@ -74,13 +77,18 @@ async function expectAnotherAccount(tx: Transaction, userId: string, { endpoint 
 /** Writes the change down, and tells the member, in the caller's transaction. He is told again before it happens. */
 export async function writeDown(
   tx: Transaction,
-  { handOver }: HandOverDeps['notice'],
+  { notice: { handOver }, domain }: Pick<HandOverDeps, 'notice' | 'domain'>,
   { userId, by, wish, now }: { userId: string; by: string; wish: Wish; now: Date },
 ): Promise<RequestedHandOver> {
-  const [member] = await tx<{ pnptv_uuid: string; did_method: string }[]>`
-    SELECT pnptv_uuid, did_method FROM user_pds_mapping WHERE user_id = ${userId}`;
+  const [member] = await tx<{ pnptv_uuid: string; pds_did: Did; did_method: string }[]>`
+    SELECT pnptv_uuid, pds_did, did_method FROM user_pds_mapping WHERE user_id = ${userId}`;
   if (member?.did_method === 'web' && wish.rotationKeys.length > 0)
     throw apiError('TARGET_INVALID', { fields: ['rotation_keys'] });
+  const { handle } = wish;
+  if (member && handle !== null && isUnder(domain, handle)) {
+    const kept = await isKeptFor(tx, { userId, did: member.pds_did, handle });
+    if (!kept) throw apiError('TARGET_INVALID', { fields: ['handle'] });
+  }
   await expectAnotherAccount(tx, userId, wish);
   const dueAt = new Date(now.getTime() + handOver * 1000);
   const of = ['active', 'revoked'] as const;

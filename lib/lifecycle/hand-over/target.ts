@@ -59,6 +59,21 @@ function connection({ strangers, now }: Deps, endpoint: string): PdsConnection {
   return { fetch: strangers.fetch, endpoint, timeoutMs: TIMEOUT_MS, now };
 }
 
+/** Whether a name lies in our domain: whose it is, our table says. */
+export function isUnder(domain: string, handle: string): boolean {
+  return handle === domain || handle.endsWith(`.${domain}`);
+}
+
+export async function isKeptFor(
+  sql: Queryable,
+  { userId, did, handle }: { userId: string; did: Did; handle: string },
+): Promise<boolean> {
+  const [kept] = await sql`
+    SELECT FROM hostnames WHERE hostname = ${handle} AND kind = 'handle' AND user_id = ${userId} AND did = ${did}
+      AND released_at IS NULL`;
+  return kept !== undefined;
+}
+
 /**
  * Whether a handle is the member's to bear: one under our domain if we keep it for him, any other if it leads to his DID
  * as the world resolves it (https://atproto.com/specs/handle#handle-resolution).
@@ -67,12 +82,7 @@ export async function isOwnHandle(
   { sql, strangers, domain }: { sql: Queryable; strangers: Strangers; domain: string },
   { userId, did, handle }: { userId: string; did: Did; handle: Handle },
 ): Promise<boolean> {
-  if (handle === domain || handle.endsWith(`.${domain}`)) {
-    const [kept] = await sql`
-      SELECT FROM hostnames WHERE hostname = ${handle} AND kind = 'handle' AND user_id = ${userId} AND did = ${did}
-        AND released_at IS NULL`;
-    return kept !== undefined;
-  }
+  if (isUnder(domain, handle)) return isKeptFor(sql, { userId, did, handle });
   const named = await strangers
     .resolveTxt(`_atproto.${handle}`)
     .then((records) => records.map((parts) => parts.join('')).filter((text) => text.startsWith('did=')))

@@ -19,7 +19,7 @@ export type DestinationBody = {
 
 /**
  * Throws `TARGET_INVALID` (400): for an endpoint that no document may name, for a key that is no k256 or p256 (a PDS has
- * no other, https://atproto.com/specs/cryptography). Whether the handle is his is looked at when it is due.
+ * no other, https://atproto.com/specs/cryptography). Whether a handle of another domain is his is looked at when it is due.
  */
 export function readDestination(
   strangers: Pick<Strangers, 'privateAllowed'>,

@@ -24,7 +24,7 @@ import { performWork, type WorkResult } from '../../../../lib/provisioning/work.
 import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
 import { createVault } from '../../../../lib/vault/vault.ts';
 import { freshDatabase } from '../../../setup/database.ts';
-import type { Bench } from '../../provisioning/stage.ts';
+import { type Bench, DOMAIN } from '../../provisioning/stage.ts';
 import { giveIdentity } from '../active-identity.ts';
 import { bodyOf, type Leaver, type RecoveryKeyPair } from './leaver.ts';
 
@@ -42,7 +42,7 @@ export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
   const { outside, strangers } = bench.deps;
   const directory = { fetch, plcUrl: outside.plcUrl, timeoutMs: 5_000 };
   const notice = NOTICES.production;
-  const deps: RecoverDeps = { sql, strangers, directory, notice, now };
+  const deps: RecoverDeps = { sql, strangers, directory, notice, domain: DOMAIN, now };
   const keyDeps = { sql, vault, directory, notice, now };
 
   async function stepUp(userId: string, operation: string, target: string | null): Promise<StepUpNeed> {

@@ -86,6 +86,13 @@ describe('a PDS that a member names', () => {
     await desk.db`DELETE FROM pds_providers WHERE id = 'remote:before'`;
   });
 
+  it('and a handle of our domain that is not his are refused at once', async () => {
+    const wrong = { ...to, handle: 'somebody-else.pnptv.test' };
+    await expect(desk.handOver(leaver, wrong)).rejects.toEqual(
+      expect.objectContaining({ code: 'TARGET_INVALID', fields: ['handle'] }),
+    );
+  });
+
   it('in a private network is refused where only the public internet is allowed', async () => {
     const strangers = { ...desk.deps.strangers, privateAllowed: false };
     const asked = desk.handOver(leaver, to, { strangers });

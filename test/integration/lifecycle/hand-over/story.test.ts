@@ -98,7 +98,7 @@ it('a member leaves for a PDS of his own choice, with everything, and changes wh
   expect(queued).toBeUndefined();
 
   // Later he names another key and handle, with the same notice; the old account is not asked again.
-  await expect(desk.handOver(leaver, { ...to, handle: 'bob.pnptv.test' })).resolves.toBeDefined();
+  await expect(desk.handOver(leaver, { ...to, handle: 'bob.elsewhere.test' })).resolves.toBeDefined();
   await desk.pass(72 * HOUR);
   expect(await desk.work(leaver)).toBe('parked');
   expect(await desk.told(leaver)).toContain('leaving waiting HANDLE_NOT_YOURS');
