@@ -61,7 +61,7 @@ export async function proveBackup(deps: ProofDeps, holder: Holder, backup: Seale
   return { publicKey, privateKey, rotationKey, password, session };
 }
 
-/** What may need to be restored is that it opens. A key that was rotated is good for nothing. */
+/** Our rotation key of the DID: what may need to be restored is that it opens. A key that was rotated is good for nothing. */
 async function presentRotationKey(
   vault: Vault,
   holder: Holder,
@@ -73,9 +73,11 @@ async function presentRotationKey(
   const rotationKey = readKey(kept);
   if (publicK256Key(rotationKey) === present) return rotationKey;
   rotationKey.fill(0);
-  return openFromMapping(vault, holder, 'rotation_key_sealed', sealed ?? '').catch((cause) => {
+  const stored = await openFromMapping(vault, holder, 'rotation_key_sealed', sealed ?? '').catch((cause) => {
     throw isUnreadable(cause) ? apiError('BACKUP_REJECTED', { cause }) : cause;
   });
+  if (publicK256Key(stored) !== present) throw apiError('BACKUP_REJECTED');
+  return stored;
 }
 
 function readKey(base64url: string): Uint8Array {
