@@ -29,6 +29,7 @@ const STATES: Facts[] = [
   ...(['active', 'revoked', 'disabled'] as const).map((status) => facts({ status })),
   ...STEPS.map((step) => facts({ status: 'pending', provisioning_step: step })),
   ...(['inaccessible', 'unknown'] as const).map((last) => facts({ verification_status: last })),
+  facts({ status: 'revoked', left_at: '2026-11-27T09:30:00.000Z' }),
   facts({ status: 'error', error: { code: 'X', message: '<b>&"\'' } }),
   facts({
     pds_handle: null,
@@ -55,6 +56,23 @@ const SAYINGS: Saying[] = [
   ...(['join_asked', 'join_due', 'joined', 'parted'] as const).flatMap((kind) =>
     [null, '2026-11-27T09:30:00.000Z'].map(
       (due_at) => ({ kind, details: { join_id: 7, pds_handle: '@a<b>.example', due_at } }) as const,
+    ),
+  ),
+  ...(['moved', 'move_failed'] as const).map((kind) => ({ kind, details: facts() })),
+  ...[null, '2026-11-27T09:30:00.000Z'].map((at) => ({ kind: 'recovery_key', details: { at } }) as const),
+  ...(['requested', 'tomorrow', 'waiting', 'left', 'failed', 'cancelled'] as const).flatMap((event) =>
+    [true, false].map(
+      (by_key) =>
+        ({
+          kind: 'leaving',
+          details: {
+            event,
+            endpoint: 'https://pds.example.net',
+            by_key,
+            at: by_key ? null : '2026-11-27T09:30:00.000Z',
+            why: event === 'waiting' || event === 'failed' ? '<b>&"' : null,
+          },
+        }) as const,
     ),
   ),
   { kind: 'too_often', details: { seconds: 60 } },
