@@ -125,7 +125,7 @@ async function append(tx: Transaction, head: Head, entry: AuditEntry): Promise<A
     ) VALUES (
       ${row.id}, ${row.seq}, ${row.user_id}, ${row.pnptv_uuid}, ${row.action}, ${row.status},
       ${row.details && tx.json(row.details)}, ${row.error_code}, ${row.error_message}, ${row.created_by},
-      ${row.created_at}::text::timestamptz, ${committed.user_id_commitment}, ${committed.details_commitment},
+      ${row.created_at}::timestamptz, ${committed.user_id_commitment}, ${committed.details_commitment},
       ${committed.error_message_commitment}, ${prevHash}, ${rowHash}
     )`;
   return { id: row.id, seq: row.seq, prev_hash: rowHash, erasure_key: erasureKey };

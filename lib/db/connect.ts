@@ -33,8 +33,8 @@ export type ConnectOptions = {
  * A client for a Lambda's module scope; connects with the first query.
  *
  * How values come back: bigint and count(*) as `number` (an id beyond 2^53 fails with DATABASE_NUMBER_TOO_LARGE,
- * never silently rounds), timestamptz as `Date` (milliseconds; who needs microseconds selects text), jsonb parsed,
- * numeric as string. Over the network the server's certificate is verified: see tls.ts.
+ * never silently rounds), timestamptz as `Date` (milliseconds; who needs microseconds selects text, and hands that text
+ * in again), jsonb parsed, numeric as string. Over the network the server's certificate is verified: see tls.ts.
  *
  * A lost connection fails what was in flight on the client (CONNECTION_DESTROYED) and nothing else: nothing is sent
  * twice, the next query connects anew. A frozen Lambda does not notice that its sockets die, so after `idleTimeout`
@@ -80,11 +80,19 @@ function openClient(url: string, options: ConnectOptions, lost: () => Promise<vo
       }
     },
     connection: { application_name: options.applicationName ?? 'pds' },
-    types: { bigint: { to: 20, from: [20], parse: safeInteger, serialize: String } },
+    types: { bigint: { to: 20, from: [20], parse: safeInteger, serialize: String }, date: MOMENT },
     onnotice: () => {},
   };
   return postgres<{ bigint: postgres.PostgresType<number> }>(url, settings);
 }
+
+/** date, timestamp and timestamptz. The driver's own way through a Date would cut the microseconds off a text. */
+const MOMENT = {
+  to: 1184,
+  from: [1082, 1114, 1184],
+  parse: (text: string) => new Date(text),
+  serialize: (moment: Date | string) => (moment instanceof Date ? moment.toISOString() : moment),
+};
 
 function safeInteger(text: string): number {
   const number = Number(text);

@@ -68,8 +68,8 @@ export async function returnHandle(
 ): Promise<void> {
   const { kind, released_at, serve_until, free_at } = before ?? NOBODYS;
   const returned = await tx`
-    UPDATE hostnames SET kind = ${kind}, released_at = ${released_at}::text::timestamptz,
-      serve_until = ${serve_until}::text::timestamptz, free_at = ${free_at}::text::timestamptz
+    UPDATE hostnames SET kind = ${kind}, released_at = ${released_at}::timestamptz,
+      serve_until = ${serve_until}::timestamptz, free_at = ${free_at}::timestamptz
     WHERE hostname = ${handle} AND kind = 'handle' AND user_id = ${userId} AND did = ${did} AND released_at IS NULL`;
   if (returned.count > 0 && before === null) await freeHandles(tx, 1);
 }

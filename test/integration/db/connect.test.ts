@@ -30,6 +30,15 @@ describe('connect', () => {
     });
   });
 
+  it('takes a moment as Date, or as text with all its microseconds', async () => {
+    const text = '2026-02-21 10:30:00.123456+00';
+    const [row] = await sql`
+      SELECT ${text}::timestamptz AT TIME ZONE 'UTC' = '2026-02-21 10:30:00.123456' AS whole,
+        ${new Date('2026-02-21T10:30:00.123Z')}::timestamptz AT TIME ZONE 'UTC' = '2026-02-21 10:30:00.123' AS milliseconds,
+        ${'infinity'}::timestamptz = 'infinity' AS endless`;
+    expect(row).toEqual({ whole: true, milliseconds: true, endless: true });
+  });
+
   it('refuses an id that a number cannot hold, instead of rounding it', async () => {
     await expect(sql`SELECT 9007199254740993::bigint AS id`).rejects.toMatchObject({
       code: 'DATABASE_NUMBER_TOO_LARGE',

@@ -17,7 +17,7 @@ afterEach(async () => {
 
 const check = (createdAt: string) => worker`
   INSERT INTO pds_health_checks (pds_endpoint, check_type, status, created_at)
-  VALUES ('http://127.0.0.1:3000', 'connectivity', 'success', ${createdAt}::text::timestamptz)`;
+  VALUES ('http://127.0.0.1:3000', 'connectivity', 'success', ${createdAt}::timestamptz)`;
 const partitionOf = async () =>
   (await worker`SELECT tableoid::regclass::text AS name FROM pds_health_checks`).map(({ name }) => name);
 
