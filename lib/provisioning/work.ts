@@ -12,6 +12,9 @@ import { provision } from './saga.ts';
 /** What became of a message: one of the outcomes, or why nothing was done. */
 export type WorkResult = 'done' | Outcome['kind'] | 'lease_lost' | Exclude<Claim['kind'], 'claimed'>;
 
+/** Work that finds other work on its member comes back so soon; the relay, which would bring it too, takes a minute. */
+const LOOK_AGAIN_MS = 2_000;
+
 /**
  * Does the work of one row of the queue. Whatever its result, it is in the database and the message has served;
  * it throws only where nothing could be written down, and then the message must come back.
@@ -20,6 +23,7 @@ export async function performWork(deps: WorkerDeps & QueueDeps, queueId: QueueId
   const claimed = await claim(deps, queueId);
   if (claimed.kind !== 'claimed') {
     if (claimed.kind === 'dead') deps.metrics.count('ProvisioningDead');
+    if (claimed.kind === 'busy') await sendQueued(deps, queueId, LOOK_AGAIN_MS);
     return claimed.kind;
   }
   const { work, identity, username } = claimed;

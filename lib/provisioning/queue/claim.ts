@@ -34,7 +34,8 @@ type Row = {
 /**
  * Takes a row of work and its member for this worker, in one transaction: the lease keeps others away until it ends,
  * the new epoch makes everything fail that an earlier worker might still write.
- * Anything but `claimed` means: acknowledge the message. The row itself says what happens next.
+ * Anything but `claimed` means: acknowledge the message. The row itself says what happens next; one that is `busy` is to be
+ * sent again.
  */
 export async function claim(
   { sql, now, times, actions }: { sql: Sql; now: () => Date; times: Times; actions: Actions },

@@ -1,3 +1,4 @@
+import { PurgeQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
@@ -9,8 +10,10 @@ import { changeActions, type Perform } from '../../../../lib/lifecycle/changes/p
 import { requestChange } from '../../../../lib/lifecycle/changes/request.ts';
 import { openFromChange, sealForChange } from '../../../../lib/lifecycle/changes/sealed.ts';
 import { ProvisioningError } from '../../../../lib/provisioning/provisioning-error.ts';
+import { enqueue, messageBody } from '../../../../lib/provisioning/queue/queue.ts';
 import { sendDue, sendDueChanges } from '../../../../lib/provisioning/queue/relay.ts';
-import { PROVISIONING, performWork } from '../../../../lib/provisioning/work.ts';
+import type { Run } from '../../../../lib/provisioning/run.ts';
+import { finish, PROVISIONING, performWork } from '../../../../lib/provisioning/work.ts';
 import { type Bench, identityOf, openBench, openStage, rowOf, type Stage } from '../../provisioning/stage.ts';
 
 describe('a change of an identity', () => {
@@ -34,6 +37,17 @@ describe('a change of an identity', () => {
     userId = member.userId;
   });
 
+  const purge = () => stage.sqsClient.send(new PurgeQueueCommand({ QueueUrl: bench.deps.queueUrl }));
+  async function received() {
+    const { Messages = [] } = await stage.sqsClient.send(
+      new ReceiveMessageCommand({
+        QueueUrl: bench.deps.queueUrl,
+        WaitTimeSeconds: 10,
+        MaxNumberOfMessages: 10,
+      }),
+    );
+    return Messages.map(({ Body }) => Body);
+  }
   const request = (changes: Partial<Parameters<typeof requestChange>[1]> = {}) =>
     api.begin((tx) =>
       requestChange(tx, {
@@ -171,6 +185,23 @@ describe('a change of an identity', () => {
     expect((await rowOf(bench, queued)).sent_at).toBeNull();
     await sendDueChanges(bench.deps);
     expect((await rowOf(bench, queued)).sent_at).not.toBeNull();
+  });
+
+  it('has its turn seconds after other work on the member, which it found at it', async () => {
+    const { queued = '' } = await request();
+    await purge();
+    const { queueId } = await bench.sql.begin((tx) => enqueue(tx, { userId, action: 'verify' }));
+    const verify = async (run: Run) => {
+      expect(await performWork(bench.deps, queued)).toBe('busy');
+      await finish(run);
+    };
+    expect(await performWork({ ...bench.deps, actions: { verify } }, queueId)).toBe('done');
+    // A relay that comes by meanwhile sends no second message.
+    expect(await sendDueChanges(bench.deps)).toMatchObject({ sent: 0 });
+    expect(await received()).toEqual([messageBody(queued)]);
+    const rename: Perform = (run, change) =>
+      run.sql.begin((tx) => endChange(tx, run, change, { outcome: 'done' }));
+    expect(await perform(rename, queued)).toBe('done');
   });
 
   it('has its work ended when it is over already', async () => {
