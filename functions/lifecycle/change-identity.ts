@@ -1,8 +1,8 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { readSettings } from '../../lib/config.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
-import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
 import { CHANGES } from '../../lib/lifecycle/changes/kinds.ts';
+import { backUpCredentials } from '../../lib/lifecycle/custody/backup.ts';
 import { exporting } from '../../lib/lifecycle/export/perform.ts';
 import { createStorage, openS3 } from '../../lib/lifecycle/export/storage.ts';
 import { once } from '../../lib/once.ts';

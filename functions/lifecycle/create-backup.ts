@@ -1,7 +1,7 @@
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { createBackup } from '../../lib/lifecycle/api.ts';
-import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
+import { backUpCredentials } from '../../lib/lifecycle/custody/backup.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 

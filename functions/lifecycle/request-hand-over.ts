@@ -1,8 +1,8 @@
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { requestHandOver as contract } from '../../lib/lifecycle/api.ts';
+import { NOTICES } from '../../lib/lifecycle/changes/notice.ts';
 import { requestHandOver } from '../../lib/lifecycle/hand-over/request.ts';
-import { NOTICES } from '../../lib/lifecycle/notice.ts';
 import { openStrangers } from '../../lib/pds/strangers.ts';
 
 const { settings, sql, ...api } = await openApi(['PDS_PRIVATE_TARGETS', 'PDS_TIMES']);

@@ -1,7 +1,7 @@
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { restoreBackup as contract } from '../../lib/lifecycle/api.ts';
-import { restoreBackup } from '../../lib/lifecycle/restore.ts';
+import { restoreBackup } from '../../lib/lifecycle/custody/restore.ts';
 import { providersFrom } from '../../lib/pds/provider.ts';
 import { PROVIDER_SETTINGS } from '../../lib/pds/provider-settings.ts';
 import { openQueue, wakeWorker } from '../../lib/pds/wake-worker.ts';

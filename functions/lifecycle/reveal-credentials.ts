@@ -1,7 +1,7 @@
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { revealCredentials } from '../../lib/lifecycle/api.ts';
-import { revealCredential } from '../../lib/lifecycle/reveal.ts';
+import { revealCredential } from '../../lib/lifecycle/custody/reveal.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';
 

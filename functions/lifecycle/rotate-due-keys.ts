@@ -1,6 +1,6 @@
 import { readSettings } from '../../lib/config.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
-import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
+import { backUpCredentials } from '../../lib/lifecycle/custody/backup.ts';
 import { type RotatedDue, rotateDue, WIDTH } from '../../lib/lifecycle/rotate/rotate-due.ts';
 import { once } from '../../lib/once.ts';
 import { storeProviders } from '../../lib/pds/providers.ts';

@@ -1,7 +1,7 @@
 import { openApi } from '../../lib/http/api-runtime.ts';
 import { route } from '../../lib/http/route.ts';
 import { setRecoveryKey as contract } from '../../lib/lifecycle/api.ts';
-import { NOTICES } from '../../lib/lifecycle/notice.ts';
+import { NOTICES } from '../../lib/lifecycle/changes/notice.ts';
 import { setRecoveryKey } from '../../lib/lifecycle/recovery-key/set.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';

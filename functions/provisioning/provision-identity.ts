@@ -1,7 +1,7 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { readSettings } from '../../lib/config.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
-import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
+import { backUpCredentials } from '../../lib/lifecycle/custody/backup.ts';
 import { once } from '../../lib/once.ts';
 import { storeProviders } from '../../lib/pds/providers.ts';
 import { performMessages } from '../../lib/provisioning/messages.ts';

@@ -3,7 +3,7 @@ import { AppError } from '../../lib/app-error.ts';
 import type { Did } from '../../lib/brands.ts';
 import { readSettings } from '../../lib/config.ts';
 import { connect, type Sql } from '../../lib/db/connect.ts';
-import { prepareRepoKey, publishRepoKey } from '../../lib/lifecycle/repo-key.ts';
+import { prepareRepoKey, publishRepoKey } from '../../lib/lifecycle/rotate/repo-key.ts';
 import { XrpcError } from '../../lib/pds/xrpc-error.ts';
 import { openVault } from '../../lib/vault/open-vault.ts';
 import { VAULT_SETTINGS } from '../../lib/vault/vault-settings.ts';

@@ -26,7 +26,7 @@ export class Lifecycle extends Construct {
     const functions = addRoutes(this, ground, 'lifecycle', contracts, {
       createBackup: { settings: VAULT_SETTINGS },
       listBackups: { settings: SESSION_SETTINGS },
-      // It asks KMS and the PDS, and waits for a worker that has the member (lib/lifecycle/prove.ts, restore.ts).
+      // It asks KMS and the PDS, and waits for a worker that has the member (custody/prove.ts, restore.ts).
       restoreBackup: {
         settings: [
           ...VAULT_SETTINGS,

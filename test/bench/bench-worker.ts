@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { Sql } from '../../lib/db/connect.ts';
-import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
+import { backUpCredentials } from '../../lib/lifecycle/custody/backup.ts';
 import { openWorker } from '../../lib/provisioning/open-worker.ts';
 import { enqueue, type QueueId } from '../../lib/provisioning/queue/queue.ts';
 import { PROVISIONING } from '../../lib/provisioning/work.ts';

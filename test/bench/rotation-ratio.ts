@@ -1,5 +1,5 @@
 import { connect } from '../../lib/db/connect.ts';
-import { backUpCredentials } from '../../lib/lifecycle/backup.ts';
+import { backUpCredentials } from '../../lib/lifecycle/custody/backup.ts';
 import { rotateDue, WIDTH } from '../../lib/lifecycle/rotate/rotate-due.ts';
 import { openWorker } from '../../lib/provisioning/open-worker.ts';
 import { createKmsWrapper } from '../../lib/vault/kms-wrapper.ts';

@@ -1,8 +1,8 @@
 import type { Sql } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
+import { pdsUnavailable } from '../../pds/unavailable.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
-import { inSession, type SessionDeps } from '../in-session.ts';
-import { pdsUnavailable } from '../pds-unavailable.ts';
+import { inSession, type SessionDeps } from '../custody/in-session.ts';
 import type { Owner } from './owner.ts';
 
 export type AppPasswordDeps = SessionDeps & { sql: Sql };

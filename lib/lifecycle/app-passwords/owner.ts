@@ -2,7 +2,7 @@ import { type AuditAction, appendAudit } from '../../audit/append.ts';
 import type { Queryable, Transaction } from '../../db/connect.ts';
 import { documentedCode } from '../../http/answer.ts';
 import { apiError } from '../../http/error-codes.ts';
-import type { SessionOwner } from '../in-session.ts';
+import type { SessionOwner } from '../custody/in-session.ts';
 
 /** The member whose app passwords these are. */
 export type Owner = SessionOwner & { pnptv_uuid: string };

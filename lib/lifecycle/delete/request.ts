@@ -4,8 +4,8 @@ import { type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
 import type { Queryable, Sql } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { showHandle } from '../../pds/info.ts';
+import type { Notice } from '../changes/notice.ts';
 import { requestChange } from '../changes/request.ts';
-import type { Notice } from '../notice.ts';
 
 export type Deletion = {
   changeId: number;

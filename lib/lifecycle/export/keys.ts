@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { CompactEncrypt, compactDecrypt } from 'jose';
 import { base32 } from 'multiformats/bases/base32';
 import type { Vault } from '../../vault/vault.ts';
-import { type OwnCredentials, openPassword, openPrivateKey, openRotationKey } from '../bundle.ts';
+import { type OwnCredentials, openPassword, openPrivateKey, openRotationKey } from '../custody/bundle.ts';
 
 /** What `keys.jwe` holds. Keys are 32 bytes in base64url: the seed of RFC 8032, the scalar of SEC 1. */
 export type ExportedKeys = {

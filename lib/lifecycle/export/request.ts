@@ -5,7 +5,7 @@ import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { enqueue, type QueueId } from '../../provisioning/queue/queue.ts';
 import type { Vault } from '../../vault/vault.ts';
-import type { OwnCredentials } from '../bundle.ts';
+import type { OwnCredentials } from '../custody/bundle.ts';
 import { encryptKeys, newCode } from './keys.ts';
 import { type Contents, noteExport } from './rows.ts';
 
@@ -23,9 +23,9 @@ const OF = ['active', 'revoked'];
 
 /**
  * Has an export made. A member who asks again for `data` while one is under way is told of that one. His keys are opened
- * here and now, for whom they may also be revealed to (lib/lifecycle/reveal.ts), and encrypted under a code that is
- * returned and kept nowhere: what waits for the worker, and lies in the archive, nobody opens but who was shown the code.
- * As with any revealed credential, the intent stands in the audit log before, and what became of it before the code
+ * here and now, for whom they may also be revealed to (lib/lifecycle/custody/reveal.ts), and encrypted under a code
+ * that is returned and kept nowhere: what waits for the worker, and lies in the archive, nobody opens but who was shown
+ * the code. As with any revealed credential, the intent stands in the audit log before, and what became of it before the code
  * leaves. Throws `STEP_UP_REQUIRED` (403), `IDENTITY_NOT_READY` and `EXPORT_IN_PROGRESS` (409).
  */
 export async function requestExport(

@@ -1,6 +1,6 @@
 import type { Run } from '../../provisioning/run.ts';
 import { openFromMapping } from '../../provisioning/secrets.ts';
-import { type OwnCredentials, openPrivateKey } from '../bundle.ts';
+import { type OwnCredentials, openPrivateKey } from '../custody/bundle.ts';
 import type { Signer } from './manifest.ts';
 import type { Published } from './papers.ts';
 

@@ -4,9 +4,9 @@ import { didKeyToMultikey } from '../../identity/multikey.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
-import { backUpCredentials } from '../backup.ts';
 import { endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
+import { backUpCredentials } from '../custody/backup.ts';
 import { leavingNews } from './news.ts';
 import { wishOf } from './wish.ts';
 

@@ -2,8 +2,8 @@ import { sayTo } from '../../auth/bot/tell-member.ts';
 import { type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
+import type { Notice } from '../changes/notice.ts';
 import { requestChange } from '../changes/request.ts';
-import type { Notice } from '../notice.ts';
 import { type Answered, answerOf, identitiesOf, type Join, lockJoin, logJoin } from './join.ts';
 
 export type AgreeDeps = { sql: Sql; notice: Notice; now: () => Date };

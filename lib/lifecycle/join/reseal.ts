@@ -10,7 +10,7 @@ import {
 import type { Sealed } from '../../vault/sealed.ts';
 import { openSecret, type SecretPlace, sealSecret } from '../../vault/secrets.ts';
 import type { Vault } from '../../vault/vault.ts';
-import { backupPlace } from '../backup.ts';
+import { backupPlace } from '../custody/backup.ts';
 
 type Mapping = {
   id: number;

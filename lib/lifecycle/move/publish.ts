@@ -15,10 +15,10 @@ import {
   repoMultikey,
   SETTLING_MS,
 } from '../../provisioning/steps/identity_published.ts';
-import { backUpCredentials } from '../backup.ts';
-import { type OwnCredentials, openPrivateKey } from '../bundle.ts';
 import { advance } from '../changes/advance.ts';
-import { sealForNextVersion } from '../replace.ts';
+import { backUpCredentials } from '../custody/backup.ts';
+import { type OwnCredentials, openPrivateKey } from '../custody/bundle.ts';
+import { sealForNextVersion } from '../custody/replace.ts';
 import { expectNotCancelled } from './cancelled.ts';
 import { bothHoldings, sameRepo } from './carry-over.ts';
 import { notFrozen } from './freeze.ts';

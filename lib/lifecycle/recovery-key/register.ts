@@ -4,7 +4,7 @@ import { type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { readOpenChange } from '../changes/change.ts';
-import type { Notice } from '../notice.ts';
+import type { Notice } from '../changes/notice.ts';
 import { holdRegisteredKey, type RegisteredKey, storeRegisteredKey } from './key.ts';
 import type { Owner } from './owner.ts';
 import { isSigned } from './proof.ts';

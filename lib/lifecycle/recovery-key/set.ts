@@ -1,5 +1,5 @@
 import { expectStepUp, type StepUpNeed } from '../../auth/step-up.ts';
-import type { Notice } from '../notice.ts';
+import type { Notice } from '../changes/notice.ts';
 import type { ChangeDeps } from '../rotation-key/change.ts';
 import { putOnTop, takeOut } from '../rotation-key/member-key.ts';
 import { asPlcOwner, readOwner } from './owner.ts';

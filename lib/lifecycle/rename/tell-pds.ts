@@ -8,9 +8,9 @@ import { readOwnLog } from '../../provisioning/plc/directory.ts';
 import { type AccountHost, openAccountHost } from '../../provisioning/providers/provider-access.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import type { Run } from '../../provisioning/run.ts';
-import { expectAccount } from '../account-status.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
+import { expectAccount } from '../changes/expect-account.ts';
 import { hold } from '../changes/hold.ts';
 import { waitToBeSeen } from './prove.ts';
 

@@ -6,7 +6,7 @@ import { openAccountHost } from '../../provisioning/providers/provider-access.ts
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { askToActivate } from '../../provisioning/steps/activated.ts';
-import { expectAccount } from '../account-status.ts';
+import { expectAccount } from '../changes/expect-account.ts';
 import { hold } from '../changes/hold.ts';
 
 /** How the PDS calls the account now. Throws what `expectAccount` throws. */

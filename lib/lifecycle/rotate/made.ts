@@ -1,7 +1,7 @@
 import type { Run } from '../../provisioning/run.ts';
-import { textOf } from '../bundle.ts';
 import type { Change } from '../changes/change.ts';
 import { openFromChange } from '../changes/sealed.ts';
+import { textOf } from '../custody/bundle.ts';
 
 /** What a rotation has made, by the names under which its change keeps it. */
 export type MadeSecret = 'member_key' | 'account_password' | 'rotation_key';

@@ -6,10 +6,10 @@ import { askDirectory, ourRotationKey, readOwnLog } from '../../provisioning/plc
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { sealForMapping } from '../../provisioning/secrets.ts';
-import { backUpCredentials } from '../backup.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { holdOn } from '../changes/hold.ts';
+import { backUpCredentials } from '../custody/backup.ts';
 import { foundBy, openMade } from './made.ts';
 import { operate } from './plc-operation.ts';
 import { listMemberKey, readNextKeyId, settlingFrom } from './publish.ts';

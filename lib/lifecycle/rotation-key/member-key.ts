@@ -6,7 +6,7 @@ import { documentedCode } from '../../http/answer.ts';
 import { apiError } from '../../http/error-codes.ts';
 import type { PlcData } from '../../identity/plc/data.ts';
 import type { PlcLog } from '../../identity/plc/log.ts';
-import { backUpCredentials } from '../backup.ts';
+import { backUpCredentials } from '../custody/backup.ts';
 import type { asPlcOwner } from '../recovery-key/owner.ts';
 import { recoveryKeyNews } from '../recovery-key/register.ts';
 import type { Changed } from '../recovery-key/set.ts';

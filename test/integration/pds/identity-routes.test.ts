@@ -10,7 +10,7 @@ import type { Contract } from '../../../lib/http/contract.ts';
 import type { ApiHandler } from '../../../lib/http/route.ts';
 import * as identityContracts from '../../../lib/identity/api.ts';
 import { createBackup } from '../../../lib/lifecycle/api.ts';
-import { backupPlace } from '../../../lib/lifecycle/backup.ts';
+import { backupPlace } from '../../../lib/lifecycle/custody/backup.ts';
 import * as contracts from '../../../lib/pds/api.ts';
 import { readMessage } from '../../../lib/provisioning/queue/queue.ts';
 import { TIMES } from '../../../lib/provisioning/times.ts';

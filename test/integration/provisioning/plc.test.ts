@@ -10,7 +10,7 @@ import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { openFromMapping } from '../../../lib/provisioning/secrets.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { plc } from '../../unit/identity/plc/judge.ts';
-import { openCustody } from '../lifecycle/custody.ts';
+import { openCustody } from '../lifecycle/custody/custody.ts';
 import { faultyNetwork, silence } from './faulty.ts';
 import { mortal } from './mortal.ts';
 import {

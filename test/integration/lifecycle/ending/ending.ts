@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
+import { NOTICES } from '../../../../lib/lifecycle/changes/notice.ts';
 import { requestDeletion } from '../../../../lib/lifecycle/delete/request.ts';
-import { NOTICES } from '../../../../lib/lifecycle/notice.ts';
 import type { QueueDeps, WorkerDeps } from '../../../../lib/provisioning/run.ts';
 import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';

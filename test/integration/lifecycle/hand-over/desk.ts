@@ -3,6 +3,7 @@ import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { connect } from '../../../../lib/db/connect.ts';
 import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
+import { NOTICES } from '../../../../lib/lifecycle/changes/notice.ts';
 import { requestDeletion } from '../../../../lib/lifecycle/delete/request.ts';
 import {
   type RecoverDeps,
@@ -10,7 +11,6 @@ import {
   recoverByHandOver,
 } from '../../../../lib/lifecycle/hand-over/recover.ts';
 import { requestHandOver } from '../../../../lib/lifecycle/hand-over/request.ts';
-import { NOTICES } from '../../../../lib/lifecycle/notice.ts';
 import { removeRecoveryKey, setRecoveryKey } from '../../../../lib/lifecycle/recovery-key/set.ts';
 import {
   cancelStatement,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { rotateDue } from '../../../../lib/lifecycle/rotate/rotate-due.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { identityOf, openStage, type Stage } from '../../provisioning/stage.ts';
-import { type Custody, openCustody } from '../custody.ts';
+import { type Custody, openCustody } from '../custody/custody.ts';
 import { askForRotation, methodsOf, servedDocument, storedMemberKey } from './rotations.ts';
 
 /** A provider that gave us no rights: there a rotation leaves the password, and what was backed up before still opens. */

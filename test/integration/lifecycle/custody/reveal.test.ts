@@ -1,16 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { verifyMember } from '../../../lib/audit/verify.ts';
-import { startSession } from '../../../lib/auth/session/session.ts';
-import { tokenHashes } from '../../../lib/auth/session/session-cookie.ts';
-import { connect, type Sql } from '../../../lib/db/connect.ts';
-import type { ApiHandler } from '../../../lib/http/route.ts';
-import { newMemberKey } from '../../../lib/identity/keys.ts';
-import { revealCredentials } from '../../../lib/lifecycle/api.ts';
-import { type Credential, revealCredential } from '../../../lib/lifecycle/reveal.ts';
-import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
-import { createVault, type Vault } from '../../../lib/vault/vault.ts';
-import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
-import { codeOf, memberWithFactor, stepUp, verdict } from '../auth/second-factor.ts';
+import { verifyMember } from '../../../../lib/audit/verify.ts';
+import { startSession } from '../../../../lib/auth/session/session.ts';
+import { tokenHashes } from '../../../../lib/auth/session/session-cookie.ts';
+import { connect, type Sql } from '../../../../lib/db/connect.ts';
+import type { ApiHandler } from '../../../../lib/http/route.ts';
+import { newMemberKey } from '../../../../lib/identity/keys.ts';
+import { revealCredentials } from '../../../../lib/lifecycle/api.ts';
+import { type Credential, revealCredential } from '../../../../lib/lifecycle/custody/reveal.ts';
+import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
+import { createVault, type Vault } from '../../../../lib/vault/vault.ts';
+import { freshDatabase, type TestDatabase } from '../../../setup/database.ts';
+import { codeOf, memberWithFactor, stepUp, verdict } from '../../auth/second-factor.ts';
 import {
   type Call,
   call,
@@ -19,8 +19,8 @@ import {
   newcomer,
   SESSION_SECRET,
   setEnvironment,
-} from '../http/app.ts';
-import { giveIdentity } from './active-identity.ts';
+} from '../../http/app.ts';
+import { giveIdentity } from '../active-identity.ts';
 
 const UNCONFIRMED = [403, 'STEP_UP_REQUIRED'];
 const TROUBLE = [500, 'INTERNAL'];
@@ -35,7 +35,7 @@ beforeAll(async () => {
   setEnvironment(database);
   db = connect(database.superuserUrl, { max: 4 });
   vault = createVault({ sql: db, wrapper: createLocalWrapper(ENCRYPTION_KEY), environment: 'test' });
-  ({ handler } = await import('../../../functions/lifecycle/reveal-credentials.ts'));
+  ({ handler } = await import('../../../../functions/lifecycle/reveal-credentials.ts'));
 });
 afterAll(async () => {
   await db.end();
@@ -175,8 +175,8 @@ describe('a credential', () => {
       { tx: db, sessionSecrets: [SESSION_SECRET] },
       { userId: id, loginMethod: 'miniapp', userAgent: undefined, lifetime: 3600 },
     );
-    const { handler: steppingUp } = await import('../../../functions/auth/step-up.ts');
-    const { stepUp: contract } = await import('../../../lib/auth/api.ts');
+    const { handler: steppingUp } = await import('../../../../functions/auth/step-up.ts');
+    const { stepUp: contract } = await import('../../../../lib/auth/api.ts');
     const bearer = (value: string) => ({ headers: { authorization: `Bearer ${value}` } });
     const body = { operation, target: 'account_password', code: codes[0] };
     const { data } = await call(steppingUp, contract, { ...bearer(token), body });

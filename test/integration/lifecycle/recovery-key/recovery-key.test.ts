@@ -4,19 +4,19 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { verifyMember } from '../../../lib/audit/verify.ts';
-import { newMemberKey } from '../../../lib/identity/keys.ts';
-import { recoverByCancelling, recoverByHandOver } from '../../../lib/lifecycle/hand-over/recover.ts';
-import { makeRecoveryKey } from '../../../lib/lifecycle/recovery-key/make.ts';
-import { checkProof } from '../../../lib/lifecycle/recovery-key/proof.ts';
+import { verifyMember } from '../../../../lib/audit/verify.ts';
+import { newMemberKey } from '../../../../lib/identity/keys.ts';
+import { recoverByCancelling, recoverByHandOver } from '../../../../lib/lifecycle/hand-over/recover.ts';
+import { makeRecoveryKey } from '../../../../lib/lifecycle/recovery-key/make.ts';
+import { checkProof } from '../../../../lib/lifecycle/recovery-key/proof.ts';
 import {
   cancelStatement,
   handOverStatement,
   keyStatement,
-} from '../../../lib/lifecycle/recovery-key/words.ts';
-import { p256 } from '../../unit/identity/plc/judge.ts';
-import { HOUR, openDeskAlone } from './hand-over/desk.ts';
-import { type Leaver, newRecoveryKey, type RecoveryKeyPair } from './hand-over/leaver.ts';
+} from '../../../../lib/lifecycle/recovery-key/words.ts';
+import { p256 } from '../../../unit/identity/plc/judge.ts';
+import { HOUR, openDeskAlone } from '../hand-over/desk.ts';
+import { type Leaver, newRecoveryKey, type RecoveryKeyPair } from '../hand-over/leaver.ts';
 
 const run = promisify(execFile);
 const code = (name: string) => expect.objectContaining({ code: name });
@@ -120,7 +120,7 @@ describe('the recovery key of a did:web', () => {
 
   it('is made by our command, which signs with it whatever it is for', async () => {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'recovery-key-'));
-    const script = path.resolve(import.meta.dirname, '../../../infra/local/recovery-key.ts');
+    const script = path.resolve(import.meta.dirname, '../../../../infra/local/recovery-key.ts');
     const command = async (file: string, ...options: string[]) =>
       JSON.parse(
         (await run(process.execPath, [script, path.join(dir, file), member.did, ...options])).stdout,

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connect, type Sql } from '../../../lib/db/connect.ts';
-import { deletion } from '../../../lib/lifecycle/clean-up/delete-batch.ts';
-import { RULES } from '../../../lib/lifecycle/clean-up/rules.ts';
-import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
+import { connect, type Sql } from '../../../../lib/db/connect.ts';
+import { deletion } from '../../../../lib/lifecycle/clean-up/delete-batch.ts';
+import { RULES } from '../../../../lib/lifecycle/clean-up/rules.ts';
+import { freshDatabase, type TestDatabase } from '../../../setup/database.ts';
 
 /** Of each table; one in a hundred is over. The plans are the same with 200,000. */
 const ROWS = Number(process.env.CLEAN_UP_ROWS ?? 20_000);

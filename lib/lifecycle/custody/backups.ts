@@ -1,11 +1,11 @@
 import type * as z from 'zod/mini';
-import type { Me } from '../auth/session/session.ts';
-import type { Queryable } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import { type Counted, pageOf } from '../http/paging.ts';
-import type { Pagination } from '../http/request.ts';
-import type { Sealed } from '../vault/sealed.ts';
-import type { listBackups } from './api.ts';
+import type { Me } from '../../auth/session/session.ts';
+import type { Queryable } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import { type Counted, pageOf } from '../../http/paging.ts';
+import type { Pagination } from '../../http/request.ts';
+import type { Sealed } from '../../vault/sealed.ts';
+import type { listBackups } from '../api.ts';
 import type { BackupType } from './backup.ts';
 
 /** What a backup is good for. The function `backup_state` (migrations/012_restore.sql) decides it, for all who ask. */

@@ -1,12 +1,12 @@
-import { AppError } from '../app-error.ts';
-import { appendAudit } from '../audit/append.ts';
-import type { Did } from '../brands.ts';
-import type { Queryable, Sql } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import { getRecommendedDidCredentials } from '../pds/client.ts';
-import { repoMultikey, SETTLING_MS } from '../provisioning/steps/identity_published.ts';
-import { expectNoChange } from './changes/request.ts';
-import { inSession, type SessionDeps, type SessionOwner } from './in-session.ts';
+import { AppError } from '../../app-error.ts';
+import { appendAudit } from '../../audit/append.ts';
+import type { Did } from '../../brands.ts';
+import type { Queryable, Sql } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import { getRecommendedDidCredentials } from '../../pds/client.ts';
+import { repoMultikey, SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
+import { expectNoChange } from '../changes/request.ts';
+import { inSession, type SessionDeps, type SessionOwner } from '../custody/in-session.ts';
 
 /*
  * The key that signs a repository is made and held by the PDS, and no API replaces it. Whoever runs the PDS can: README,

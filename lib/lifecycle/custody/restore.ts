@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AuditEntry, appendAudit } from '../audit/append.ts';
-import { expectStepUp, type StepUpNeed } from '../auth/step-up.ts';
-import type { Queryable, Sql } from '../db/connect.ts';
-import { documentedCode } from '../http/answer.ts';
-import { apiError } from '../http/error-codes.ts';
+import { type AuditEntry, appendAudit } from '../../audit/append.ts';
+import { expectStepUp, type StepUpNeed } from '../../auth/step-up.ts';
+import type { Queryable, Sql } from '../../db/connect.ts';
+import { documentedCode } from '../../http/answer.ts';
+import { apiError } from '../../http/error-codes.ts';
 import { findRestorable, type SealedBackup } from './backups.ts';
 import { type ProofDeps, proveBackup } from './prove.ts';
 import { Busy, type Member, type Restored, replaceCredentials, sealForNextVersion } from './replace.ts';

@@ -2,25 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { AtpAgent } from '@atproto/api';
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { verifyMember } from '../../../lib/audit/verify.ts';
-import type { StepUpNeed } from '../../../lib/auth/step-up.ts';
-import type { ApiHandler } from '../../../lib/http/route.ts';
+import { verifyMember } from '../../../../lib/audit/verify.ts';
+import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
+import type { ApiHandler } from '../../../../lib/http/route.ts';
 import {
   createAppPassword as createContract,
   listAppPasswords as listContract,
   revokeAppPassword as revokeContract,
-} from '../../../lib/lifecycle/api.ts';
-import type { AppPasswordDeps } from '../../../lib/lifecycle/app-passwords/at-his-pds.ts';
-import { createAppPassword, MOST_APP_PASSWORDS } from '../../../lib/lifecycle/app-passwords/create.ts';
-import { revokeAppPassword } from '../../../lib/lifecycle/app-passwords/revoke.ts';
-import { requestChange } from '../../../lib/lifecycle/changes/request.ts';
-import { readMessage } from '../../../lib/provisioning/queue/queue.ts';
-import { performWork } from '../../../lib/provisioning/work.ts';
-import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../http/app.ts';
-import { type Fault, faultyNetwork, silence } from '../provisioning/faulty.ts';
-import { identityOf, openStage, type Stage } from '../provisioning/stage.ts';
-import { opened } from '../provisioning/working-identity.ts';
-import { type Custody, openCustody } from './custody.ts';
+} from '../../../../lib/lifecycle/api.ts';
+import type { AppPasswordDeps } from '../../../../lib/lifecycle/app-passwords/at-his-pds.ts';
+import { createAppPassword, MOST_APP_PASSWORDS } from '../../../../lib/lifecycle/app-passwords/create.ts';
+import { revokeAppPassword } from '../../../../lib/lifecycle/app-passwords/revoke.ts';
+import { requestChange } from '../../../../lib/lifecycle/changes/request.ts';
+import { readMessage } from '../../../../lib/provisioning/queue/queue.ts';
+import { performWork } from '../../../../lib/provisioning/work.ts';
+import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
+import { type Fault, faultyNetwork, silence } from '../../provisioning/faulty.ts';
+import { identityOf, openStage, type Stage } from '../../provisioning/stage.ts';
+import { opened } from '../../provisioning/working-identity.ts';
+import { type Custody, openCustody } from '../custody/custody.ts';
 
 let stage: Stage;
 let custody: Custody;
@@ -42,9 +42,9 @@ beforeAll(async () => {
     PDS_RATE_LIMIT_BYPASS_KEY: stage.pds.rateLimitBypassKey,
   });
   handlers = {
-    createAppPassword: (await import('../../../functions/lifecycle/create-app-password.ts')).handler,
-    listAppPasswords: (await import('../../../functions/lifecycle/list-app-passwords.ts')).handler,
-    revokeAppPassword: (await import('../../../functions/lifecycle/revoke-app-password.ts')).handler,
+    createAppPassword: (await import('../../../../functions/lifecycle/create-app-password.ts')).handler,
+    listAppPasswords: (await import('../../../../functions/lifecycle/list-app-passwords.ts')).handler,
+    revokeAppPassword: (await import('../../../../functions/lifecycle/revoke-app-password.ts')).handler,
   };
 });
 afterAll(async () => {

@@ -1,9 +1,9 @@
-import { getRepoStatus } from '../pds/client.ts';
-import { HEALTH_PROBLEMS } from '../pds/health-problems.ts';
-import { isRejection } from '../pds/xrpc-error.ts';
-import type { AccountHost } from '../provisioning/providers/provider-access.ts';
-import { ProvisioningError } from '../provisioning/provisioning-error.ts';
-import { type Run, reserved } from '../provisioning/run.ts';
+import { getRepoStatus } from '../../pds/client.ts';
+import { HEALTH_PROBLEMS } from '../../pds/health-problems.ts';
+import { isRejection } from '../../pds/xrpc-error.ts';
+import type { AccountHost } from '../../provisioning/providers/provider-access.ts';
+import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
+import { type Run, reserved } from '../../provisioning/run.ts';
 
 /** How the PDS calls the member's account. Throws the final ACCOUNT_MISSING when it has none (any more). */
 export async function expectAccount(

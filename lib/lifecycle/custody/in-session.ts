@@ -1,11 +1,11 @@
-import type { Did } from '../brands.ts';
-import type { Queryable } from '../db/connect.ts';
-import { deleteSession } from '../pds/client.ts';
-import { openSession } from '../pds/probes/session.ts';
-import { connectionTo, type Provider } from '../pds/provider.ts';
-import { providerOf, readProviderState } from '../pds/providers.ts';
-import type { PdsConnection } from '../pds/xrpc.ts';
-import type { Vault } from '../vault/vault.ts';
+import type { Did } from '../../brands.ts';
+import type { Queryable } from '../../db/connect.ts';
+import { deleteSession } from '../../pds/client.ts';
+import { openSession } from '../../pds/probes/session.ts';
+import { connectionTo, type Provider } from '../../pds/provider.ts';
+import { providerOf, readProviderState } from '../../pds/providers.ts';
+import type { PdsConnection } from '../../pds/xrpc.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { openPassword } from './bundle.ts';
 
 export type SessionDeps = {

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { verifyMember } from '../../../lib/audit/verify.ts';
-import { restoreBackup } from '../../../lib/lifecycle/restore.ts';
-import { LeaseLost, updateIdentity } from '../../../lib/provisioning/identity.ts';
-import { claim } from '../../../lib/provisioning/queue/claim.ts';
-import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
-import { performWork } from '../../../lib/provisioning/work.ts';
-import { type Fault, faultyNetwork, silence } from '../provisioning/faulty.ts';
-import { mortal } from '../provisioning/mortal.ts';
-import { type Bench, identityOf, openStage, type Stage } from '../provisioning/stage.ts';
-import { opened } from '../provisioning/working-identity.ts';
+import { verifyMember } from '../../../../lib/audit/verify.ts';
+import { restoreBackup } from '../../../../lib/lifecycle/custody/restore.ts';
+import { LeaseLost, updateIdentity } from '../../../../lib/provisioning/identity.ts';
+import { claim } from '../../../../lib/provisioning/queue/claim.ts';
+import { enqueue } from '../../../../lib/provisioning/queue/queue.ts';
+import { performWork } from '../../../../lib/provisioning/work.ts';
+import { type Fault, faultyNetwork, silence } from '../../provisioning/faulty.ts';
+import { mortal } from '../../provisioning/mortal.ts';
+import { type Bench, identityOf, openStage, type Stage } from '../../provisioning/stage.ts';
+import { opened } from '../../provisioning/working-identity.ts';
 import { type Custody, openCustody } from './custody.ts';
 
 let stage: Stage;

@@ -1,8 +1,8 @@
-import { type AuditEntry, appendAudit } from '../audit/append.ts';
-import type { Queryable, Transaction } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import { type SecretPlace, sealSecret } from '../vault/secrets.ts';
-import type { Vault } from '../vault/vault.ts';
+import { type AuditEntry, appendAudit } from '../../audit/append.ts';
+import type { Queryable, Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import { type SecretPlace, sealSecret } from '../../vault/secrets.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { type Credentials, openBundle, openBundleOrKeep } from './bundle.ts';
 
 export type Backup = { id: number; created_at: Date; expires_at: Date };

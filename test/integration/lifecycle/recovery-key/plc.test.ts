@@ -6,31 +6,31 @@ import { promisify } from 'node:util';
 import { type P256Keypair, Secp256k1Keypair } from '@atproto/crypto';
 import { base58btc } from 'multiformats/bases/base58';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Plc, startPlc } from '../../../infra/local/atproto/plc.ts';
-import { verifyMember } from '../../../lib/audit/verify.ts';
-import type { StepUpNeed } from '../../../lib/auth/step-up.ts';
-import type { Did } from '../../../lib/brands.ts';
-import { connect, type Sql } from '../../../lib/db/connect.ts';
-import type { ApiHandler } from '../../../lib/http/route.ts';
-import { newMemberKey } from '../../../lib/identity/keys.ts';
+import { type Plc, startPlc } from '../../../../infra/local/atproto/plc.ts';
+import { verifyMember } from '../../../../lib/audit/verify.ts';
+import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
+import type { Did } from '../../../../lib/brands.ts';
+import { connect, type Sql } from '../../../../lib/db/connect.ts';
+import type { ApiHandler } from '../../../../lib/http/route.ts';
+import { newMemberKey } from '../../../../lib/identity/keys.ts';
 import {
   getRecoveryKey,
   removeRecoveryKey,
   revealCredentials,
   setRecoveryKey as setContract,
-} from '../../../lib/lifecycle/api.ts';
-import { NOTICES } from '../../../lib/lifecycle/notice.ts';
-import { setRecoveryKey } from '../../../lib/lifecycle/recovery-key/set.ts';
-import { keyStatement } from '../../../lib/lifecycle/recovery-key/words.ts';
-import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
-import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
-import { createVault, type Vault } from '../../../lib/vault/vault.ts';
-import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
-import { k256, p256, plc } from '../../unit/identity/plc/judge.ts';
-import { verdict } from '../auth/second-factor.ts';
-import { call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../http/app.ts';
-import { giveIdentity } from './active-identity.ts';
-import { givePlcIdentity } from './plc-identity.ts';
+} from '../../../../lib/lifecycle/api.ts';
+import { NOTICES } from '../../../../lib/lifecycle/changes/notice.ts';
+import { setRecoveryKey } from '../../../../lib/lifecycle/recovery-key/set.ts';
+import { keyStatement } from '../../../../lib/lifecycle/recovery-key/words.ts';
+import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
+import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
+import { createVault, type Vault } from '../../../../lib/vault/vault.ts';
+import { freshDatabase, type TestDatabase } from '../../../setup/database.ts';
+import { k256, p256, plc } from '../../../unit/identity/plc/judge.ts';
+import { verdict } from '../../auth/second-factor.ts';
+import { call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
+import { giveIdentity } from '../active-identity.ts';
+import { givePlcIdentity } from '../plc-identity.ts';
 
 const run = promisify(execFile);
 
@@ -48,10 +48,10 @@ beforeAll(async () => {
   api = connect(database.apiUrl, { max: 6 });
   vault = createVault({ sql: db, wrapper: createLocalWrapper(ENCRYPTION_KEY), environment: 'test' });
   routes = {
-    show: (await import('../../../functions/lifecycle/get-recovery-key.ts')).handler,
-    add: (await import('../../../functions/lifecycle/set-recovery-key.ts')).handler,
-    remove: (await import('../../../functions/lifecycle/remove-recovery-key.ts')).handler,
-    reveal: (await import('../../../functions/lifecycle/reveal-credentials.ts')).handler,
+    show: (await import('../../../../functions/lifecycle/get-recovery-key.ts')).handler,
+    add: (await import('../../../../functions/lifecycle/set-recovery-key.ts')).handler,
+    remove: (await import('../../../../functions/lifecycle/remove-recovery-key.ts')).handler,
+    reveal: (await import('../../../../functions/lifecycle/reveal-credentials.ts')).handler,
   };
 });
 afterAll(async () => {
@@ -178,7 +178,7 @@ describe('the rotation keys of a did:plc', () => {
   it('have one at the top that a member made with our command, and with nothing else', async () => {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'recovery-key-'));
     const command = async () => {
-      const script = path.resolve(import.meta.dirname, '../../../infra/local/recovery-key.ts');
+      const script = path.resolve(import.meta.dirname, '../../../../infra/local/recovery-key.ts');
       const { stdout } = await run(process.execPath, [script, path.join(dir, 'key'), owner.did]);
       return JSON.parse(stdout);
     };

@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import type { StepUpNeed } from '../../../lib/auth/step-up.ts';
-import type { Did } from '../../../lib/brands.ts';
-import { connect, type Sql } from '../../../lib/db/connect.ts';
-import { type BackupType, backUpCredentials } from '../../../lib/lifecycle/backup.ts';
-import { type RestoreDeps, restoreBackup } from '../../../lib/lifecycle/restore.ts';
-import { updateAccountPassword } from '../../../lib/pds/admin.ts';
-import { connectionTo } from '../../../lib/pds/provider.ts';
-import { sealForMapping } from '../../../lib/provisioning/secrets.ts';
-import { TIMES } from '../../../lib/provisioning/times.ts';
-import { performWork } from '../../../lib/provisioning/work.ts';
-import { createVault, type Vault } from '../../../lib/vault/vault.ts';
-import { type Bench, identityOf, openBench, type Stage } from '../provisioning/stage.ts';
-import { opened } from '../provisioning/working-identity.ts';
+import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
+import type { Did } from '../../../../lib/brands.ts';
+import { connect, type Sql } from '../../../../lib/db/connect.ts';
+import { type BackupType, backUpCredentials } from '../../../../lib/lifecycle/custody/backup.ts';
+import { type RestoreDeps, restoreBackup } from '../../../../lib/lifecycle/custody/restore.ts';
+import { updateAccountPassword } from '../../../../lib/pds/admin.ts';
+import { connectionTo } from '../../../../lib/pds/provider.ts';
+import { sealForMapping } from '../../../../lib/provisioning/secrets.ts';
+import { TIMES } from '../../../../lib/provisioning/times.ts';
+import { performWork } from '../../../../lib/provisioning/work.ts';
+import { createVault, type Vault } from '../../../../lib/vault/vault.ts';
+import { type Bench, identityOf, openBench, type Stage } from '../../provisioning/stage.ts';
+import { opened } from '../../provisioning/working-identity.ts';
 
 /** What a restore is tried on: members with identities on a real PDS, and the API's own role and vault. */
 export type Custody = {

@@ -1,14 +1,14 @@
-import { appendAudit } from '../audit/append.ts';
-import { type StepUpNeed, useStepUp } from '../auth/step-up.ts';
-import type { Transaction } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import { enqueue, type QueueId } from '../provisioning/queue/queue.ts';
-import { mappingPlace, type SealedColumn, sealForMapping } from '../provisioning/secrets.ts';
-import { sealSecret } from '../vault/secrets.ts';
-import type { Vault } from '../vault/vault.ts';
+import { appendAudit } from '../../audit/append.ts';
+import { type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
+import type { Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import { enqueue, type QueueId } from '../../provisioning/queue/queue.ts';
+import { mappingPlace, type SealedColumn, sealForMapping } from '../../provisioning/secrets.ts';
+import { sealSecret } from '../../vault/secrets.ts';
+import type { Vault } from '../../vault/vault.ts';
+import { expectNoChange } from '../changes/request.ts';
 import { backUpCredentials } from './backup.ts';
 import { findRestorable, type SealedBackup } from './backups.ts';
-import { expectNoChange } from './changes/request.ts';
 import type { Holder, Proven } from './prove.ts';
 
 export type Member = Holder & { pnptv_uuid: string; data_key_id: string };

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
-import { AppError } from '../app-error.ts';
-import { mappingPlace, openFromMapping } from '../provisioning/secrets.ts';
-import { openSecret } from '../vault/secrets.ts';
-import type { Vault } from '../vault/vault.ts';
+import { AppError } from '../../app-error.ts';
+import { mappingPlace, openFromMapping } from '../../provisioning/secrets.ts';
+import { openSecret } from '../../vault/secrets.ts';
+import type { Vault } from '../../vault/vault.ts';
 
 const keyPair = z.object({ public_key_multibase: z.string(), private_key: z.string() });
 

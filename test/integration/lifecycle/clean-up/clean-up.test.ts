@@ -1,21 +1,21 @@
 import { randomBytes } from 'node:crypto';
 import { S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { connect, type Sql } from '../../../lib/db/connect.ts';
-import { backUpCredentials } from '../../../lib/lifecycle/backup.ts';
-import { cleanUp } from '../../../lib/lifecycle/clean-up/clean-up.ts';
-import { BATCH } from '../../../lib/lifecycle/clean-up/delete-batch.ts';
-import { RULES } from '../../../lib/lifecycle/clean-up/rules.ts';
-import { createStorage } from '../../../lib/lifecycle/export/storage.ts';
-import { type Log, silentLog } from '../../../lib/observability/log.ts';
-import { redact } from '../../../lib/observability/redact.ts';
-import { countDeadLetters, readDeadLetters } from '../../../lib/provisioning/dead-letters/dead-letters.ts';
-import { redrive } from '../../../lib/provisioning/dead-letters/redrive.ts';
-import { enqueue, type QueueAction } from '../../../lib/provisioning/queue/queue.ts';
-import { createLocalWrapper } from '../../../lib/vault/local-wrapper.ts';
-import { createVault } from '../../../lib/vault/vault.ts';
-import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
-import { giveIdentity } from './active-identity.ts';
+import { connect, type Sql } from '../../../../lib/db/connect.ts';
+import { cleanUp } from '../../../../lib/lifecycle/clean-up/clean-up.ts';
+import { BATCH } from '../../../../lib/lifecycle/clean-up/delete-batch.ts';
+import { RULES } from '../../../../lib/lifecycle/clean-up/rules.ts';
+import { backUpCredentials } from '../../../../lib/lifecycle/custody/backup.ts';
+import { createStorage } from '../../../../lib/lifecycle/export/storage.ts';
+import { type Log, silentLog } from '../../../../lib/observability/log.ts';
+import { redact } from '../../../../lib/observability/redact.ts';
+import { countDeadLetters, readDeadLetters } from '../../../../lib/provisioning/dead-letters/dead-letters.ts';
+import { redrive } from '../../../../lib/provisioning/dead-letters/redrive.ts';
+import { enqueue, type QueueAction } from '../../../../lib/provisioning/queue/queue.ts';
+import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
+import { createVault } from '../../../../lib/vault/vault.ts';
+import { freshDatabase, type TestDatabase } from '../../../setup/database.ts';
+import { giveIdentity } from '../active-identity.ts';
 
 const USER = '7001';
 

@@ -1,12 +1,12 @@
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { ApiHandler } from '../../../lib/http/route.ts';
-import * as contracts from '../../../lib/lifecycle/api.ts';
-import { provisioningLog } from '../../../lib/pds/api.ts';
-import { readMessage } from '../../../lib/provisioning/queue/queue.ts';
-import { performWork } from '../../../lib/provisioning/work.ts';
-import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../http/app.ts';
-import { openStage, type Stage } from '../provisioning/stage.ts';
+import type { ApiHandler } from '../../../../lib/http/route.ts';
+import * as contracts from '../../../../lib/lifecycle/api.ts';
+import { provisioningLog } from '../../../../lib/pds/api.ts';
+import { readMessage } from '../../../../lib/provisioning/queue/queue.ts';
+import { performWork } from '../../../../lib/provisioning/work.ts';
+import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
+import { openStage, type Stage } from '../../provisioning/stage.ts';
 import { type Custody, openCustody } from './custody.ts';
 
 /** The routes of a member's backups as they run: the functions, on a real PDS and a real queue. */
@@ -24,10 +24,10 @@ beforeAll(async () => {
     PDS_RATE_LIMIT_BYPASS_KEY: stage.pds.rateLimitBypassKey,
   });
   handlers = {
-    createBackup: (await import('../../../functions/lifecycle/create-backup.ts')).handler,
-    listBackups: (await import('../../../functions/lifecycle/list-backups.ts')).handler,
-    restoreBackup: (await import('../../../functions/lifecycle/restore-backup.ts')).handler,
-    provisioningLog: (await import('../../../functions/pds/provisioning-log.ts')).handler,
+    createBackup: (await import('../../../../functions/lifecycle/create-backup.ts')).handler,
+    listBackups: (await import('../../../../functions/lifecycle/list-backups.ts')).handler,
+    restoreBackup: (await import('../../../../functions/lifecycle/restore-backup.ts')).handler,
+    provisioningLog: (await import('../../../../functions/pds/provisioning-log.ts')).handler,
   };
 });
 afterAll(async () => {

@@ -1,19 +1,19 @@
-import type { Did } from '../brands.ts';
-import { apiError } from '../http/error-codes.ts';
-import { publicK256Key, publicMemberKey } from '../identity/keys.ts';
-import { createSession, type PdsSession } from '../pds/client.ts';
-import { proveSession } from '../pds/prove-session.ts';
-import { connectionTo } from '../pds/provider.ts';
-import { providerOf, readProviderState } from '../pds/providers.ts';
-import { isRejection, XrpcError } from '../pds/xrpc-error.ts';
-import { openFromMapping } from '../provisioning/secrets.ts';
-import { openSecret } from '../vault/secrets.ts';
-import type { Vault } from '../vault/vault.ts';
+import type { Did } from '../../brands.ts';
+import { apiError } from '../../http/error-codes.ts';
+import { publicK256Key, publicMemberKey } from '../../identity/keys.ts';
+import { createSession, type PdsSession } from '../../pds/client.ts';
+import { proveSession } from '../../pds/prove-session.ts';
+import { connectionTo } from '../../pds/provider.ts';
+import { providerOf, readProviderState } from '../../pds/providers.ts';
+import { pdsUnavailable } from '../../pds/unavailable.ts';
+import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
+import { openFromMapping } from '../../provisioning/secrets.ts';
+import { openSecret } from '../../vault/secrets.ts';
+import type { Vault } from '../../vault/vault.ts';
 import { backupPlace } from './backup.ts';
 import type { SealedBackup } from './backups.ts';
 import { credentialBundle, isUnreadable } from './bundle.ts';
 import type { SessionDeps } from './in-session.ts';
-import { pdsUnavailable } from './pds-unavailable.ts';
 
 export type ProofDeps = SessionDeps;
 /** The identity that a backup must be of. */

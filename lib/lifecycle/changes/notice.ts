@@ -1,4 +1,4 @@
-import type { TIMES } from '../provisioning/times.ts';
+import type { TIMES } from '../../provisioning/times.ts';
 
 /** How long a member has to change his mind, in seconds. */
 export type Notice = {

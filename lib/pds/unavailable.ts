@@ -1,6 +1,6 @@
 import type { AppError } from '../app-error.ts';
 import { apiError } from '../http/error-codes.ts';
-import type { XrpcError } from '../pds/xrpc-error.ts';
+import type { XrpcError } from './xrpc-error.ts';
 
 /** What a member is told whose PDS did not answer, or not as it should: `UNAVAILABLE` (503), and when to come back. */
 export function pdsUnavailable(cause: XrpcError, now: Date): AppError {

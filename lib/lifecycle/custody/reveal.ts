@@ -1,11 +1,11 @@
 import type * as z from 'zod/mini';
-import { AppError } from '../app-error.ts';
-import { type AuditEntry, appendAudit } from '../audit/append.ts';
-import { type StepUpNeed, useStepUp } from '../auth/step-up.ts';
-import type { Sql, Transaction } from '../db/connect.ts';
-import { apiError } from '../http/error-codes.ts';
-import type { Vault } from '../vault/vault.ts';
-import type { revealCredentials } from './api.ts';
+import { AppError } from '../../app-error.ts';
+import { type AuditEntry, appendAudit } from '../../audit/append.ts';
+import { type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
+import type { Sql, Transaction } from '../../db/connect.ts';
+import { apiError } from '../../http/error-codes.ts';
+import type { Vault } from '../../vault/vault.ts';
+import type { revealCredentials } from '../api.ts';
 import { type OwnCredentials, openPassword, openPrivateKey, openRotationKey } from './bundle.ts';
 
 export type Revealed = z.output<typeof revealCredentials.data>;

@@ -1,0 +1,49 @@
+import * as z from 'zod/mini';
+import { contract } from '../../http/contract.ts';
+import { limit, offset } from '../../http/paging.ts';
+
+const timestamp = z.iso.datetime();
+
+const change = z.object({
+  id: z.int(),
+  kind: z.enum(['rotate_keys', 'rename', 'revoke', 'come_back', 'delete', 'join', 'move', 'hand_over']),
+  state: z.enum(['under_way', 'done', 'cancelled', 'failed']),
+  /** What is done of it; `requested`: nothing yet. */
+  step: z.string(),
+  wish: z.record(z.string(), z.unknown()),
+  cancellable: z.boolean(),
+  cancel_wanted: z.boolean(),
+  waits_for: z.nullable(z.string()),
+  due_at: timestamp,
+  created_at: timestamp,
+  ended_at: z.nullable(timestamp),
+  error: z.nullable(z.object({ code: z.string(), message: z.string() })),
+});
+
+export const listChanges = contract({
+  operationId: 'listChanges',
+  summary: 'What is being changed about your identity, and what was, newest first',
+  method: 'GET',
+  path: '/api/pds/changes',
+  access: 'member',
+  host: 'app',
+  query: z.strictObject({ limit: limit(20), offset }),
+  data: z.array(change),
+  paginated: true,
+});
+
+export const cancelChange = contract({
+  operationId: 'cancelChange',
+  summary:
+    'Take a change back: at once, while nothing of it has happened; a move also later, as long as the new PDS is not in use',
+  method: 'POST',
+  path: '/api/pds/changes/{id}/cancel',
+  access: 'member',
+  host: 'app',
+  limits: { member: { max: 30, windowSeconds: 3600 }, address: { max: 300, windowSeconds: 3600 } },
+  params: z.strictObject({
+    id: z.string().check(z.regex(/^[1-9]\d{0,14}$/, 'must be the id of a change')),
+  }),
+  data: z.object({ change_id: z.int(), cancelled: z.boolean() }),
+  errors: ['CHANGE_NOT_FOUND', 'CHANGE_NOT_CANCELLABLE', 'CHANGE_OF_RECOVERY_KEY'],
+});
