@@ -39,9 +39,9 @@ export type Saying =
   | { kind: 'join_asked' | 'join_due' | 'joined' | 'parted'; details: JoinFacts }
   | { kind: 'too_often'; details: { seconds: number } }
   | { kind: 'login' | 'stranger' | 'help'; details?: undefined };
-/** How far leaving for another PDS is. `by_key`: the recovery key asked for it. `at`: when it happens, or is given up. */
+/** How far leaving for another PDS is; `switched_off`: nor is his account here open. `by_key`: the recovery key asked for it. `at`: when it happens, or is given up. */
 export type Leaving = {
-  event: 'requested' | 'tomorrow' | 'waiting' | 'left' | 'failed' | 'cancelled';
+  event: 'requested' | 'tomorrow' | 'waiting' | 'left' | 'failed' | 'switched_off' | 'cancelled';
   endpoint: string;
   by_key: boolean;
   at: string | null;

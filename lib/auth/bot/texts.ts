@@ -131,6 +131,8 @@ const EN: Texts = {
       html`Your identity is handed over: its document names ${endpoint} and your key there. Activate the account there now, and write something. We go on serving the document.`,
     failed: ({ endpoint, why }) =>
       html`Your identity was not handed over to ${endpoint} (<code>${why ?? ''}</code>). It works as before.`,
+    switched_off: ({ endpoint, why }) =>
+      html`Your identity was not handed over to ${endpoint} (<code>${why ?? ''}</code>), and its own PDS does not open its account again: it is switched off. Nothing of it is lost, and you can bring it back when that PDS answers.`,
     cancelled: ({ endpoint }) => html`Your identity is not handed over to ${endpoint}: that was taken back.`,
   },
   left: (endpoint) => `You have left for ${endpoint}. We go on serving the document of your identity.`,
@@ -216,6 +218,8 @@ const ES: Texts = {
       html`Tu identidad ya pasó: su documento nombra ${endpoint} y tu clave allí. Activa ahora la cuenta allí y escribe algo. Seguimos sirviendo el documento.`,
     failed: ({ endpoint, why }) =>
       html`Tu identidad no pasó a ${endpoint} (<code>${why ?? ''}</code>). Funciona como antes.`,
+    switched_off: ({ endpoint, why }) =>
+      html`Tu identidad no pasó a ${endpoint} (<code>${why ?? ''}</code>), y su propio PDS no vuelve a abrir su cuenta: está apagada. No se pierde nada de ella y puedes recuperarla cuando ese PDS responda.`,
     cancelled: ({ endpoint }) => html`Tu identidad no pasa a ${endpoint}: eso se anuló.`,
   },
   left: (endpoint) => `Te has ido a ${endpoint}. Seguimos sirviendo el documento de tu identidad.`,

@@ -8,7 +8,7 @@ import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
-import { isOfThePds } from '../changes/patience.ts';
+import { isOfThePds, isWornOut } from '../changes/patience.ts';
 import { activate } from '../revoke/account.ts';
 import { CLOSE_WITHIN_MS, LOOK_EVERY_MS } from './times.ts';
 
@@ -45,16 +45,20 @@ export async function closeOldAccount(run: Run, change: Change): Promise<void> {
 
 /**
  * Activates it again, when no document will ever name the new PDS. The PDS reads the document: should that name another one
- * after all, it refuses. Throws Parked as long as it does not do so. One that was
- * deactivated before, or could not be, stays so.
+ * after all, it refuses. Throws Parked as long as it does not do so, for a day; false when it is closed even then. One that
+ * was deactivated before stays so.
  */
-export async function reopenOldAccount(run: Run, change: Change): Promise<void> {
-  if (run.identity.status !== 'active' || change.progress.left_open === true) return;
+export async function reopenOldAccount(run: Run, change: Change): Promise<boolean> {
+  if (run.identity.status !== 'active') return true;
   try {
     await activate(run);
+    return true;
   } catch (error) {
-    if (!isOfThePds(error) || isOutage(error)) throw error;
+    if (!isOfThePds(error)) throw error;
     run.log.warn('the account of who stays cannot be activated again yet', { error });
+    // One that we could not close is open, for all that we know.
+    if (await isWornOut(run, change, error)) return change.progress.left_open === true;
+    if (isOutage(error)) throw error;
     throw new Parked('member', new Date(run.now().getTime() + LOOK_EVERY_MS));
   }
 }

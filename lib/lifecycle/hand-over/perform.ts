@@ -8,7 +8,7 @@ import { hold } from '../changes/hold.ts';
 import { closeOldAccount } from './close.ts';
 import { leave } from './leave.ts';
 import { leavingNews } from './news.ts';
-import { publishPlc, whoPublishes } from './publish-plc.ts';
+import { asObstacle, publishPlc, whoPublishes } from './publish-plc.ts';
 import { isOwnHandle, lookForAccount, type Obstacle } from './target.ts';
 import { waitOrGiveUp } from './wait-or-give-up.ts';
 import { wishOf } from './wish.ts';
@@ -33,7 +33,7 @@ export async function handOver(run: Run, change: Change): Promise<void> {
     await advance(run.sql, run, change, { step: 'old_account_closed' });
   }
   if (run.identity.did_method === 'plc') {
-    const code = await publishPlc(run, change);
+    const code = await publishPlc(run, change).catch(asObstacle);
     if (code) return await waitOrGiveUp(run, change, { code, lasting: false });
   }
   await leave(run, change);
@@ -67,6 +67,6 @@ async function findObstacle(run: Run, change: Change): Promise<Obstacle | undefi
   }
   if (identity.did_method === 'web') return undefined;
   await hold(run);
-  const publisher = await whoPublishes(run, change);
+  const publisher = await whoPublishes(run, change).catch(asObstacle);
   return publisher === 'done' || publisher === 'us' ? undefined : { code: publisher, lasting: false };
 }

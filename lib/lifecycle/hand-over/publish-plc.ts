@@ -4,6 +4,7 @@ import { signOperation } from '../../identity/plc/operation.ts';
 import { submitOperation } from '../../pds/plc/directory.ts';
 import { PlcError } from '../../pds/plc/plc-error.ts';
 import { askDirectory, ourRotationKey, readOwnLog } from '../../provisioning/plc/directory.ts';
+import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { openFromMapping } from '../../provisioning/secrets.ts';
 import type { Change } from '../changes/change.ts';
@@ -50,6 +51,12 @@ export async function publishPlc(run: Run, change: Change): Promise<TargetProble
     }
   });
   return isPublished((await readOwnLog(run)).data, change) ? undefined : 'PLC_REFUSED';
+}
+
+/** Who has ended his DID himself is told so, and held no longer than others. */
+export function asObstacle(error: unknown): TargetProblem {
+  if (error instanceof ProvisioningError && error.code === 'DID_ENDED') return 'DID_ENDED';
+  throw error;
 }
 
 function newData(run: Run, log: PlcLog & { data: PlcData }, change: Change): PlcData {

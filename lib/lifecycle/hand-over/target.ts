@@ -15,7 +15,8 @@ export type TargetProblem =
   | 'HANDLE_NOT_YOURS'
   | 'ROTATION_KEYS_NOT_OURS'
   | 'ROTATION_KEYS_TOO_MANY'
-  | 'PLC_REFUSED';
+  | 'PLC_REFUSED'
+  | 'DID_ENDED';
 
 type Deps = { strangers: Strangers; now: () => Date };
 

@@ -3,28 +3,44 @@ import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance, endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
+import { OFF } from '../revoke/revoke.ts';
 import { reopenOldAccount } from './close.ts';
 import { leavingNews } from './news.ts';
 import type { Obstacle, TargetProblem } from './target.ts';
 import { LOOK_EVERY_MS, LOOK_FOR_MS, TELL_EVERY_MS } from './times.ts';
 
-/** What the member reads when a change is given up. */
-const GIVEN_UP: Readonly<Record<TargetProblem, string>> = {
-  TARGET_UNREACHABLE:
-    'The new PDS did not answer for a week. Everything is as it was: ask again when it does.',
-  TARGET_NOT_A_PDS:
-    'At the new address there is no PDS, or one that goes by the DID of another host. Everything is as it was.',
-  ACCOUNT_NOT_THERE:
-    'The new PDS had no account of your DID for a week. Everything is as it was: make one there, then ask again.',
-  HANDLE_NOT_YOURS:
-    'The handle that you named did not lead to your DID for a week. Everything is as it was: set its DNS, then ask again.',
-  ROTATION_KEYS_NOT_OURS:
-    'Our key is not among the rotation keys of your DID, and no other signed for your new PDS within a week. Everything is as it was.',
-  ROTATION_KEYS_TOO_MANY:
-    'With those of your new PDS your DID would have more than the five rotation keys that it may have. Everything is as it was: take one of yours away, then ask again.',
-  PLC_REFUSED:
-    'The PLC directory did not take the change of your DID for a week. Everything is as it was: ask again later.',
+/** What the member reads when a change is given up: why, and what he can do. */
+const GIVEN_UP: Readonly<Record<TargetProblem, readonly [string, string]>> = {
+  TARGET_UNREACHABLE: ['The new PDS did not answer for a week.', 'Ask again when it does.'],
+  TARGET_NOT_A_PDS: [
+    'At the new address there is no PDS, or one that goes by the DID of another host.',
+    'Look at the address, then ask again.',
+  ],
+  ACCOUNT_NOT_THERE: [
+    'The new PDS had no account of your DID for a week.',
+    'Make one there, then ask again.',
+  ],
+  HANDLE_NOT_YOURS: [
+    'The handle that you named did not lead to your DID for a week.',
+    'Set its DNS, then ask again.',
+  ],
+  ROTATION_KEYS_NOT_OURS: [
+    'Our key is not among the rotation keys of your DID, and no other signed for your new PDS within a week.',
+    'Sign the change of your DID with a rotation key of yours, then ask again.',
+  ],
+  ROTATION_KEYS_TOO_MANY: [
+    'With those of your new PDS your DID would have more than the five rotation keys that it may have.',
+    'Take one of yours away, then ask again.',
+  ],
+  PLC_REFUSED: ['The PLC directory did not take the change of your DID for a week.', 'Ask again later.'],
+  DID_ENDED: [
+    'Your DID was ended in the PLC directory by a key of it, a week ago.',
+    'Nothing can be changed in it any more.',
+  ],
 };
+const AS_IT_WAS = 'Everything is as it was.';
+const SWITCHED_OFF =
+  'Your account was closed for it, and for a day your PDS did not answer, or did not open it again: your identity is switched off. Bring it back (POST /api/pds/reactivate) when it does.';
 
 /** Looks again in an hour, as long as there is a chance, and tells the member once a day why. */
 export async function waitOrGiveUp(run: Run, change: Change, { code, lasting }: Obstacle): Promise<void> {
@@ -33,10 +49,13 @@ export async function waitOrGiveUp(run: Run, change: Change, { code, lasting }: 
   const closed = typeof progress.closing_since === 'string' ? Date.parse(progress.closing_since) : 0;
   const until = new Date(Math.max(due_at.getTime(), closed) + LOOK_FOR_MS);
   if (lasting || now >= until) {
-    if (closed > 0) await reopenOldAccount(run, change);
+    const isOpen = closed === 0 || (await reopenOldAccount(run, change));
+    const [why, todo] = GIVEN_UP[code];
+    const message = [why, isOpen ? AS_IT_WAS : SWITCHED_OFF, todo].join(' ');
     await run.sql.begin(async (tx) => {
-      await sayTo(tx, change.user_id, leavingNews({ wish, by }, { event: 'failed', why: code }));
-      const end = { outcome: 'failed', code, message: GIVEN_UP[code] } as const;
+      const event = isOpen ? 'failed' : 'switched_off';
+      await sayTo(tx, change.user_id, leavingNews({ wish, by }, { event, why: code }));
+      const end = { outcome: 'failed', code, message, ...(!isOpen && { identity: OFF }) } as const;
       await endChange(tx, run, change, end, { action: 'handed_over', details: wish });
     });
     return;

@@ -10,10 +10,17 @@ export const UNCHECKED = {
   health_problem: null,
 } as const;
 
+/** An identity that is switched off: its tokens go, for nobody renews them. */
+export const OFF = {
+  status: 'revoked',
+  pds_access_token: null,
+  pds_refresh_token: null,
+  ...UNCHECKED,
+} as const;
+
 /**
  * Switches an identity off: its account is deactivated at the PDS. DID document and handle are served on, or what the
- * member has signed could not be verified any more; his password and keys stay sealed, so that he can come back. The
- * tokens go: nobody renews them.
+ * member has signed could not be verified any more; his password and keys stay sealed, so that he can come back.
  */
 export const revoke: Perform = (run, change) =>
   switchAccount(run, change, {
@@ -21,14 +28,8 @@ export const revoke: Perform = (run, change) =>
     audit: 'revoked',
     conclude: () =>
       run.sql.begin(async (tx) => {
-        const off = {
-          status: 'revoked',
-          pds_access_token: null,
-          pds_refresh_token: null,
-          ...UNCHECKED,
-        } as const;
         const audit = { action: 'revoked', details: { account: 'deactivated' } } as const;
-        await endChange(tx, run, change, { outcome: 'done', identity: off }, audit);
+        await endChange(tx, run, change, { outcome: 'done', identity: OFF }, audit);
         await tellMember(tx, run.identity.user_id, 'revoked');
       }),
   });

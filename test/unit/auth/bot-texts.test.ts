@@ -60,20 +60,21 @@ const SAYINGS: Saying[] = [
   ),
   ...(['moved', 'move_failed'] as const).map((kind) => ({ kind, details: facts() })),
   ...[null, '2026-11-27T09:30:00.000Z'].map((at) => ({ kind: 'recovery_key', details: { at } }) as const),
-  ...(['requested', 'tomorrow', 'waiting', 'left', 'failed', 'cancelled'] as const).flatMap((event) =>
-    [true, false].map(
-      (by_key) =>
-        ({
-          kind: 'leaving',
-          details: {
-            event,
-            endpoint: 'https://pds.example.net',
-            by_key,
-            at: by_key ? null : '2026-11-27T09:30:00.000Z',
-            why: event === 'waiting' || event === 'failed' ? '<b>&"' : null,
-          },
-        }) as const,
-    ),
+  ...(['requested', 'tomorrow', 'waiting', 'left', 'failed', 'switched_off', 'cancelled'] as const).flatMap(
+    (event) =>
+      [true, false].map(
+        (by_key) =>
+          ({
+            kind: 'leaving',
+            details: {
+              event,
+              endpoint: 'https://pds.example.net',
+              by_key,
+              at: by_key ? null : '2026-11-27T09:30:00.000Z',
+              why: ['waiting', 'failed', 'switched_off'].includes(event) ? '<b>&"' : null,
+            },
+          }) as const,
+      ),
   ),
   { kind: 'too_often', details: { seconds: 60 } },
   { kind: 'too_often', details: { seconds: 61 } },

@@ -2,6 +2,7 @@ import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { connect } from '../../../../lib/db/connect.ts';
+import { askForChange } from '../../../../lib/lifecycle/changes/ask.ts';
 import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
 import { NOTICES } from '../../../../lib/lifecycle/changes/notice.ts';
 import { requestDeletion } from '../../../../lib/lifecycle/delete/request.ts';
@@ -68,7 +69,8 @@ export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
           ELSE '{}' END`;
       await db`
         UPDATE pds_changes SET due_at = due_at - ${by}::interval,
-          progress = progress || ${earlier('told_at')} || ${earlier('closing_since')} WHERE ended_at IS NULL`;
+          progress = progress || ${earlier('told_at')} || ${earlier('closing_since')}
+            || ${earlier('kept_since')} WHERE ended_at IS NULL`;
       await db`
         UPDATE pds_provisioning_queue SET next_retry = next_retry - ${by}::interval
         WHERE status IN ('pending', 'processing')`;
@@ -126,6 +128,13 @@ export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
         UPDATE pds_provisioning_queue SET next_retry = now() WHERE user_id = ${userId} AND action = 'delete'
         RETURNING id::text`;
       return performWork(bench.deps, row?.id ?? '');
+    },
+    async comeBack({ userId }: Leaver) {
+      const asked = await askForChange({ sql, now }, await stepUp(userId, 'reactivateIdentity', null), {
+        kind: 'come_back',
+        of: ['revoked'],
+      });
+      return performWork(bench.deps, asked.queued ?? '');
     },
     async change(changeId: number) {
       const [change] = await db`SELECT * FROM pds_changes WHERE id = ${changeId}`;

@@ -41,6 +41,12 @@ const due = async (...asked: Parameters<Desk['handOver']>) => {
   return change_id;
 };
 
+/** A network with a directory that takes no operation. */
+const refusing = ((input: Parameters<typeof fetch>[0], init?: RequestInit) =>
+  String(input).startsWith(plcUrl) && init?.method === 'POST'
+    ? Promise.resolve(Response.json({ message: 'not that' }, { status: 400 }))
+    : fetch(input, init)) as typeof fetch;
+
 describe('who leaves with a did:plc', () => {
   it('has five rotation keys at most, none twice, and those of his new PDS also when he names another key or handle', async () => {
     const { leaver, to } = await someone();
@@ -81,10 +87,6 @@ describe('who leaves with a did:plc', () => {
   it('stays where he was, with his account open, when the directory does not take it for a week', async () => {
     const { leaver, to, old } = await someone();
     const changeId = await due(leaver, to);
-    const refusing = ((input: Parameters<typeof fetch>[0], init?: RequestInit) =>
-      String(input).startsWith(plcUrl) && init?.method === 'POST'
-        ? Promise.resolve(Response.json({ message: 'not that' }, { status: 400 }))
-        : fetch(input, init)) as typeof fetch;
     expect(await desk.work(leaver, { fetch: refusing })).toBe('parked');
     expect(await desk.change(changeId)).toMatchObject({ step: 'old_account_closed', outcome: null });
     expect((await desk.told(leaver)).at(-1)).toBe('leaving waiting PLC_REFUSED');
@@ -94,5 +96,48 @@ describe('who leaves with a did:plc', () => {
     expect(await desk.change(changeId)).toMatchObject({ outcome: 'failed', error_code: 'PLC_REFUSED' });
     expect(await identityOf(bench, leaver.userId)).toMatchObject({ status: 'active', left_at: null });
     await write(old, leaver.did, { text: 'as before' });
+  }, 60_000);
+
+  it('is free after a day more when his old PDS does not open his account again, and brings it back when it does', async () => {
+    const { leaver, to, old } = await someone();
+    const changeId = await due(leaver, to);
+    expect(await desk.work(leaver, { fetch: refusing })).toBe('parked');
+    await desk.pass(8 * 24 * HOUR);
+    const dead = ((...args: Parameters<typeof fetch>) =>
+      String(args[0]).startsWith(two.pds.url)
+        ? Promise.reject(new TypeError('fetch failed', { cause: { code: 'ECONNREFUSED' } }))
+        : refusing(...args)) as typeof fetch;
+    expect(await desk.work(leaver, { fetch: dead })).toBe('parked');
+    expect(await desk.change(changeId)).toMatchObject({ outcome: null });
+    await desk.pass(25 * HOUR);
+    expect(await desk.work(leaver, { fetch: dead })).toBe('done');
+    expect(await desk.change(changeId)).toMatchObject({
+      outcome: 'failed',
+      error_code: 'PLC_REFUSED',
+      error_message: expect.stringMatching(/switched off.*reactivate/s),
+    });
+    expect((await desk.told(leaver)).at(-1)).toBe('leaving switched_off PLC_REFUSED');
+    expect(await identityOf(bench, leaver.userId)).toMatchObject({ status: 'revoked', left_at: null });
+    await desk.comeBack(leaver);
+    expect(await identityOf(bench, leaver.userId)).toMatchObject({ status: 'active' });
+    await write(old, leaver.did, { text: 'back again' });
+  }, 60_000);
+
+  it('who has ended his DID himself by then is not held', async () => {
+    const { leaver, to } = await someone();
+    const own = await k256();
+    const sign = async (text: string) => Buffer.from(await own.sign(Buffer.from(text))).toString('base64url');
+    await desk.setKey(leaver, { did: own.did(), sign });
+    const changeId = await due(leaver, to);
+    expect(await desk.work(leaver, { fetch: refusing })).toBe('parked');
+    await new reference.Client(plcUrl).tombstone(leaver.did, own as never);
+    await desk.pass(2 * HOUR);
+    expect(await desk.work(leaver)).toBe('parked');
+    expect(await desk.change(changeId)).toMatchObject({ progress: { waits_for: 'DID_ENDED' } });
+    for (const days of [8, 2]) {
+      await desk.pass(days * 24 * HOUR);
+      await desk.work(leaver);
+    }
+    expect(await desk.change(changeId)).toMatchObject({ outcome: 'failed', error_code: 'DID_ENDED' });
   }, 60_000);
 });
