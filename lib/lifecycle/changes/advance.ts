@@ -3,7 +3,7 @@ import type { Queryable, Transaction } from '../../db/connect.ts';
 import { type IdentityChange, LeaseLost, updateIdentity } from '../../provisioning/identity.ts';
 import { completeRow } from '../../provisioning/queue/settle.ts';
 import type { Run } from '../../provisioning/run.ts';
-import type { Change, Facts } from './change.ts';
+import { authorOf, type Change, type Facts } from './change.ts';
 
 export type Progress = {
   step?: string;
@@ -50,7 +50,7 @@ export type End = (
 
 /**
  * Ends a change and its work in the caller's transaction, which also makes what it was for true, and frees the member.
- * Its secrets go: by now they are where they belong, or of no use. Throws LeaseLost when another worker has the member.
+ * Its secrets go: by now they are where they belong, or of no use. `audit` is written as by whoever asked for it. Throws LeaseLost when another worker has the member.
  */
 export async function endChange(
   tx: Transaction,
@@ -68,12 +68,14 @@ export async function endChange(
     WHERE id = ${change.id} AND ended_at IS NULL`;
   if (ended.count === 0) throw new LeaseLost();
   if (!audit) return;
+  const { createdBy, ...how } = authorOf(change.requested_by, identity.user_id);
   await appendAudit(tx, {
     userId: identity.user_id,
     pnptvUuid: identity.pnptv_uuid,
     action: audit.action,
     status: end.outcome === 'done' ? 'success' : 'failed',
-    details: { change_id: change.id, outcome: end.outcome, ...audit.details },
+    details: { change_id: change.id, outcome: end.outcome, ...audit.details, ...how },
+    createdBy,
     ...(failure && { errorCode: failure.code, errorMessage: failure.message }),
   });
 }

@@ -6,7 +6,7 @@ import { apiError } from '../../http/error-codes.ts';
 import { leavingNews } from '../hand-over/news.ts';
 import { stopJoinIn } from '../join/stop.ts';
 import { isPublished } from '../move/progress.ts';
-import type { ChangeKind, Facts } from './change.ts';
+import { authorOf, type ChangeKind, type Facts } from './change.ts';
 
 /** Those that can be taken back also when they have begun: up to which step. */
 const TAKEN_BACK: Readonly<Partial<Record<ChangeKind, (change: { step: string }) => boolean>>> = {
@@ -104,12 +104,13 @@ async function end(tx: Transaction, change: Found & { userId: string; by: string
     UPDATE pds_provisioning_queue SET status = 'completed', parked_reason = NULL
     WHERE user_id = ${userId} AND action = ${kind} AND status IN ('pending', 'processing')`;
   if (kind === 'hand_over') await sayTo(tx, userId, leavingNews(change, { event: 'cancelled' }));
+  const { createdBy, ...how } = authorOf(by, userId);
   await appendAudit(tx, {
     userId,
     pnptvUuid,
     action: 'updated',
     status: 'success',
-    details: { change: kind, change_id: id, cancelled: true },
-    createdBy: by === 'recovery_key' ? userId : by,
+    details: { change: kind, change_id: id, cancelled: true, ...how },
+    createdBy,
   });
 }

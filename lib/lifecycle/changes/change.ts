@@ -40,3 +40,8 @@ export async function readOpenChange(sql: Queryable, userId: string): Promise<Ch
     SELECT ${columns(sql)} FROM pds_changes WHERE user_id = ${userId} AND ended_at IS NULL`;
   return change;
 }
+
+/** How the audit log names who asked: whoever signs with the recovery key is the member, and its details say so. */
+export function authorOf(by: string, userId: string): { createdBy: string; by_recovery_key?: true } {
+  return by === 'recovery_key' ? { createdBy: userId, by_recovery_key: true } : { createdBy: by };
+}

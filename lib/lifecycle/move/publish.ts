@@ -128,5 +128,6 @@ async function moveIn(tx: Transaction, { run, change, target }: Move, arrival: A
     action: 'moved',
     status: 'pending',
     details: { change_id: change.id, from, to: target.host.provider.id, pds_endpoint: recommended.endpoint },
+    createdBy: change.requested_by,
   });
 }

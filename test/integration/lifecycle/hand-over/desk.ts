@@ -59,6 +59,7 @@ export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
     db,
     deps,
     now,
+    stepUp,
     /** Lets so much time pass for what waits: all that it waits for comes closer. The clocks of the PDSs go on as they do. */
     async pass(ms: number) {
       const by = `${ms} milliseconds`;
