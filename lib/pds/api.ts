@@ -1,8 +1,7 @@
 import * as z from 'zod/mini';
 import { contract } from '../http/contract.ts';
+import { timestamp } from '../http/fields.ts';
 import { limit, offset } from '../http/paging.ts';
-
-const timestamp = z.iso.datetime();
 
 const identityStatus = z.enum(['pending', 'active', 'error', 'revoked', 'disabled']);
 const verificationStatus = z.enum(['accessible', 'inaccessible', 'unknown']);

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { contract } from '../http/contract.ts';
+import { idOf, timestamp } from '../http/fields.ts';
 import { limit, offset } from '../http/paging.ts';
 import { CHANGE_ACTIONS, PROVISIONING_ACTIONS } from './queue/queue.ts';
 
@@ -23,7 +24,7 @@ export const listDeadLetters = contract({
       details: z.nullable(z.record(z.string(), z.unknown())),
       attempts: z.int(),
       receives: z.int(),
-      failed_at: z.iso.datetime(),
+      failed_at: timestamp,
       age_seconds: z.int(),
     }),
   ),
@@ -38,7 +39,7 @@ export const redriveWork = contract({
   access: 'admin',
   host: 'app',
   params: z.strictObject({
-    id: z.string().check(z.regex(/^[1-9]\d{0,14}$/, 'must be the id of a row of the queue')),
+    id: idOf('a row of the queue'),
   }),
   data: z.object({
     queue_id: z.int(),

@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { contract } from '../../http/contract.ts';
+import { timestamp } from '../../http/fields.ts';
 import { identityInfo } from '../../pds/api.ts';
 
 const member = z.object({
@@ -11,7 +12,7 @@ const member = z.object({
   role: z.enum(['member', 'admin']),
 });
 /** Who is logged in until when, with his identity. */
-export const session = z.object({ member, expires_at: z.iso.datetime(), pds: identityInfo });
+export const session = z.object({ member, expires_at: timestamp, pds: identityInfo });
 
 export const getSession = contract({
   operationId: 'getSession',
@@ -47,9 +48,9 @@ export const listSessions = contract({
       /** Browser and system, as the client names them; null when they are unknown. */
       device: z.nullable(z.string()),
       login_method: z.string(),
-      created_at: z.iso.datetime(),
-      last_seen_at: z.iso.datetime(),
-      expires_at: z.iso.datetime(),
+      created_at: timestamp,
+      last_seen_at: timestamp,
+      expires_at: timestamp,
       current: z.boolean(),
     }),
   ),

@@ -1,10 +1,11 @@
 import * as z from 'zod/mini';
 import { contract } from '../../http/contract.ts';
+import { timestamp } from '../../http/fields.ts';
 
 /** A letter or digit at both ends: what looks empty, or like another one, is no name. */
 const NAME = /^[0-9A-Za-zÀ-ÖØ-öø-ÿ](?:[0-9A-Za-zÀ-ÖØ-öø-ÿ ._-]{0,30}[0-9A-Za-zÀ-ÖØ-öø-ÿ])?$/;
 
-const appPassword = z.object({ name: z.string(), created_at: z.iso.datetime(), privileged: z.boolean() });
+const appPassword = z.object({ name: z.string(), created_at: timestamp, privileged: z.boolean() });
 
 /** Each of these, and a list (app-passwords/list.ts), opens a session at the PDS, which takes 300 a day of one account. */
 const A_DAY = { windowSeconds: 86_400 };

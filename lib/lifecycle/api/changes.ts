@@ -1,8 +1,7 @@
 import * as z from 'zod/mini';
 import { contract } from '../../http/contract.ts';
+import { idOf, timestamp } from '../../http/fields.ts';
 import { limit, offset } from '../../http/paging.ts';
-
-const timestamp = z.iso.datetime();
 
 const change = z.object({
   id: z.int(),
@@ -42,7 +41,7 @@ export const cancelChange = contract({
   host: 'app',
   limits: { member: { max: 30, windowSeconds: 3600 }, address: { max: 300, windowSeconds: 3600 } },
   params: z.strictObject({
-    id: z.string().check(z.regex(/^[1-9]\d{0,14}$/, 'must be the id of a change')),
+    id: idOf('a change'),
   }),
   data: z.object({ change_id: z.int(), cancelled: z.boolean() }),
   errors: ['CHANGE_NOT_FOUND', 'CHANGE_NOT_CANCELLABLE', 'CHANGE_OF_RECOVERY_KEY'],

@@ -1,8 +1,7 @@
 import * as z from 'zod/mini';
 import { contract } from '../../http/contract.ts';
+import { idOf, timestamp } from '../../http/fields.ts';
 import { limit, offset } from '../../http/paging.ts';
-
-const timestamp = z.iso.datetime();
 
 export const createBackup = contract({
   operationId: 'createBackup',
@@ -50,7 +49,7 @@ export const restoreBackup = contract({
   stepUp: { target: 'id' },
   limits: { member: { max: 5, windowSeconds: 3600 }, address: { max: 100, windowSeconds: 3600 } },
   params: z.strictObject({
-    id: z.string().check(z.regex(/^[1-9]\d{0,14}$/, 'must be the id of a backup')),
+    id: idOf('a backup'),
   }),
   data: z.object({ backup_id: z.number(), restored_at: timestamp, recovery_backup_id: z.number() }),
   errors: [

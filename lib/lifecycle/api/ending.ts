@@ -1,7 +1,6 @@
 import * as z from 'zod/mini';
 import { contract } from '../../http/contract.ts';
-
-const timestamp = z.iso.datetime();
+import { timestamp } from '../../http/fields.ts';
 
 export const deleteAccount = contract({
   operationId: 'deleteAccount',

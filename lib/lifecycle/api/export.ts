@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import { contract } from '../../http/contract.ts';
+import { idOf, timestamp } from '../../http/fields.ts';
 import { limit, offset } from '../../http/paging.ts';
 
-const timestamp = z.iso.datetime();
 const contents = z.enum(['data', 'data_and_keys']);
 
 export const requestExport = contract({
@@ -65,7 +65,7 @@ export const downloadExport = contract({
   host: 'app',
   limits: { member: { max: 60, windowSeconds: 3600 }, address: { max: 300, windowSeconds: 3600 } },
   params: z.strictObject({
-    id: z.string().check(z.regex(/^[1-9]\d{0,14}$/, 'must be the id of an export')),
+    id: idOf('an export'),
   }),
   data: z.object({ url: z.string(), url_expires_at: timestamp, size: z.int(), file_name: z.string() }),
   errors: ['EXPORT_NOT_FOUND', 'EXPORT_NOT_READY'],

@@ -1,11 +1,11 @@
 import * as z from 'zod/mini';
 import { contract } from '../../http/contract.ts';
+import { idOf, timestamp } from '../../http/fields.ts';
 import { limit, offset } from '../../http/paging.ts';
 
-const timestamp = z.iso.datetime();
 const telegramId = z.string().check(z.regex(/^[1-9]\d{0,19}$/, 'must be a Telegram id'));
 const byId = z.strictObject({
-  id: z.string().check(z.regex(/^[1-9]\d{0,14}$/, 'must be the number of a join')),
+  id: idOf('a join'),
 });
 
 /** `waiting`: not all have agreed; `agreed`: it happens at `due_at`. */

@@ -1,23 +1,18 @@
 import { AppError } from '../../app-error.ts';
 import type { Did } from '../../brands.ts';
 import { deleteAccount, getAccountInfo, type PdsAdmin } from '../../pds/admin.ts';
-import { admit } from '../../pds/breaker.ts';
 import { deactivateAccount, getRepoStatus, resolveHandle } from '../../pds/client.ts';
 import { openSession } from '../../pds/probes/session.ts';
 import { didOfEndpoint } from '../../pds/strangers.ts';
-import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
+import { isRejection } from '../../pds/xrpc-error.ts';
 import { accountPassword, withAdmin } from '../../provisioning/account/adopt.ts';
-import { quarantineEnd, restartQuarantine } from '../../provisioning/account/quarantine.ts';
+import { quarantineEnd } from '../../provisioning/account/quarantine.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
-import {
-  type AccountHost,
-  findHost,
-  reportProvider,
-  serviceDidOf,
-} from '../../provisioning/providers/provider-access.ts';
+import { type AccountHost, serviceDidOf } from '../../provisioning/providers/provider-access.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { hold } from '../changes/hold.ts';
+import { atProvider } from './at-provider.ts';
 
 /** What became of an account. */
 export type AccountEnd =
@@ -28,35 +23,6 @@ export type AccountEnd =
   | 'deactivated'
   /** It is there, and neither our password nor any right of ours opens it. */
   | 'left';
-
-/**
- * Opens the way to a provider for what `ask` does there, and tells the others how it did. Throws Parked while it is not to
- * be asked, and XrpcError when it did not answer.
- */
-export async function atProvider<T>(
-  run: Run,
-  providerId: string,
-  ask: (host: AccountHost) => Promise<T>,
-): Promise<T> {
-  const { sql, now, times } = run;
-  await hold(run);
-  const host = await findHost(run, providerId);
-  const admission = await admit(sql, host.state, { now: now(), probeMs: times.lease * 1000 });
-  if (!admission.admitted) {
-    if (admission.reason === 'provider_down') await restartQuarantine(run);
-    throw new Parked(admission.reason, admission.until);
-  }
-  // Whatever ends this run is put down to this provider.
-  run.host = host;
-  try {
-    const result = await ask(host);
-    await reportProvider(run, host);
-    return result;
-  } catch (error) {
-    if (error instanceof XrpcError && error.providerDown) await restartQuarantine(run);
-    throw error;
-  }
-}
 
 /** Ends the account where the member lives; one that was perhaps made and not heard of, too. May be repeated. */
 export async function endOwnAccount(run: Run, providerId: string): Promise<AccountEnd> {
@@ -150,12 +116,6 @@ async function deleteIfThere(admin: PdsAdmin, did: Did): Promise<AccountEnd> {
   if ((await getAccountInfo(admin, did)) === undefined) return 'absent';
   await deleteAccount(admin, did);
   return 'deleted';
-}
-
-/** Whether an error is the provider's: it cannot be asked now, or does not do what it is asked. */
-export function isOfProvider(error: unknown): boolean {
-  if (error instanceof Parked) return error.reason === 'provider_down' || error.reason === 'provider_busy';
-  return error instanceof XrpcError;
 }
 
 /** What was sealed was changed, or does not belong there: it opens for nobody, however long one waits. */

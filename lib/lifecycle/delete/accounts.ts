@@ -5,15 +5,8 @@ import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
-import {
-  type AccountEnd,
-  atProvider,
-  endForeignAccount,
-  endLeftBehind,
-  endOwnAccount,
-  isOfProvider,
-  isUnreadable,
-} from './account.ts';
+import { type AccountEnd, endForeignAccount, endLeftBehind, endOwnAccount, isUnreadable } from './account.ts';
+import { atProvider, isOfProvider } from './at-provider.ts';
 
 /** So long a provider that does not answer, or not as it should, is waited for; who wants to be forgotten is not kept for ever by one that is gone. */
 const PATIENCE_MS = 7 * 24 * 3600_000;
