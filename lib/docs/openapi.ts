@@ -1,6 +1,6 @@
 import { ERROR_CODES } from '../http/error-codes.ts';
 import { CONTRACTS, SUBSYSTEMS } from './contracts.ts';
-import { EXAMPLE_DOMAIN } from './glossary.ts';
+import { EXAMPLE_DOMAIN } from './glossary/word.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { type Header, type Operation, operationOf } from './operation.ts';
 import { GATEWAY_STATUSES } from './refusals.ts';

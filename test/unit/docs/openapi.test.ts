@@ -189,6 +189,10 @@ describe('the OpenAPI document', () => {
     const used = new Set(fields.map(({ name }) => name));
     expect(GLOSSARY_NAMES.filter((name) => !used.has(name.split('.').at(-1) ?? ''))).toEqual([]);
   });
+
+  it('explains each word once', () => {
+    expect(GLOSSARY_NAMES.filter((name, place) => GLOSSARY_NAMES.indexOf(name) !== place)).toEqual([]);
+  });
 });
 
 const schemaAt = schemasOf(document);
