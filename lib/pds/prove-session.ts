@@ -1,5 +1,5 @@
 import type { Did } from '../brands.ts';
-import type { PdsSession } from './client.ts';
+import type { PdsSession } from './client/sessions.ts';
 import type { PdsConnection } from './xrpc.ts';
 import { XrpcError } from './xrpc-error.ts';
 

@@ -4,7 +4,7 @@ import { connect } from '../../lib/db/connect.ts';
 import { advisedHours } from '../../lib/lifecycle/sweep/advice.ts';
 import { sideBySide } from '../../lib/lifecycle/sweep/side-by-side.ts';
 import { silentLog } from '../../lib/observability/log.ts';
-import { getRepoStatus } from '../../lib/pds/client.ts';
+import { getRepoStatus } from '../../lib/pds/client/accounts.ts';
 import { createKmsWrapper } from '../../lib/vault/kms-wrapper.ts';
 import { createVault } from '../../lib/vault/vault.ts';
 import { didOf, startManyAccounts } from '../integration/lifecycle/sweep/many-accounts.ts';

@@ -6,7 +6,7 @@ import { keepPdsSecrets } from '../../infra/local/atproto/pds-secrets.ts';
 import { signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
 import type { Did } from '../../lib/brands.ts';
 import { CONTRACTS } from '../../lib/docs/contracts.ts';
-import { updateAccountPassword } from '../../lib/pds/admin.ts';
+import { updateAccountPassword } from '../../lib/pds/client/admin.ts';
 import { type AskOptions, ask } from './ask.ts';
 import { type Opened, openEverySecret, spellings } from './opened-secrets.ts';
 import { credentialsFor, exampleFor, rightPath } from './rightful.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { ServerEnvironment } from '@atproto/pds';
-import type { PdsAdmin } from '../../../lib/pds/admin.ts';
+import type { PdsAdmin } from '../../../lib/pds/client/admin.ts';
 import type { Child, OnLog } from '../process/child.ts';
 import { freePort } from '../process/free-port.ts';
 import { startNodeChild } from '../process/node-child.ts';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { createInviteCode } from '../../../lib/pds/admin.ts';
+import { createInviteCode } from '../../../lib/pds/client/admin.ts';
 import { readPrivateFile, writePrivateFile } from '../process/private-file.ts';
 import { type Pds, pdsAdmin } from './pds.ts';
 

@@ -1,6 +1,10 @@
 import { expectStepUp, type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
 import { apiError } from '../../http/error-codes.ts';
-import { type AppPassword, createAppPassword as askFor, listAppPasswords } from '../../pds/app-passwords.ts';
+import {
+  type AppPassword,
+  createAppPassword as askFor,
+  listAppPasswords,
+} from '../../pds/client/app-passwords.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { expectNoChange } from '../changes/request.ts';
 import { type AppPasswordDeps, atHisPds, toldOf } from './at-his-pds.ts';

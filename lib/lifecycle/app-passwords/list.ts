@@ -1,6 +1,6 @@
 import { limitUse } from '../../auth/rate-limit.ts';
 import { type Me, whoIsThere } from '../../auth/session/session.ts';
-import { type AppPassword, listAppPasswords as askFor } from '../../pds/app-passwords.ts';
+import { type AppPassword, listAppPasswords as askFor } from '../../pds/client/app-passwords.ts';
 import { type AppPasswordDeps, atHisPds } from './at-his-pds.ts';
 import { readOwner } from './owner.ts';
 

@@ -1,5 +1,5 @@
 import { apiError } from '../../http/error-codes.ts';
-import { revokeAppPassword as askFor, listAppPasswords } from '../../pds/app-passwords.ts';
+import { revokeAppPassword as askFor, listAppPasswords } from '../../pds/client/app-passwords.ts';
 import { type AppPasswordDeps, atHisPds, toldOf } from './at-his-pds.ts';
 import { noteOn, readOwner } from './owner.ts';
 

@@ -1,4 +1,4 @@
-import { getRepoStatus } from '../../pds/client.ts';
+import { getRepoStatus } from '../../pds/client/accounts.ts';
 import { HEALTH_PROBLEMS } from '../../pds/health-problems.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
 import type { AccountHost } from '../../provisioning/providers/provider-access.ts';

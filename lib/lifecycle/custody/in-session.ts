@@ -1,6 +1,6 @@
 import type { Did } from '../../brands.ts';
 import type { Queryable } from '../../db/connect.ts';
-import { deleteSession } from '../../pds/client.ts';
+import { deleteSession } from '../../pds/client/sessions.ts';
 import { openSession } from '../../pds/probes/session.ts';
 import { connectionTo, type Provider } from '../../pds/provider.ts';
 import { providerOf, readProviderState } from '../../pds/providers.ts';

@@ -1,7 +1,7 @@
 import type { Did } from '../../brands.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { publicK256Key, publicMemberKey } from '../../identity/keys.ts';
-import { createSession, type PdsSession } from '../../pds/client.ts';
+import { createSession, type PdsSession } from '../../pds/client/sessions.ts';
 import { proveSession } from '../../pds/prove-session.ts';
 import { connectionTo } from '../../pds/provider.ts';
 import { providerOf, readProviderState } from '../../pds/providers.ts';

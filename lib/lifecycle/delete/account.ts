@@ -1,7 +1,8 @@
 import { AppError } from '../../app-error.ts';
 import type { Did } from '../../brands.ts';
-import { deleteAccount, getAccountInfo, type PdsAdmin } from '../../pds/admin.ts';
-import { deactivateAccount, getRepoStatus, resolveHandle } from '../../pds/client.ts';
+import { deactivateAccount, getRepoStatus } from '../../pds/client/accounts.ts';
+import { deleteAccount, getAccountInfo, type PdsAdmin } from '../../pds/client/admin.ts';
+import { resolveHandle } from '../../pds/client/identity.ts';
 import { openSession } from '../../pds/probes/session.ts';
 import { didOfEndpoint } from '../../pds/strangers.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';

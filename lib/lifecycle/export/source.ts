@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Did } from '../../brands.ts';
-import type { PdsSession } from '../../pds/client.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { openSession, renewSession } from '../../pds/probes/session.ts';
 import { streamXrpc } from '../../pds/stream-xrpc.ts';
 import { callXrpc, type PdsConnection } from '../../pds/xrpc.ts';

@@ -1,5 +1,5 @@
 import { notifyOperators } from '../../operators/notify.ts';
-import { deactivateAccount } from '../../pds/client.ts';
+import { deactivateAccount } from '../../pds/client/accounts.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../../provisioning/account/adopt.ts';
 import { openAccountHost } from '../../provisioning/providers/provider-access.ts';

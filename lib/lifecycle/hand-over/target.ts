@@ -1,6 +1,7 @@
 import type { Did, Handle } from '../../brands.ts';
 import type { Queryable } from '../../db/connect.ts';
-import { describeServer, getRepoStatus } from '../../pds/client.ts';
+import { getRepoStatus } from '../../pds/client/accounts.ts';
+import { describeServer } from '../../pds/client/server.ts';
 import { readAtMost } from '../../pds/read-at-most.ts';
 import { didOfEndpoint, type Strangers } from '../../pds/strangers.ts';
 import type { PdsConnection } from '../../pds/xrpc.ts';

@@ -1,5 +1,6 @@
-import { createAccount, deactivateAccount, type PdsSession } from '../../pds/client.ts';
-import { getServiceAuth, readHoldings } from '../../pds/migration.ts';
+import { createAccount, deactivateAccount } from '../../pds/client/accounts.ts';
+import { getServiceAuth, readHoldings } from '../../pds/client/migration.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { openSession } from '../../pds/probes/session.ts';
 import { storeServiceDid } from '../../pds/providers.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';

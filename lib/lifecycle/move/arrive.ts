@@ -1,6 +1,7 @@
 import { tellMember } from '../../auth/bot/tell-member.ts';
-import { activateAccount, getRecommendedDidCredentials, updateHandle } from '../../pds/client.ts';
-import { deleteRecord, putRecord, readHoldings } from '../../pds/migration.ts';
+import { activateAccount } from '../../pds/client/accounts.ts';
+import { getRecommendedDidCredentials, updateHandle } from '../../pds/client/identity.ts';
+import { deleteRecord, putRecord, readHoldings } from '../../pds/client/migration.ts';
 import { isRejection, type XrpcError } from '../../pds/xrpc-error.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { enqueue } from '../../provisioning/queue/queue.ts';

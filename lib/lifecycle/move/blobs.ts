@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { listMissingBlobs } from '../../pds/migration.ts';
+import { listMissingBlobs } from '../../pds/client/migration.ts';
 import { transfer } from '../../pds/repo-transfer.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';

@@ -1,4 +1,4 @@
-import { getPreferences, type Holdings, putPreferences, readHoldings } from '../../pds/migration.ts';
+import { getPreferences, type Holdings, putPreferences, readHoldings } from '../../pds/client/migration.ts';
 import { transfer } from '../../pds/repo-transfer.ts';
 import { isNotOffered } from '../../pds/xrpc-error.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';

@@ -1,5 +1,5 @@
-import { activateAccount, deactivateAccount } from '../../pds/client.ts';
-import { readHoldings } from '../../pds/migration.ts';
+import { activateAccount, deactivateAccount } from '../../pds/client/accounts.ts';
+import { readHoldings } from '../../pds/client/migration.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';

@@ -1,5 +1,5 @@
-import { describeServer } from '../../pds/client.ts';
-import { readHoldings } from '../../pds/migration.ts';
+import { readHoldings } from '../../pds/client/migration.ts';
+import { describeServer } from '../../pds/client/server.ts';
 import { storeServiceDid } from '../../pds/providers.ts';
 import { expectWelcome } from '../../provisioning/account/creation-rejected.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';

@@ -1,7 +1,7 @@
 import type { PlcData } from '../../identity/plc/data.ts';
 import type { PlcLog } from '../../identity/plc/log.ts';
 import { signOperation } from '../../identity/plc/operation.ts';
-import type { RecommendedCredentials } from '../../pds/client.ts';
+import type { RecommendedCredentials } from '../../pds/client/identity.ts';
 import { submitOperation } from '../../pds/plc/directory.ts';
 import { PlcError } from '../../pds/plc/plc-error.ts';
 import { askDirectory, ourRotationKey, readOwnLog } from '../../provisioning/plc/directory.ts';

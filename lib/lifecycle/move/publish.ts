@@ -1,10 +1,7 @@
 import { appendAudit } from '../../audit/append.ts';
 import type { Transaction } from '../../db/connect.ts';
-import {
-  getRecommendedDidCredentials,
-  type PdsSession,
-  type RecommendedCredentials,
-} from '../../pds/client.ts';
+import { getRecommendedDidCredentials, type RecommendedCredentials } from '../../pds/client/identity.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { accountPassword, sessionOf } from '../../provisioning/account/adopt.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
 import { sealLeft, writeDown } from '../../provisioning/orphans/left.ts';

@@ -1,5 +1,5 @@
 import type { Did } from '../../brands.ts';
-import type { PdsSession } from '../../pds/client.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../../provisioning/account/adopt.ts';
 import {

@@ -1,4 +1,4 @@
-import { readHealth } from '../../pds/client.ts';
+import { readHealth } from '../../pds/client/server.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';

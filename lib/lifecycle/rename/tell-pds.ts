@@ -1,5 +1,5 @@
 import type { Handle } from '../../brands.ts';
-import { getRecommendedDidCredentials, updateHandle } from '../../pds/client.ts';
+import { getRecommendedDidCredentials, updateHandle } from '../../pds/client/identity.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../../provisioning/account/adopt.ts';
 import { handleRefusal, isUnresolved } from '../../provisioning/account/creation-rejected.ts';

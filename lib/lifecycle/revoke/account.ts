@@ -1,4 +1,4 @@
-import { deactivateAccount } from '../../pds/client.ts';
+import { deactivateAccount } from '../../pds/client/accounts.ts';
 import { checkDirectory } from '../../pds/plc/directory.ts';
 import { sessionOf } from '../../provisioning/account/adopt.ts';
 import { askDirectory } from '../../provisioning/plc/directory.ts';

@@ -1,5 +1,5 @@
-import { updateAccountPassword } from '../../pds/admin.ts';
-import type { PdsSession } from '../../pds/client.ts';
+import { updateAccountPassword } from '../../pds/client/admin.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { openSession, renewSession } from '../../pds/probes/session.ts';
 import { toHaveAdminRights } from '../../pds/provider.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';

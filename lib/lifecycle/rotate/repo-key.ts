@@ -3,7 +3,7 @@ import { appendAudit } from '../../audit/append.ts';
 import type { Did } from '../../brands.ts';
 import type { Queryable, Sql } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
-import { getRecommendedDidCredentials } from '../../pds/client.ts';
+import { getRecommendedDidCredentials } from '../../pds/client/identity.ts';
 import { repoMultikey, SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
 import { expectNoChange } from '../changes/request.ts';
 import { inSession, type SessionDeps, type SessionOwner } from '../custody/in-session.ts';

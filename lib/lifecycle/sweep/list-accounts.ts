@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Queryable, Sql } from '../../db/connect.ts';
 import type { Log } from '../../observability/log.ts';
 import { noteThrottled } from '../../pds/breaker.ts';
-import { listRepos } from '../../pds/client.ts';
+import { listRepos } from '../../pds/client/server.ts';
 import { isNotOffered, XrpcError } from '../../pds/xrpc-error.ts';
 import { type ConnectDeps, connectionOf, type Home } from './homes.ts';
 import { takeRequests } from './request-budget.ts';

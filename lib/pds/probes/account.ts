@@ -1,5 +1,5 @@
 import type { Did } from '../../brands.ts';
-import { checkAccountStatus, getRepoStatus } from '../client.ts';
+import { checkAccountStatus, getRepoStatus } from '../client/accounts.ts';
 import type { HealthProblem } from '../health-problems.ts';
 import type { PdsConnection } from '../xrpc.ts';
 import { isRejection } from '../xrpc-error.ts';

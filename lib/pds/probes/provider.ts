@@ -1,4 +1,4 @@
-import { describeServer, readHealth } from '../client.ts';
+import { describeServer, readHealth } from '../client/server.ts';
 import type { PdsConnection } from '../xrpc.ts';
 import { isNotOffered } from '../xrpc-error.ts';
 import { type Probed, probe } from './probe.ts';

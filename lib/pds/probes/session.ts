@@ -1,5 +1,5 @@
 import type { Did } from '../../brands.ts';
-import { createSession, type PdsSession, refreshSession } from '../client.ts';
+import { createSession, type PdsSession, refreshSession } from '../client/sessions.ts';
 import { proveSession } from '../prove-session.ts';
 import type { PdsConnection } from '../xrpc.ts';
 

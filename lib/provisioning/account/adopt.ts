@@ -1,6 +1,6 @@
 import { notifyOperators } from '../../operators/notify.ts';
-import { getAccountInfo, updateAccountPassword } from '../../pds/admin.ts';
-import type { PdsSession } from '../../pds/client.ts';
+import { getAccountInfo, updateAccountPassword } from '../../pds/client/admin.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { openSession } from '../../pds/probes/session.ts';
 import { toHaveAdminRights } from '../../pds/provider.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';

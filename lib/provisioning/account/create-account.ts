@@ -1,4 +1,5 @@
-import { createAccount, type PdsSession } from '../../pds/client.ts';
+import { createAccount } from '../../pds/client/accounts.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { serviceJwt } from '../../pds/service-jwt.ts';
 import type { AccountHost } from '../providers/provider-access.ts';
 import { type Run, reserved } from '../run.ts';

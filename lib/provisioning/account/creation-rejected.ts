@@ -1,6 +1,7 @@
 import { notifyOperators } from '../../operators/notify.ts';
-import { createInviteCode, deleteAccount } from '../../pds/admin.ts';
-import { describeServer, type PdsSession } from '../../pds/client.ts';
+import { createInviteCode, deleteAccount } from '../../pds/client/admin.ts';
+import { describeServer } from '../../pds/client/server.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { capabilitiesOf, toBeInvited, toHaveAdminRights } from '../../pds/provider.ts';
 import { storeServiceDid } from '../../pds/providers.ts';
 import type { XrpcError } from '../../pds/xrpc-error.ts';

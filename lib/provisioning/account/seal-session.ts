@@ -1,4 +1,4 @@
-import type { PdsSession } from '../../pds/client.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { type Run, reserved } from '../run.ts';
 import { sealForMapping } from '../secrets.ts';
 

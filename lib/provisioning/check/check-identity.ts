@@ -1,5 +1,5 @@
-import { updateAccountPassword } from '../../pds/admin.ts';
-import type { PdsSession } from '../../pds/client.ts';
+import { updateAccountPassword } from '../../pds/client/admin.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import type { HealthCheck } from '../../pds/health-checks.ts';
 import type { HealthProblem } from '../../pds/health-problems.ts';
 import { checkOf } from '../../pds/probe-identity.ts';

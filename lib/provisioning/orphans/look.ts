@@ -1,5 +1,6 @@
 import type { Did } from '../../brands.ts';
-import { checkAccountStatus, createSession, getRepoStatus, type PdsSession } from '../../pds/client.ts';
+import { checkAccountStatus, getRepoStatus } from '../../pds/client/accounts.ts';
+import { createSession, type PdsSession } from '../../pds/client/sessions.ts';
 import type { PdsConnection } from '../../pds/xrpc.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
 

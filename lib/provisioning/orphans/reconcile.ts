@@ -1,6 +1,6 @@
-import { deleteAccount } from '../../pds/admin.ts';
 import { admit } from '../../pds/breaker.ts';
-import { deactivateAccount } from '../../pds/client.ts';
+import { deactivateAccount } from '../../pds/client/accounts.ts';
+import { deleteAccount } from '../../pds/client/admin.ts';
 import { capabilitiesOf } from '../../pds/provider.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { withAdmin } from '../account/adopt.ts';

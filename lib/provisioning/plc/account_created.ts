@@ -2,7 +2,7 @@ import type { Did } from '../../brands.ts';
 import { giveHandleDid } from '../../identity/hostnames.ts';
 import { didKeyToMultikey } from '../../identity/multikey.ts';
 import { isDidPlc } from '../../identity/plc/operation.ts';
-import { resolveHandle } from '../../pds/client.ts';
+import { resolveHandle } from '../../pds/client/identity.ts';
 import { checkDirectory } from '../../pds/plc/directory.ts';
 import { readPlcLog } from '../../pds/plc/read-log.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';

@@ -1,6 +1,8 @@
 import { base32 } from 'multiformats/bases/base32';
 import type { Handle } from '../../brands.ts';
-import { createPlcAccount, describeServer, type PdsSession } from '../../pds/client.ts';
+import { createPlcAccount } from '../../pds/client/accounts.ts';
+import { describeServer } from '../../pds/client/server.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { accountPassword } from '../account/adopt.ts';
 import { noteDeparture } from '../account/creation-outcome.ts';
 import { updateIdentity } from '../identity.ts';

@@ -1,5 +1,5 @@
 import type { PlcData } from '../../identity/plc/data.ts';
-import { getRecommendedDidCredentials, updateHandle } from '../../pds/client.ts';
+import { getRecommendedDidCredentials, updateHandle } from '../../pds/client/identity.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../account/adopt.ts';
 import {

@@ -1,7 +1,8 @@
 import { notifyOperators } from '../../operators/notify.ts';
-import type { PdsAdmin } from '../../pds/admin.ts';
 import { admit, noteFailure, noteSuccess, noteThrottled } from '../../pds/breaker.ts';
-import { describeServer, type PdsSession } from '../../pds/client.ts';
+import type { PdsAdmin } from '../../pds/client/admin.ts';
+import { describeServer } from '../../pds/client/server.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { connectionTo, type Provider } from '../../pds/provider.ts';
 import { type ProviderState, providerOf, readProviderState, storeServiceDid } from '../../pds/providers.ts';
 import type { PdsConnection } from '../../pds/xrpc.ts';

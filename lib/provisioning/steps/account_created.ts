@@ -1,4 +1,4 @@
-import type { PdsSession } from '../../pds/client.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { adoptAccount } from '../account/adopt.ts';
 import { sendCreateAccount } from '../account/create-account.ts';

@@ -1,4 +1,4 @@
-import { activateAccount, checkAccountStatus } from '../../pds/client.ts';
+import { activateAccount, checkAccountStatus } from '../../pds/client/accounts.ts';
 import { isRejection, type XrpcError } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../account/adopt.ts';
 import { updateIdentity } from '../identity.ts';

@@ -1,12 +1,10 @@
 import { AppError } from '../../app-error.ts';
 import { decodeMultikey, didKeyToMultikey } from '../../identity/multikey.ts';
-import { deleteAccount } from '../../pds/admin.ts';
-import {
-  checkAccountStatus,
-  describeServer,
-  getRecommendedDidCredentials,
-  type PdsSession,
-} from '../../pds/client.ts';
+import { checkAccountStatus } from '../../pds/client/accounts.ts';
+import { deleteAccount } from '../../pds/client/admin.ts';
+import { getRecommendedDidCredentials } from '../../pds/client/identity.ts';
+import { describeServer } from '../../pds/client/server.ts';
+import type { PdsSession } from '../../pds/client/sessions.ts';
 import { toHaveAdminRights } from '../../pds/provider.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { sessionOf, withAdmin } from '../account/adopt.ts';

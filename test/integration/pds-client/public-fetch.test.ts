@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { describeServer } from '../../../lib/pds/client.ts';
+import { describeServer } from '../../../lib/pds/client/server.ts';
 import { isPublicAddress } from '../../../lib/pds/public-address.ts';
 import { type LookUp, publicFetch } from '../../../lib/pds/public-fetch.ts';
 import { isTarget } from '../../../lib/pds/strangers.ts';

@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
-import { getRecommendedDidCredentials } from '../../../lib/pds/client.ts';
+import { getRecommendedDidCredentials } from '../../../lib/pds/client/identity.ts';
 import { callXrpc, type PdsConnection, type XrpcRequest } from '../../../lib/pds/xrpc.ts';
 import { XrpcError } from '../../../lib/pds/xrpc-error.ts';
 

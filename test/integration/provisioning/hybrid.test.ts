@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pdsAdmin } from '../../../infra/local/atproto/pds.ts';
-import { getAccountInfo } from '../../../lib/pds/admin.ts';
 import { CREATIONS } from '../../../lib/pds/budget.ts';
+import { getAccountInfo } from '../../../lib/pds/client/admin.ts';
 import { XrpcError } from '../../../lib/pds/xrpc-error.ts';
 import { mayFailOver } from '../../../lib/provisioning/providers/fail-over.ts';
 import { OutcomeUnknown } from '../../../lib/provisioning/queue/outcome.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sideBySide } from '../../../lib/lifecycle/sweep/side-by-side.ts';
-import { createSession } from '../../../lib/pds/client.ts';
+import { createSession } from '../../../lib/pds/client/sessions.ts';
 import { connectionTo } from '../../../lib/pds/provider.ts';
 import { hasWords } from '../../../lib/provisioning/dead-letters/causes.ts';
 import { enqueue } from '../../../lib/provisioning/queue/queue.ts';

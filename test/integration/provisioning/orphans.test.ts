@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { pdsAdmin } from '../../../infra/local/atproto/pds.ts';
 import { verifyMember } from '../../../lib/audit/verify.ts';
 import type { Did } from '../../../lib/brands.ts';
-import { getAccountInfo, updateAccountPassword } from '../../../lib/pds/admin.ts';
-import { getRepoStatus } from '../../../lib/pds/client.ts';
+import { getRepoStatus } from '../../../lib/pds/client/accounts.ts';
+import { getAccountInfo, updateAccountPassword } from '../../../lib/pds/client/admin.ts';
 import { sealOrphanPassword } from '../../../lib/provisioning/orphans/password.ts';
 import { reconcileOrphans } from '../../../lib/provisioning/orphans/reconcile.ts';
 import { changeProvider } from '../../../lib/provisioning/providers/change-provider.ts';

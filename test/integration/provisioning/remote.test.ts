@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pdsAdmin } from '../../../infra/local/atproto/pds.ts';
 import type { Did } from '../../../lib/brands.ts';
-import { createInviteCode, updateAccountPassword } from '../../../lib/pds/admin.ts';
+import { createInviteCode, updateAccountPassword } from '../../../lib/pds/client/admin.ts';
 import type { Provider } from '../../../lib/pds/provider.ts';
 import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { relay } from '../../../lib/provisioning/queue/relay.ts';

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type Pds, type PdsOptions, pdsAdmin, startPds } from '../../../infra/local/atproto/pds.ts';
-import { createInviteCode } from '../../../lib/pds/admin.ts';
+import { createInviteCode } from '../../../lib/pds/client/admin.ts';
 import type { Provider } from '../../../lib/pds/provider.ts';
 import { storeProviders } from '../../../lib/pds/providers.ts';
 import { rankProviders } from '../../../lib/pds/rendezvous.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { updateAccountPassword } from '../../../lib/pds/admin.ts';
+import { updateAccountPassword } from '../../../lib/pds/client/admin.ts';
 import { connectionTo } from '../../../lib/pds/provider.ts';
 import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';

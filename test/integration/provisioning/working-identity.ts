@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { verifyMember } from '../../../lib/audit/verify.ts';
-import { checkAccountStatus, createSession, getRepoStatus, refreshSession } from '../../../lib/pds/client.ts';
+import { checkAccountStatus, getRepoStatus } from '../../../lib/pds/client/accounts.ts';
+import { createSession, refreshSession } from '../../../lib/pds/client/sessions.ts';
 import { connectionTo } from '../../../lib/pds/provider.ts';
 import type { Identity } from '../../../lib/provisioning/identity.ts';
 import { openFromMapping, type SealedColumn } from '../../../lib/provisioning/secrets.ts';

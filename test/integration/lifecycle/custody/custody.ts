@@ -4,7 +4,7 @@ import type { Did } from '../../../../lib/brands.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
 import { type BackupType, backUpCredentials } from '../../../../lib/lifecycle/custody/backup.ts';
 import { type RestoreDeps, restoreBackup } from '../../../../lib/lifecycle/custody/restore.ts';
-import { updateAccountPassword } from '../../../../lib/pds/admin.ts';
+import { updateAccountPassword } from '../../../../lib/pds/client/admin.ts';
 import { connectionTo } from '../../../../lib/pds/provider.ts';
 import { sealForMapping } from '../../../../lib/provisioning/secrets.ts';
 import { TIMES } from '../../../../lib/provisioning/times.ts';

@@ -4,7 +4,7 @@ import { type Plc, startPlc } from '../../../../infra/local/atproto/plc.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { newK256Key } from '../../../../lib/identity/keys.ts';
 import { signOperation } from '../../../../lib/identity/plc/operation.ts';
-import { createInviteCode, getAccountInfo } from '../../../../lib/pds/admin.ts';
+import { createInviteCode, getAccountInfo } from '../../../../lib/pds/client/admin.ts';
 import { submitOperation } from '../../../../lib/pds/plc/directory.ts';
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
 import { storeProviders } from '../../../../lib/pds/providers.ts';

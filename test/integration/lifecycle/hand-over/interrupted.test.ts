@@ -4,7 +4,7 @@ import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { destroySecretsOfWhoLeft } from '../../../../lib/lifecycle/hand-over/destroy-secrets.ts';
 import type { Destination } from '../../../../lib/lifecycle/recovery-key/words.ts';
-import { getRepoStatus } from '../../../../lib/pds/client.ts';
+import { getRepoStatus } from '../../../../lib/pds/client/accounts.ts';
 import { didOfEndpoint } from '../../../../lib/pds/strangers.ts';
 import { mortal } from '../../provisioning/mortal.ts';
 import { type Bench, identityOf, openBench } from '../../provisioning/stage.ts';

@@ -6,7 +6,7 @@ import { pdsAdmin } from '../../../../infra/local/atproto/pds.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { newK256Key } from '../../../../lib/identity/keys.ts';
 import type { Destination } from '../../../../lib/lifecycle/recovery-key/words.ts';
-import { createInviteCode } from '../../../../lib/pds/admin.ts';
+import { createInviteCode } from '../../../../lib/pds/client/admin.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { type Bench, identityOf, type Stage } from '../../provisioning/stage.ts';
 import type { TwoPds } from '../../provisioning/two-pds.ts';

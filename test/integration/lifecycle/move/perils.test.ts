@@ -3,7 +3,7 @@ import path from 'node:path';
 import { AtpAgent } from '@atproto/api';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pdsAdmin } from '../../../../infra/local/atproto/pds.ts';
-import { createInviteCode } from '../../../../lib/pds/admin.ts';
+import { createInviteCode } from '../../../../lib/pds/client/admin.ts';
 import { reconcileOrphans } from '../../../../lib/provisioning/orphans/reconcile.ts';
 import type { Fault } from '../../provisioning/faulty.ts';
 import { identityOf } from '../../provisioning/stage.ts';

@@ -6,7 +6,7 @@ import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { Did, Handle } from '../../../../lib/brands.ts';
 import { freeHandles } from '../../../../lib/identity/change-handle.ts';
 import { findIdentityByHost, reserveHostnames } from '../../../../lib/identity/hostnames.ts';
-import { deleteAccount, getAccountInfo } from '../../../../lib/pds/admin.ts';
+import { deleteAccount, getAccountInfo } from '../../../../lib/pds/client/admin.ts';
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
 import { probeDocument, probeHandle } from '../../../../lib/pds/probes/outside.ts';
 import type { Identity } from '../../../../lib/provisioning/identity.ts';

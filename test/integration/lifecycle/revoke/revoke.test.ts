@@ -2,13 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pdsAdmin } from '../../../../infra/local/atproto/pds.ts';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { Did, Handle } from '../../../../lib/brands.ts';
-import { deleteAccount, updateAccountPassword } from '../../../../lib/pds/admin.ts';
-import {
-  activateAccount,
-  createSession,
-  deactivateAccount,
-  getRepoStatus,
-} from '../../../../lib/pds/client.ts';
+import { activateAccount, deactivateAccount, getRepoStatus } from '../../../../lib/pds/client/accounts.ts';
+import { deleteAccount, updateAccountPassword } from '../../../../lib/pds/client/admin.ts';
+import { createSession } from '../../../../lib/pds/client/sessions.ts';
 import { probeDocument, probeHandle } from '../../../../lib/pds/probes/outside.ts';
 import { connectionTo } from '../../../../lib/pds/provider.ts';
 import type { Identity } from '../../../../lib/provisioning/identity.ts';

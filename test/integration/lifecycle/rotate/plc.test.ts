@@ -6,7 +6,7 @@ import { type Plc, startPlc } from '../../../../infra/local/atproto/plc.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { encodeMultikey } from '../../../../lib/identity/multikey.ts';
 import { rotateDue } from '../../../../lib/lifecycle/rotate/rotate-due.ts';
-import { createInviteCode } from '../../../../lib/pds/admin.ts';
+import { createInviteCode } from '../../../../lib/pds/client/admin.ts';
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
 import { openFromMapping } from '../../../../lib/provisioning/secrets.ts';
 import { TIMES } from '../../../../lib/provisioning/times.ts';

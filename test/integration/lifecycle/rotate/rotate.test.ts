@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Did } from '../../../../lib/brands.ts';
 import { readOpenChange } from '../../../../lib/lifecycle/changes/change.ts';
 import { rotateDue } from '../../../../lib/lifecycle/rotate/rotate-due.ts';
-import { createSession } from '../../../../lib/pds/client.ts';
+import { createSession } from '../../../../lib/pds/client/sessions.ts';
 import type { WorkerDeps } from '../../../../lib/provisioning/run.ts';
 import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
-import type { Did } from '../brands.ts';
-import { callXrpc, type PdsConnection } from './xrpc.ts';
-import { isRejection } from './xrpc-error.ts';
+import type { Did } from '../../brands.ts';
+import { callXrpc, type PdsConnection } from '../xrpc.ts';
+import { isRejection } from '../xrpc-error.ts';
 
 /** A PDS that gave us its admin password. */
 export type PdsAdmin = PdsConnection & { readonly adminPassword: string };

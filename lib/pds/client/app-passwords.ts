@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
-import { callXrpc, type PdsConnection } from './xrpc.ts';
-import { XrpcError } from './xrpc-error.ts';
+import { callXrpc, type PdsConnection } from '../xrpc.ts';
+import { XrpcError } from '../xrpc-error.ts';
 
 export type AppPassword = { name: string; createdAt: string; privileged: boolean };
 

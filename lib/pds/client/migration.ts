@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
-import type { Did } from '../brands.ts';
-import { callXrpc, type PdsConnection } from './xrpc.ts';
+import type { Did } from '../../brands.ts';
+import { callXrpc, type PdsConnection } from '../xrpc.ts';
 
 /** An account's owner, at his PDS. */
 type Owner = { pds: PdsConnection; accessJwt: string };
