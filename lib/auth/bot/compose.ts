@@ -2,7 +2,7 @@ import { type Html, html } from '../../docs/html.ts';
 import { describeNotices } from '../../operators/describe.ts';
 import { identityInfo } from '../../pds/api.ts';
 import type { Language } from '../language.ts';
-import type { Facts, Leaving, Saying } from './outbox.ts';
+import type { ExportNews, Facts, Leaving, Saying } from './outbox.ts';
 import type { Outgoing } from './send.ts';
 import { TEXTS } from './texts.ts';
 
@@ -61,6 +61,8 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
       return [texts.recoveryKey(saying.details.at === null ? '' : timeOf(saying.details.at))];
     case 'leaving':
       return [leaving(texts, saying.details)];
+    case 'export':
+      return [exported(texts, saying.details)];
     case 'moved':
       return [texts.moved, names(texts, saying.details)];
     case 'move_failed':
@@ -96,6 +98,12 @@ function leaving(texts: Texts, { event, endpoint, by_key, at, why }: Leaving): H
     by: by_key ? texts.byKey : texts.bySession,
     why,
   });
+}
+
+function exported({ export: texts }: Texts, news: ExportNews): Html | string {
+  if (news.event === 'expired') return texts.expired;
+  if (news.event === 'failed') return texts.failed(news.error);
+  return texts.ready(Math.ceil(news.bytes / 1e6), timeOf(news.until));
 }
 
 function state(

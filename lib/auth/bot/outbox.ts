@@ -31,6 +31,7 @@ export type Saying =
     }
   | { kind: 'recovery_key'; details: { at: string | null } }
   | { kind: 'leaving'; details: Leaving }
+  | { kind: 'export'; details: ExportNews }
   | { kind: 'renamed' | 'revoked' | 'came_back'; details: Facts }
   /** Of a change that the member asked for: `error` says why. */
   | { kind: 'change_failed'; details: Facts }
@@ -47,6 +48,11 @@ export type Leaving = {
   at: string | null;
   why: string | null;
 };
+/** What became of an archive: it can be downloaded `until` then, it could not be made, or its time is over. */
+export type ExportNews =
+  | { event: 'ready'; bytes: number; until: string }
+  | { event: 'failed'; error: NonNullable<Facts['error']> }
+  | { event: 'expired' };
 /** To whom, and in which language. A `userId` is a member's; without one it is said to a stranger. */
 export type Listener = { chatId: number; userId?: string | undefined; language: Language };
 

@@ -50,6 +50,11 @@ export type Texts = {
   bySession: string;
   leaving: Readonly<Record<Leaving['event'], (facts: LeavingFacts) => Html>>;
   left: (endpoint: string) => string;
+  export: {
+    ready: (megabytes: number, until: string) => string;
+    failed: (why: Why) => Html;
+    expired: string;
+  };
 };
 
 /** About an identity that goes to another Telegram account: its handle, when, and the number of the join. */

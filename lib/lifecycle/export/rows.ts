@@ -1,4 +1,5 @@
 import { type AuditEntry, appendAudit } from '../../audit/append.ts';
+import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { JsonValue, Queryable, Transaction } from '../../db/connect.ts';
 import { LeaseLost, updateIdentity } from '../../provisioning/identity.ts';
 import { completeRow } from '../../provisioning/queue/settle.ts';
@@ -102,17 +103,21 @@ export async function readEntries(sql: Queryable, { id }: Export): Promise<Entry
 
 export type ExportEnd = { outcome: 'ready' } | { outcome: 'failed'; code: string; message: string };
 
-/** Ends an export and its work, and frees the member. Throws LeaseLost when another worker has him. */
+/** Ends an export and its work, frees the member, and has the bot tell him. Throws LeaseLost when another worker has him. */
 export async function endExport(run: Run, wanted: Export, end: ExportEnd): Promise<void> {
   const failure = end.outcome === 'failed' ? end : undefined;
   await run.sql.begin(async (tx) => {
     await completeRow(tx, run.work);
     await updateIdentity(tx, run.identity, { lease_until: null });
-    const ended = await tx`
+    const [ended] = await tx<{ expires_at: Date }[]>`
       UPDATE pds_exports SET ended_at = now(), outcome = ${end.outcome}, keys_jwe = NULL,
         expires_at = now() + interval '7 days', error_code = ${failure?.code ?? null}, error_message = ${failure?.message ?? null}
-      WHERE id = ${wanted.id} AND ended_at IS NULL`;
-    if (ended.count === 0) throw new LeaseLost();
+      WHERE id = ${wanted.id} AND ended_at IS NULL RETURNING expires_at`;
+    if (ended === undefined) throw new LeaseLost();
+    const details = failure
+      ? ({ event: 'failed', error: { code: failure.code, message: failure.message } } as const)
+      : ({ event: 'ready', bytes: wanted.size, until: ended.expires_at.toISOString() } as const);
+    await sayTo(tx, wanted.user_id, { kind: 'export', details });
     await noteExport(tx, wanted, {
       status: failure ? 'failed' : 'success',
       details: { size: wanted.size, left_out: (wanted.progress.left_out ?? []).map(({ what }) => what) },

@@ -1,5 +1,5 @@
 import { type AuditEntry, appendAudit } from '../../audit/append.ts';
-import { tellMember } from '../../auth/bot/tell-member.ts';
+import { sayTo, tellMember } from '../../auth/bot/tell-member.ts';
 import type { Transaction } from '../../db/connect.ts';
 import type { NoticeKind } from '../../operators/notices.ts';
 import { notifyOperators } from '../../operators/notify.ts';
@@ -28,6 +28,8 @@ export async function failRow(
       WHERE user_id = ${row.user_id} AND status = 'pending'`;
     if (ended.count > 0) await tellMember(tx, row.user_id, 'failed');
   }
+  if (row.action === 'export')
+    await sayTo(tx, row.user_id, { kind: 'export', details: { event: 'failed', error: plain(reason) } });
   await appendAudit(tx, {
     ...audit,
     userId: row.user_id,
@@ -39,6 +41,11 @@ export async function failRow(
     errorMessage: reason.message,
   });
   await notifyOperators(tx, { kind: noticeOf(row, reason), subject: row.pnptv_uuid });
+}
+
+/** What else is known is for operators. */
+function plain({ code, message }: ErrorDetails): Pick<ErrorDetails, 'code' | 'message'> {
+  return { code, message };
 }
 
 function noticeOf({ action }: FailedRow, { code }: ErrorDetails): NoticeKind {

@@ -84,4 +84,10 @@ export const EN: Texts = {
     cancelled: ({ endpoint }) => html`Your identity is not handed over to ${endpoint}: that was taken back.`,
   },
   left: (endpoint) => `You have left for ${endpoint}. We go on serving the document of your identity.`,
+  export: {
+    ready: (megabytes, until) =>
+      `Your export is ready (${megabytes} MB), and can be downloaded until ${until}: /api/pds/exports. If it was not you who asked for it, log in now and end your other sessions.`,
+    failed: ({ message }) => html`Your export could not be made. ${message}`,
+    expired: 'Your export is not kept any longer, as announced. Ask for another one whenever you want it.',
+  },
 };

@@ -86,4 +86,12 @@ export const ES: Texts = {
     cancelled: ({ endpoint }) => html`Tu identidad no pasa a ${endpoint}: eso se anuló.`,
   },
   left: (endpoint) => `Te has ido a ${endpoint}. Seguimos sirviendo el documento de tu identidad.`,
+  export: {
+    ready: (megabytes, until) =>
+      `Tu exportación está lista (${megabytes} MB) y se puede descargar hasta el ${until}: /api/pds/exports. Si no la pediste tú, inicia sesión ahora y cierra tus otras sesiones.`,
+    // As above: the reason is in English.
+    failed: ({ code }) =>
+      html`Tu exportación no se pudo hacer (<code>${code}</code>). Pídela otra vez; si no sirve, avisa a los administradores y dales este código.`,
+    expired: 'Tu exportación ya no se guarda, como se anunció. Pide otra cuando quieras.',
+  },
 };

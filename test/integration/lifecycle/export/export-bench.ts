@@ -81,6 +81,7 @@ export async function openExportBench(
     async member() {
       const { userId, queueId } = await bench.member();
       await performWork({ ...bench.deps, actions: PROVISIONING }, queueId);
+      await db`UPDATE users SET bot_language = 'en' WHERE id = ${userId}`;
       return userId;
     },
     async ask(userId, nsid, input) {

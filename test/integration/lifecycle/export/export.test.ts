@@ -33,6 +33,12 @@ const rowOfExport = async (exportId: number) => {
   const [row] = await bench.db`SELECT * FROM pds_exports WHERE id = ${exportId}`;
   return row;
 };
+/** What the bot was given to tell him of his exports, oldest first. */
+const told = async (userId: string) => {
+  const rows = await bench.db<{ details: object }[]>`
+    SELECT details FROM telegram_messages WHERE user_id = ${userId} AND kind = 'export' ORDER BY id`;
+  return rows.map(({ details }) => details);
+};
 const fromPds = async (did: string | null, nsid: string, more = '') =>
   Buffer.from(await (await fetch(`${stage.pds.url}/xrpc/${nsid}?did=${did}${more}`)).arrayBuffer());
 
@@ -65,6 +71,8 @@ describe('an export', () => {
       manifest: { missing_blobs: [] },
     });
     expect(await rowOfExport(exportId)).toMatchObject({ outcome: 'ready', keys_jwe: null });
+    const until = (await rowOfExport(exportId))?.expires_at.toISOString();
+    expect(await told(userId)).toEqual([{ event: 'ready', bytes: readFileSync(file).length, until }]);
     const log = await bench.db`
       SELECT status FROM pds_provisioning_log WHERE user_id = ${userId} AND action = 'exported' ORDER BY seq`;
     expect(log.map(({ status }) => status)).toEqual(['pending', 'success']);
@@ -119,6 +127,9 @@ describe('an export', () => {
       error_code: 'EXPORT_KEYS_REPLACED',
       keys_jwe: null,
     });
+    expect(await told(userId)).toEqual([
+      { event: 'failed', error: { code: 'EXPORT_KEYS_REPLACED', message: expect.any(String) } },
+    ]);
     expect((await bench.request(userId)).exportId).not.toBe(exportId);
   });
 
@@ -177,6 +188,9 @@ describe('an export', () => {
       results.push(await bench.run(queued));
     }
     expect(results).toEqual(['parked', 'parked', 'parked', 'again', 'again', 'failed']);
+    expect(await told(userId)).toEqual([
+      { event: 'failed', error: { code: 'STORAGE_UNAVAILABLE', message: expect.any(String) } },
+    ]);
     // Repaired and begun again it comes to its end.
     await bench.finish((await bench.request(userId)).queued ?? '');
     expect(await rowOfExport(exportId)).toMatchObject({ outcome: 'ready' });
@@ -254,6 +268,12 @@ describe('a download', () => {
     for (const count of [1, 1, 0]) expect(await removeExpiredExport(sql)).toBe(count);
     for (const count of [1, 1, 0]) expect(await removeRemains(sql, bench.storage)).toBe(count);
     expect(await bench.db`SELECT id FROM pds_exports WHERE user_id = ${userId}`).toEqual([]);
+    expect((await told(userId)).slice(1)).toEqual(
+      expect.arrayContaining([
+        { event: 'expired' },
+        { event: 'failed', error: { code: 'EXPORT_NEVER_DONE', message: expect.any(String) } },
+      ]),
+    );
     expect(bench.files().filter((name) => name === ready.file || name.includes(storage_id))).toEqual([]);
     expect(
       anyHolds(
