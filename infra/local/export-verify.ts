@@ -40,30 +40,33 @@ try {
   if (options.keys !== undefined && verified.keys) writeKeys(options.keys, verified.keys);
 } catch (error) {
   if (!(error instanceof Broken)) fail(error, NOT_VERIFIED);
-  console.log(`BROKEN: ${error.entry}: ${error.fault}.`);
+  say(`BROKEN: ${error.entry}: ${error.fault}.`);
   process.exitCode = BROKEN;
 }
 
 function print({ manifest, files, repository, logEntries, logUnderRoot, keys }: Verified): void {
   const { did, handle, created_at, signature, left_out, missing_blobs } = manifest;
-  console.log(`Intact: ${files} files, of ${created_at}.`);
-  console.log(`  ${did} (@${handle})`);
+  say(`Intact: ${files} files, of ${created_at}.`);
+  say(`  ${did} (@${handle})`);
   if (manifest.repository)
-    console.log(
-      `  repository ${manifest.repository.rev}: ${repository.records} records, ${repository.blobs} blobs`,
-    );
-  console.log(
-    `  audit log: ${logEntries} entries, ${logUnderRoot ? 'under a signed root' : 'under no root yet'}`,
-  );
-  if (signature) console.log(`  signed by ${signature.key_id}\n    ${signature.public_key_multibase}`);
-  else console.log('  NOT SIGNED: whoever had the file could have written it anew.');
+    say(`  repository ${manifest.repository.rev}: ${repository.records} records, ${repository.blobs} blobs`);
+  say(`  audit log: ${logEntries} entries, ${logUnderRoot ? 'under a signed root' : 'under no root yet'}`);
+  if (signature) {
+    say(`  signed by ${signature.key_id}`);
+    say(`    ${signature.public_key_multibase}`);
+  } else say('  NOT SIGNED: whoever had the file could have written it anew.');
   if (signature && key === undefined && !live)
-    console.log(
+    say(
       '  Compare this key with one that you know from elsewhere (--key, --live): anybody can sign with his own.',
     );
-  for (const { what, why } of left_out) console.log(`  left out: ${what}. ${why}`);
-  for (const cid of missing_blobs) console.log(`  NOT COMPLETE: the PDS did not have blob ${cid}.`);
-  if (keys) console.log(`  the code opens its keys, as of ${keys.as_of}`);
+  for (const { what, why } of left_out) say(`  left out: ${what}. ${why}`);
+  for (const cid of missing_blobs) say(`  NOT COMPLETE: the PDS did not have blob ${cid}.`);
+  if (keys) say(`  the code opens its keys, as of ${keys.as_of}`);
+}
+
+/** What stands in an archive is of whoever made it: he does not write on our terminal. */
+function say(line: string): void {
+  console.log(line.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd'));
 }
 
 /** For nobody else on this machine to read. */

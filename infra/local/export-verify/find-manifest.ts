@@ -24,7 +24,7 @@ export async function findManifest(
   const size = Number.parseInt(header.toString('latin1', 124, 135), 8);
   const holds =
     Number.isInteger(size) && size <= LARGEST_MANIFEST && header.equals(tarHeader(MANIFEST, size));
-  expectThat(holds, MANIFEST, 'its header was changed');
+  expectThat(holds, MANIFEST, 'its header was changed, or another tar has packed anew what was in it');
   const padding = tarPadding(size);
   const end = offset + BLOCK + size + padding.length + TAR_END.length;
   expectThat(length >= end, MANIFEST, 'the file is cut off in it, or behind it');

@@ -44,16 +44,18 @@ export async function verifyFiles(file: FileHandle, manifest: Manifest, end: num
 const ALWAYS = ['README.txt', 'account.json', 'audit-log.json'];
 
 /** Nothing is missing that belongs to an export, and nothing is there that does not. */
-function expectNames(places: Places, { did, repository, contents }: Manifest): void {
+function expectNames(places: Places, { did, repository, contents, left_out }: Manifest): void {
   const document = did.startsWith('did:plc:') ? 'plc-log.json' : 'did.json';
+  const isLeftOut = (name: string) => left_out.some(({ what }) => what === name);
   const needed = [
     ...ALWAYS,
     document,
-    ...(repository ? ['repo.car'] : []),
+    ...(repository || !isLeftOut('repository') ? ['repo.car'] : []),
+    ...(isLeftOut('preferences') ? [] : ['preferences.json']),
     ...(contents === 'data_and_keys' ? ['keys.jwe'] : []),
   ];
   for (const name of needed) expectThat(places.has(name), name, 'it is missing');
-  const known = new Set([...needed, 'preferences.json']);
+  const known = new Set([...needed.filter((name) => repository || name !== 'repo.car'), 'preferences.json']);
   for (const name of places.keys())
     expectThat(known.has(name) || name.startsWith('blobs/'), name, 'it does not belong to an export');
 }

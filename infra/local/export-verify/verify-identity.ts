@@ -48,15 +48,20 @@ function readLogKeys(did: Did, content: unknown, entry: string): PublishedKeys {
 
 /** The manifest is signed by a key that is published, by that name, in what the archive holds and, if asked, now. */
 export function expectPublished(
-  { signature }: Manifest,
+  { did, signature }: Manifest,
   { keys, key, live }: { keys: PublishedKeys; key: string | undefined; live: PublishedKeys | undefined },
 ): void {
   if (!signature) return;
   const { key_id, public_key_multibase } = signature;
+  expectThat(key_id !== `${did}#atproto`, MANIFEST, 'it is signed by the key of the PDS, not of the member');
   const isIn = (published: PublishedKeys) => published.get(key_id) === public_key_multibase;
   expectThat(isIn(keys), MANIFEST, `${key_id}, which signed it, is no key of the DID in this archive`);
   const isRight = key === undefined || key.replace(/^did:key:/, '') === public_key_multibase;
   expectThat(isRight, MANIFEST, `it is signed by ${public_key_multibase}, not by the key that you gave`);
   const isLive = live === undefined || isIn(live);
-  expectThat(isLive, MANIFEST, `${key_id}, which signed it, is no key that the DID publishes now`);
+  expectThat(
+    isLive,
+    MANIFEST,
+    `${key_id}, which signed it, is no key that the DID publishes now. Of an archive that is older than the member’s present keys that is to be expected: compare its key with --key`,
+  );
 }

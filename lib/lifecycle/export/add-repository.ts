@@ -59,6 +59,8 @@ export async function addRepository(reading: Reading): Promise<void> {
       blobs: [...known].filter((name) => name.startsWith('blobs/')).length,
       repository: { root, rev, key: run.identity.atproto_public_key ?? '' },
       ...(missing.length > 0 && { missing_blobs: missing }),
+      // What the PDS refused before, it gives out by now.
+      left_out: (progress.left_out ?? []).filter(({ what }) => what !== 'repository'),
     });
     wanted.step = 'repository';
     await keep(archive);

@@ -18,7 +18,7 @@ const manifestFields = {
   /** The commit that `repo.car` holds; null: it is not in here. */
   repository: z.nullable(z.strictObject({ root: cid, rev: z.string() })),
   /** All files before this one, in order. */
-  entries: z.array(z.strictObject({ name: z.string(), size: z.int(), sha256: z.string() })),
+  entries: z.array(z.strictObject({ name: z.string(), size: z.int().check(z.gte(0)), sha256: z.string() })),
   left_out: z.array(z.strictObject({ what: z.string(), why: z.string() })),
   /** Blobs that records name and the PDS did not have. */
   missing_blobs: z.array(cid),

@@ -50,7 +50,14 @@ describe('an export', () => {
       await bench.post(userId, 9_000_000),
       await bench.post(userId, 1),
     ];
-    const { file, exportId } = await exported(userId);
+    const preferences = [{ $type: 'app.bsky.actor.defs#adultContentPref', enabled: false }];
+    const { exportId, queued = '' } = await bench.request(userId);
+    // A PDS without an AppView keeps none: this one has one.
+    const network = faultyNetwork(({ nsid }) =>
+      nsid.endsWith('getPreferences') ? Promise.resolve(Response.json({ preferences })) : undefined,
+    );
+    await bench.finish(queued, { fetch: network.fetch });
+    const file = await bench.fileOf(exportId);
     const folder = mkdtempSync(path.join(os.tmpdir(), 'untar-'));
     const files = untar(file, folder);
     const { pds_did, pds_handle, pnptv_uuid } = await identityOf(bench.bench, userId);
@@ -65,6 +72,7 @@ describe('an export', () => {
       handle: pds_handle,
       pnptv_uuid,
     });
+    expect(JSON.parse(String(files['preferences.json']))).toEqual({ preferences });
     expect(String(files['README.txt'])).toContain(pds_did);
     expect(await verifyArchive(file)).toMatchObject({
       repository: { records: 3, blobs: 3 },

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
@@ -10,10 +11,11 @@ import {
 } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readLiveKeys } from '../../../../infra/local/export-verify/live-keys.ts';
 import { verifyArchive } from '../../../../infra/local/export-verify/verify-archive.ts';
-import { newMemberKey } from '../../../../lib/identity/keys.ts';
+import { newK256Key, newMemberKey } from '../../../../lib/identity/keys.ts';
 import { type Manifest, signManifest } from '../../../../lib/lifecycle/export/manifest.ts';
 import { TAR_END, tarHeader, tarPadding } from '../../../../lib/lifecycle/export/tar.ts';
 import { seededRandom } from '../../../chaos/seeded-random.ts';
@@ -75,13 +77,13 @@ const written = (content: Uint8Array) => {
 };
 /** An archive of these files, signed anew by whoever wants to. */
 const forged = (
-  files: { name: string; content: Buffer }[],
+  all: { name: string; content: Buffer }[],
   changes: Partial<Manifest> = {},
   key = newMemberKey(),
 ) => {
   const { signature, ...statement } = {
     ...manifest,
-    entries: files.map(({ name, content }) => ({
+    entries: all.map(({ name, content }) => ({
       name,
       size: content.length,
       sha256: createHash('sha256').update(content).digest('hex'),
@@ -94,13 +96,16 @@ const forged = (
     publicKey: key.publicKeyMultibase,
     privateKey: key.privateKey,
   });
-  const all = [...files, { name: 'manifest.json', content: Buffer.from(text) }];
-  const blocks = all.flatMap(({ name, content }) => [
+  return { file: packed([...all, { name: 'manifest.json', content: Buffer.from(text) }]), key };
+};
+const files = () => places.slice(0, -1).map(({ name, content }) => ({ name, content }));
+const packed = (files: { name: string; content: Buffer }[]) => {
+  const blocks = files.flatMap(({ name, content }) => [
     tarHeader(name, content.length),
     content,
     tarPadding(content.length),
   ]);
-  return { file: written(Buffer.concat([...blocks, TAR_END])), key };
+  return written(Buffer.concat([...blocks, TAR_END]));
 };
 
 describe('npm run export:verify', () => {
@@ -121,6 +126,15 @@ describe('npm run export:verify', () => {
     const { code, output } = await exportVerify(written(spoiled));
     expect([code, output]).toEqual([1, expect.stringMatching(/^BROKEN: repo\.car: /)]);
     expect((await exportVerify(path.join(folder, 'none.tar'))).code).toBe(2);
+    const directory = await exportVerify(folder);
+    expect([directory.code, directory.output]).toEqual([2, expect.stringMatching(/is a folder\.\n$/)]);
+    // Whoever has made it does not write on our terminal.
+    const name = 'x\n\u001b[32mIntact: 9 files';
+    const lying = await exportVerify(forged([...files(), { name, content: Buffer.alloc(1) }]).file);
+    expect([lying.code, lying.output]).toEqual([
+      1,
+      expect.stringMatching(/^BROKEN: x.{0,6}\[32mIntact.*\n$/),
+    ]);
     expect((await exportVerify()).code).toBe(2);
   });
 
@@ -164,8 +178,6 @@ describe('npm run export:verify', () => {
     expect(await faultOf(written(Buffer.from('no archive')))).toBe('manifest.json');
     expect(await faultOf(written(Buffer.alloc(0)))).toBe('manifest.json');
   });
-
-  const files = () => places.slice(0, -1).map(({ name, content }) => ({ name, content }));
 
   it.each(['README.txt', 'did.json', 'repo.car', 'audit-log.json', 'account.json', 'keys.jwe'])(
     'finds %s taken out, also out of the manifest',
@@ -245,5 +257,132 @@ describe('npm run export:verify', () => {
     expect(await faultOf(file)).toBe('manifest.json');
     expect(await faultOf(file, { unsigned: true })).toBe('intact');
     expect(await faultOf(file, { unsigned: true, key: publicKey })).toBe('manifest.json');
+  });
+
+  /** An archive as its owner himself could sign it: with his own document, and by his own key. */
+  const signedByOwner = (
+    change: (all: { name: string; content: Buffer }[]) => { name: string; content: Buffer }[],
+    changes: Partial<Manifest> = {},
+  ) => {
+    const key = newMemberKey();
+    const all = change(files()).map((one) =>
+      one.name === 'did.json'
+        ? { ...one, content: Buffer.from(String(one.content).replace(publicKey, key.publicKeyMultibase)) }
+        : one,
+    );
+    return forged(all, changes, key).file;
+  };
+  const bytesOf = (text: string) => Buffer.from(text);
+  const with_ = (name: string, content: string | Buffer) => () =>
+    signedByOwner((all) => [
+      ...all.filter((one) => one.name !== name),
+      { name, content: Buffer.from(content) },
+    ]);
+  const more = (name: string) => () => signedByOwner((all) => [...all, { name, content: bytesOf('x') }]);
+  const sized = (size: number) => () => {
+    const [first, ...others] = manifest.entries;
+    return signedByOwner((all) => all, { entries: [{ ...first, size }, ...others] as never });
+  };
+  const packedAnew = (...names: string[]) => {
+    const taken = mkdtempSync(path.join(folder, 'taken-out-'));
+    execFileSync('tar', ['xf', whole, '-C', taken]);
+    const file = scratch();
+    execFileSync('tar', ['cf', file, '-C', taken, ...names]);
+    return file;
+  };
+  it.each<[string, string, RegExp, () => string]>([
+    ['a file that is none of an export’s', 'notes.txt', /does not belong/, more('notes.txt')],
+    ['a name twice', 'README.txt', /names it twice/, more('README.txt')],
+    ['a name that leads out of it', 'blobs/../../x', /not the blob of its CID/, more('blobs/../../x')],
+    ['an absolute name', '/etc/passwd', /does not belong/, more('/etc/passwd')],
+    ['a second manifest', 'manifest.json', /does not belong/, more('manifest.json')],
+    [
+      'another order than it says',
+      'README.txt',
+      /header was changed, or it is missing/,
+      () => signedByOwner((all) => [...all].reverse(), { entries: manifest.entries }),
+    ],
+    ['a size less than nothing', 'manifest.json', /no manifest/, sized(-512)],
+    ['a size of 8 GB', 'README.txt', /cut off/, sized(8 ** 11 - 1)],
+    ['a size that no tar can hold', 'README.txt', /cut off/, sized(2 ** 53 - 1)],
+    [
+      'neither preferences nor a word about them',
+      'preferences.json',
+      /missing/,
+      () => signedByOwner((all) => all, { left_out: [] }),
+    ],
+    [
+      'neither a repository nor a word about it',
+      'repo.car',
+      /missing/,
+      () => signedByOwner((all) => all.filter(({ name }) => name !== 'repo.car'), { repository: null }),
+    ],
+    ['no account', 'account.json', /nobody/, with_('account.json', 'null')],
+    ['the account of another DID', 'account.json', /nobody/, with_('account.json', '{"did":"did:web:x.y"}')],
+    ['no log', 'audit-log.json', /no exported log/, with_('audit-log.json', '{}')],
+    ['no document', 'did.json', /not the document/, with_('did.json', '[]')],
+    ['an empty repository', 'repo.car', /cannot be read/, with_('repo.car', '')],
+    ['a repository of nothing', 'repo.car', /cannot be read/, with_('repo.car', Buffer.alloc(1000))],
+    [
+      'another revision than it says',
+      'repo.car',
+      /another revision/,
+      () => signedByOwner((all) => all, { repository: { root: manifest.repository?.root ?? '', rev: '3' } }),
+    ],
+    [
+      'another DID',
+      'did.json',
+      /not the document/,
+      () => signedByOwner((all) => all, { did: 'did:web:x.y' }),
+    ],
+    [
+      'keys that nobody asked for',
+      'keys.jwe',
+      /does not belong/,
+      () => signedByOwner((all) => all, { contents: 'data' }),
+    ],
+    ['all of it, compressed', 'manifest.json', /no export/, () => written(gzipSync(bytes))],
+    [
+      'all of it, packed by another tar',
+      'manifest.json',
+      /packed anew/,
+      () => packedAnew(...places.map(({ name }) => name)),
+    ],
+    ['all of it, packed as a folder', 'manifest.json', /no export/, () => packedAnew('.')],
+  ])('says what is wrong with an archive of %s', async (_, entry, fault, make) => {
+    const error = await verifyArchive(make()).catch((thrown) => thrown);
+    expect(error).toMatchObject({ entry, fault: expect.stringMatching(fault) });
+  });
+
+  it('says of an archive from before a rotation that its key is not published any more; by that key it is whole', async () => {
+    const rotated = async () => new Map([...(await live())].filter(([, key]) => key !== publicKey));
+    expect(await faultOf(whole, { key: publicKey })).toBe('intact');
+    await expect(verifyArchive(whole, { live: rotated })).rejects.toMatchObject({
+      entry: 'manifest.json',
+      fault: expect.stringMatching(/publishes now.*--key/s),
+    });
+  });
+
+  it('takes no signature of the PDS, whose key stands in the document, too', async () => {
+    const key = newK256Key();
+    const { signature: _, ...statement } = manifest;
+    const document = JSON.parse(String(places.find(({ name }) => name === 'did.json')?.content));
+    document.verificationMethod[0].publicKeyMultibase = key.publicKeyMultibase;
+    const content = Buffer.from(JSON.stringify(document));
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const all = files().map((one) => (one.name === 'did.json' ? { name: 'did.json', content } : one));
+    const entries = statement.entries.map((one) =>
+      one.name === 'did.json' ? { ...one, size: content.length, sha256 } : one,
+    );
+    const signer = {
+      algorithm: 'k256',
+      keyId: `${manifest.did}#atproto`,
+      publicKey: key.publicKeyMultibase,
+    } as const;
+    const text = signManifest({ ...statement, entries }, { ...signer, privateKey: key.privateKey });
+    const error = await verifyArchive(
+      packed([...all, { name: 'manifest.json', content: bytesOf(text) }]),
+    ).catch((e) => e);
+    expect(error).toMatchObject({ entry: 'manifest.json', fault: expect.stringMatching(/PDS/) });
   });
 });
