@@ -1,10 +1,8 @@
 import { readSettings } from '../../lib/config.ts';
-import { wakeAfterFreeze } from '../../lib/db/wake.ts';
 import { backUpCredentials } from '../../lib/lifecycle/custody/backup.ts';
 import { type RotatedDue, rotateDue, WIDTH } from '../../lib/lifecycle/rotate/rotate-due.ts';
-import { once } from '../../lib/once.ts';
-import { storeProviders } from '../../lib/pds/providers.ts';
 import { openWorker } from '../../lib/provisioning/open-worker.ts';
+import { readiness } from '../../lib/provisioning/queue-worker.ts';
 import { WORKER_SETTINGS } from '../../lib/provisioning/worker-settings.ts';
 
 /** Of the Lambda's 10 minutes: what is begun by then has time to end. */
@@ -19,14 +17,12 @@ const worker = await openWorker(settings, {
   backUpCredentials,
   width: WIDTH,
 });
-const awake = wakeAfterFreeze(worker.sql);
-const providersStored = once(() => storeProviders(worker.sql, worker.providers));
+const ready = readiness(worker);
 
 /** Every 15 minutes: rotates the keys of those who are due, and takes old ones out of the documents. */
 export async function handler(): Promise<RotatedDue | null> {
   if (!settings.PDS_PROVISIONING_ENABLED) return null;
-  await awake();
-  await providersStored();
+  await ready();
   try {
     return await rotateDue(worker, new Date(Date.now() + RUN_MS));
   } finally {

@@ -14,13 +14,13 @@ import type { Actions } from './run.ts';
 import { TIMES } from './times.ts';
 import type { WORKER_SETTINGS } from './worker-settings.ts';
 
-type WorkerSettings = Settings<(typeof WORKER_SETTINGS)[number]>;
+export type WorkerSettings = Settings<(typeof WORKER_SETTINGS)[number]>;
 
 /** What `backUpCredentials` (lifecycle) needs and does; given in, because provisioning comes before it. */
 type BackUp = (deps: { tx: Transaction; vault: Vault }, userId: string, type: 'auto') => Promise<unknown>;
 
 /** What kind of worker it is: its name in logs, the service of its metrics, what it does, and the queue it is told by. */
-type Kind = {
+export type Kind = {
   name: string;
   service: string;
   actions: Actions;
