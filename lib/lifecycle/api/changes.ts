@@ -34,7 +34,7 @@ export const listChanges = contract({
 export const cancelChange = contract({
   operationId: 'cancelChange',
   summary:
-    'Take a change back: at once, while nothing of it has happened; a move also later, as long as the new PDS is not in use',
+    'Take a change back: at once, while nothing of it has happened; most also later, as long as all that has can be undone',
   method: 'POST',
   path: '/api/pds/changes/{id}/cancel',
   access: 'member',

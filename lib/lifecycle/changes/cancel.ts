@@ -3,27 +3,27 @@ import { appendAudit } from '../../audit/append.ts';
 import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
+import { enqueue } from '../../provisioning/queue/queue.ts';
 import { leavingNews } from '../hand-over/news.ts';
 import { stopJoinIn } from '../join/stop.ts';
 import { isPublished } from '../move/progress.ts';
-import { authorOf, type ChangeKind, type Facts } from './change.ts';
+import { canBeDropped } from '../rotate/made.ts';
+import { authorOf, type Change, type ChangeKind, type Facts } from './change.ts';
 
-/** Those that can be taken back also when they have begun: up to which step. */
-const TAKEN_BACK: Readonly<Partial<Record<ChangeKind, (change: { step: string }) => boolean>>> = {
+type Begun = Pick<Change, 'step' | 'progress'>;
+
+/** Those that can be taken back also when they have begun: as long as what. */
+const TAKEN_BACK: Readonly<Partial<Record<ChangeKind, (change: Begun) => boolean>>> = {
   move: (change) => !isPublished(change),
+  rotate_keys: canBeDropped,
+  rename: () => true,
+  revoke: () => true,
+  come_back: () => true,
 };
 
 /** Whether its member can take it back, by whoever is at it if need be. */
-export function isCancellable({
-  kind,
-  step,
-  wish,
-}: {
-  kind: ChangeKind;
-  step: string;
-  wish: Facts;
-}): boolean {
-  return !isFirm(wish) && (step === 'requested' || (TAKEN_BACK[kind]?.({ step }) ?? false));
+export function isCancellable({ kind, wish, ...begun }: Begun & Pick<Change, 'kind' | 'wish'>): boolean {
+  return !isFirm(wish) && (begun.step === 'requested' || (TAKEN_BACK[kind]?.(begun) ?? false));
 }
 
 /** A trusted recovery key asked for it: only that key takes it back. */
@@ -37,6 +37,7 @@ type Found = {
   pnptv_uuid: string;
   step: string;
   wish: Facts;
+  progress: Facts;
   over: boolean;
 };
 
@@ -59,7 +60,7 @@ export async function cancelIn(
 ): Promise<{ cancelled: boolean }> {
   const begun = await lockWork(tx, userId, changeId);
   const [change] = await tx<Found[]>`
-    SELECT id, kind, pnptv_uuid, step, wish, ended_at IS NOT NULL AS over FROM pds_changes
+    SELECT id, kind, pnptv_uuid, step, wish, progress, ended_at IS NOT NULL AS over FROM pds_changes
     WHERE id = ${changeId} AND user_id = ${userId} FOR UPDATE`;
   if (change === undefined) throw apiError('CHANGE_NOT_FOUND');
   if (change.over) throw apiError('CHANGE_NOT_CANCELLABLE');
@@ -75,7 +76,8 @@ export async function cancelIn(
   }
   if (!TAKEN_BACK[change.kind]?.(change)) throw apiError('CHANGE_NOT_CANCELLABLE');
   await tx`UPDATE pds_changes SET cancel_wanted_at = coalesce(cancel_wanted_at, now()) WHERE id = ${changeId}`;
-  // Whatever it waits for, it need not wait for that.
+  // Also where its work was given up. And whatever it waits for, it need not wait for that.
+  await enqueue(tx, { userId, action: change.kind });
   await tx`
     UPDATE pds_provisioning_queue SET next_retry = least(next_retry, now()), sent_at = NULL
     WHERE user_id = ${userId} AND action = ${change.kind} AND status = 'pending'`;

@@ -15,12 +15,13 @@ export function isOfThePds(error: unknown): boolean {
 }
 
 /**
- * Whether the PDS has kept this change for a day by now. Since when is stored with the change; a PDS that never comes back
- * must not keep its member from every other change, least of all from leaving it. When true, the run goes on without the
- * PDS, and its breaker hears of the error all the same.
+ * Whether the PDS, or the PLC directory, has kept this change for a day by now. Since when is stored with the change; one
+ * that never comes back must not keep its member from every other change, least of all from leaving. When true, the run
+ * goes on without, and the breaker of the PDS hears of its error all the same.
  */
 export async function isWornOut(run: Run, change: Change, error: unknown): Promise<boolean> {
-  if (!isOfThePds(error)) return false;
+  const isOfTheDirectory = error instanceof Parked && error.reason === 'plc_down';
+  if (!isOfTheDirectory && !isOfThePds(error)) return false;
   const at = run.now();
   const { kept_since: since } = change.progress;
   if (typeof since !== 'string') {

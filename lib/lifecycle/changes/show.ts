@@ -12,6 +12,7 @@ type Row = Counted & {
   kind: ChangeKind;
   step: string;
   wish: Facts;
+  progress: Facts;
   outcome: 'done' | 'cancelled' | 'failed' | null;
   due_at: Date;
   cancel_wanted_at: Date | null;
@@ -31,7 +32,7 @@ export async function showChanges(
     SELECT counted.total, listed.*
     FROM (SELECT count(*) AS total FROM pds_changes c WHERE c.user_id = me.id) counted
     LEFT JOIN LATERAL (
-      SELECT id, kind, step, wish, outcome, due_at, cancel_wanted_at, created_at, ended_at, error_code, error_message,
+      SELECT id, kind, step, wish, progress, outcome, due_at, cancel_wanted_at, created_at, ended_at, error_code, error_message,
         (SELECT CASE q.parked_reason WHEN 'member' THEN coalesce(progress->>'waits_for', 'member') ELSE q.parked_reason END
           FROM pds_provisioning_queue q
           WHERE q.user_id = c.user_id AND q.action = c.kind AND q.status = 'pending' AND c.ended_at IS NULL) AS waits_for
@@ -41,7 +42,7 @@ export async function showChanges(
   return pageOf(
     rows,
     page,
-    ({ id, kind, step, wish: asked, outcome, error_code, error_message, ...times }) => {
+    ({ id, kind, step, wish: asked, progress, outcome, error_code, error_message, ...times }) => {
       const { firm: _, ...wish } = asked;
       return {
         id,
@@ -49,7 +50,7 @@ export async function showChanges(
         state: outcome ?? 'under_way',
         step,
         wish,
-        cancellable: outcome === null && isCancellable({ kind, step, wish: asked }),
+        cancellable: outcome === null && isCancellable({ kind, step, wish: asked, progress }),
         cancel_wanted: times.cancel_wanted_at !== null,
         waits_for: times.waits_for,
         due_at: times.due_at.toISOString(),

@@ -1,19 +1,18 @@
-import { tellMember } from '../../auth/bot/tell-member.ts';
 import { returnHandle } from '../../identity/change-handle.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
-import { type ErrorDetails, updateIdentity } from '../../provisioning/identity.ts';
+import { updateIdentity } from '../../provisioning/identity.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
-import { endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
+import { endTakenBack } from '../changes/or-take-back.ts';
 import { isWornOut } from '../changes/patience.ts';
 import { namesOf } from './names.ts';
 import { isNamed, tellPds } from './tell-pds.ts';
 
 /**
- * taking_back → failed: our document names the old handle again, so does the PDS, should it have heard of the new one,
+ * taking_back → failed, or cancelled: our document names the old handle again, so does the PDS, should it have heard of the new one,
  * and that one is free again, or stands as it did before. Until it is certain what the PDS goes by, both names lead to
  * the DID.
  */
@@ -28,18 +27,11 @@ export async function takeBack(run: Run, change: Change): Promise<void> {
     }
     await tellPdsBack(run, change);
   }
-  const { code, message, ...facts } = change.progress.reason as ErrorDetails;
   const settled = { pds_handle: from, document_settles_at: new Date(now().getTime() + SETTLING_MS) };
   await sql.begin(async (tx) => {
     if (isTaken) await returnHandle(tx, { userId, did, handle: to, before });
-    await endChange(
-      tx,
-      run,
-      change,
-      { outcome: 'failed', code, message, ...(isTaken && { identity: settled }) },
-      { action: 'updated', details: { change: 'handle', handle: to, ...facts } },
-    );
-    await tellMember(tx, userId, 'change_failed', { code, message });
+    const audit = { action: 'updated', details: { change: 'handle', handle: to } } as const;
+    await endTakenBack(tx, run, change, { audit, ...(isTaken && { identity: settled }) });
   });
 }
 

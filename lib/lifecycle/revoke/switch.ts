@@ -1,12 +1,10 @@
 import type { AuditEntry } from '../../audit/append.ts';
-import { tellMember } from '../../auth/bot/tell-member.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
-import type { ErrorDetails } from '../../provisioning/identity.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import type { Run } from '../../provisioning/run.ts';
-import { advance, endChange } from '../changes/advance.ts';
+import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
-import { orTakeBack } from '../changes/or-take-back.ts';
+import { endTakenBack, orTakeBack } from '../changes/or-take-back.ts';
 import { isWornOut } from '../changes/patience.ts';
 import { activate, deactivate, look } from './account.ts';
 
@@ -48,14 +46,10 @@ export async function switchAccount(
 }
 
 async function restore(run: Run, change: Change, action: AuditEntry['action']): Promise<void> {
-  const { was_active: wasActive, reason } = change.progress;
-  const { code, message, ...facts } = reason as ErrorDetails;
+  const { was_active: wasActive } = change.progress;
   if (typeof wasActive === 'boolean') await makeAsBefore(run, change, wasActive);
-  await run.sql.begin(async (tx) => {
-    const audit = { action, details: { change: change.kind, ...facts } };
-    await endChange(tx, run, change, { outcome: 'failed', code, message }, audit);
-    await tellMember(tx, run.identity.user_id, 'change_failed', { code, message });
-  });
+  const audit = { action, details: { change: change.kind } };
+  await run.sql.begin((tx) => endTakenBack(tx, run, change, { audit }));
 }
 
 /** A PDS that lets us in no more, has lost the account, or is silent for good, has nothing that we could put back. */

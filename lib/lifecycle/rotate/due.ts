@@ -6,10 +6,14 @@ const LATE_HOURS = 24;
 
 /**
  * Whether the keys of a member are due and he is free, of the mapping under its alias `m`. Whom a PDS does not let in, or
- * not answer for, has them rotated once he is well: until then nothing could be proven.
+ * not answer for, has them rotated once he is well: until then nothing could be proven. Who has just taken a rotation back
+ * is left in peace for a day.
  */
 function isDue(sql: Queryable, now: Date) {
   return sql`m.status = 'active' AND m.next_key_rotation <= ${now} AND m.verification_status <> 'inaccessible'
+    AND NOT EXISTS (
+      SELECT FROM pds_changes c WHERE c.user_id = m.user_id AND c.kind = 'rotate_keys' AND c.outcome = 'cancelled'
+        AND c.ended_at > ${dayBefore(now)})
     AND ${isFree(sql, now)}`;
 }
 
@@ -31,6 +35,13 @@ export async function bringForward(
   return moved.count;
 }
 
+/** Whether somebody with a did:plc is due. */
+export async function isPlcDue(sql: Queryable, now: Date): Promise<boolean> {
+  const [due] = await sql`
+    SELECT FROM user_pds_mapping m WHERE ${isDue(sql, now)} AND m.did_method = 'plc' LIMIT 1`;
+  return due !== undefined;
+}
+
 /** Where those live whose keys are due. */
 export async function readProvidersOfDue(sql: Queryable, now: Date): Promise<string[]> {
   const rows = await sql<{ provider_id: string }[]>`
@@ -38,13 +49,17 @@ export async function readProvidersOfDue(sql: Queryable, now: Date): Promise<str
   return rows.map(({ provider_id }) => provider_id);
 }
 
-/** The ids of the mapping rows of those who live there and are due, data key by data key, so that each is opened once. */
+/**
+ * The ids of the mapping rows of those who live there and are due, data key by data key, so that each is opened once;
+ * without those of a did:plc where the directory is down: their rotation could not begin, and nothing else could, either.
+ */
 export async function readDue(
   sql: Queryable,
-  { providerId, now, most }: { providerId: string; now: Date; most: number },
+  { providerId, now, most, withPlc }: { providerId: string; now: Date; most: number; withPlc: boolean },
 ): Promise<number[]> {
   const rows = await sql<{ id: number }[]>`
     SELECT id FROM user_pds_mapping m WHERE ${isDue(sql, now)} AND provider_id = ${providerId}
+      AND (did_method = 'web' OR ${withPlc})
     ORDER BY data_key_id, id LIMIT ${most}`;
   return rows.map(({ id }) => id);
 }

@@ -12,10 +12,17 @@ export type Found = {
   rotation_key?: string;
   /** The member has taken our rotation key out of his did:plc: neither it nor the keys in the document can be changed. */
   not_ours?: boolean;
+  /** The PLC directory was handed the operation that names the new keys: from then on it may have taken it. */
+  handed_in?: boolean;
 };
 
 export function foundBy({ progress }: Change): Found {
   return progress as Found;
+}
+
+/** Whether nothing but secrets was made so far, of which nobody knows: then it can be dropped, and all is as it was. */
+export function canBeDropped({ step, progress }: Pick<Change, 'step' | 'progress'>): boolean {
+  return step === 'requested' || (step === 'prepared' && (progress as Found).handed_in !== true);
 }
 
 export function made({ sealed }: Change, name: MadeSecret): boolean {

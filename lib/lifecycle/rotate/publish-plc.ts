@@ -10,7 +10,7 @@ import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { holdOn } from '../changes/hold.ts';
 import { backUpCredentials } from '../custody/backup.ts';
-import { foundBy, openMade } from './made.ts';
+import { type Found, foundBy, openMade } from './made.ts';
 import { operate } from './plc-operation.ts';
 import { listMemberKey, readNextKeyId, settlingFrom } from './publish.ts';
 
@@ -33,6 +33,7 @@ export async function publishPlc(run: Run, change: Change): Promise<void> {
       return advance(run.sql, run, change, { step: 'published', progress: { not_ours: true } });
     }
     const keyId = await readNextKeyId(run.sql, run.identity);
+    await advance(run.sql, run, change, { progress: { handed_in: true } satisfies Found });
     await replaceKeys(run, log, { ours, fresh, keyId, memberKey: `did:key:${member_key}` });
   }
   await keepPublished(run, change, member_key);
@@ -84,6 +85,7 @@ async function keepPublished(run: Run, change: Change, memberKey: string): Promi
       rotation_public_key: foundBy(change).rotation_key ?? null,
       ...settlingFrom(now()),
     });
-    await advance(tx, run, change, { step: 'published' });
+    // What is waited for from here on is the PDS.
+    await advance(tx, run, change, { step: 'published', progress: { kept_since: null } });
   });
 }

@@ -1,3 +1,5 @@
+import { checkDirectory } from '../../pds/plc/directory.ts';
+import { PlcError } from '../../pds/plc/plc-error.ts';
 import { capabilitiesOf } from '../../pds/provider.ts';
 import { providerOf, readProviderState } from '../../pds/providers.ts';
 import type { QueueId } from '../../provisioning/queue/queue.ts';
@@ -10,6 +12,7 @@ import { sideBySide } from '../sweep/side-by-side.ts';
 import {
   bringForward,
   countLate,
+  isPlcDue,
   readDue,
   readProvidersOfDue,
   requestRotations,
@@ -42,8 +45,9 @@ export async function rotateDue(deps: RotateDueDeps, deadline: Date): Promise<Ro
   const retired = (await retireKeys(deps, deadline)) + (await retirePlcKeys(deps, deadline));
   const resumed = await resumeGivenUp(sql, now());
   const total = { rotated: 0, waiting: 0, retired };
+  const withPlc = await isDirectoryUp(deps);
   for (const providerId of await readProvidersOfDue(sql, now())) {
-    const { rotated, waiting } = await rotateAt(deps, providerId, deadline);
+    const { rotated, waiting } = await rotateAt(deps, { providerId, withPlc, deadline });
     total.rotated += rotated;
     total.waiting += waiting;
   }
@@ -54,11 +58,26 @@ export async function rotateDue(deps: RotateDueDeps, deadline: Date): Promise<Ro
   return total;
 }
 
-async function rotateAt(deps: RotateDueDeps, providerId: string, deadline: Date) {
+/** Asked only where somebody needs it. */
+async function isDirectoryUp({ sql, fetch, outside, now, log }: RotateDueDeps): Promise<boolean> {
+  if (!(await isPlcDue(sql, now()))) return true;
+  try {
+    await checkDirectory({ fetch, plcUrl: outside.plcUrl });
+    return true;
+  } catch (error) {
+    if (!(error instanceof PlcError)) throw error;
+    log.warn('the keys of did:plcs are not rotated while the PLC directory does not answer', { error });
+    return false;
+  }
+}
+
+type Place = { providerId: string; withPlc: boolean; deadline: Date };
+
+async function rotateAt(deps: RotateDueDeps, { providerId, withPlc, deadline }: Place) {
   const { sql, vault, now } = deps;
   const total = { rotated: 0, waiting: 0 };
   for (;;) {
-    const due = await readDue(sql, { providerId, now: now(), most: MOST_AT_ONCE });
+    const due = await readDue(sql, { providerId, now: now(), most: MOST_AT_ONCE, withPlc });
     if (due.length === 0) return total;
     for (let begin = 0; begin < due.length; begin += CHUNK) {
       const wanted = due.slice(begin, begin + CHUNK);

@@ -158,7 +158,7 @@ describe('a change of an identity', () => {
   });
 
   it('cannot be taken back while a worker is at it; a move is noted for that worker', async () => {
-    const cancelInWork = async (kind: 'rename' | 'move') => {
+    const cancelInWork = async (kind: 'delete' | 'move') => {
       const { changeId, queued } = await request({ kind, wish: {} });
       let result: unknown;
       const actions = changeActions({
@@ -173,8 +173,24 @@ describe('a change of an identity', () => {
       await performWork({ ...bench.deps, actions }, queued ?? '');
       return result;
     };
-    expect(await cancelInWork('rename')).toBe('CHANGE_NOT_CANCELLABLE');
+    expect(await cancelInWork('delete')).toBe('CHANGE_NOT_CANCELLABLE');
     expect(await cancelInWork('move')).toEqual({ cancelled: false });
+  });
+
+  it('is taken back although its work was given up', async () => {
+    const { changeId, queued = '' } = await request({ kind: 'move', wish: {} });
+    const [{ user_id }] = await bench.sql<[{ user_id: string }]>`
+      UPDATE pds_changes SET step = 'prepared' WHERE id = ${changeId} RETURNING user_id`;
+    await bench.sql`UPDATE pds_provisioning_queue SET status = 'failed' WHERE id = ${queued}`;
+    expect(await cancelChange({ sql: api }, { userId: user_id, changeId, by: user_id })).toEqual({
+      cancelled: false,
+    });
+    const [again] = await bench.sql<{ id: string }[]>`
+      SELECT id::text FROM pds_provisioning_queue WHERE user_id = ${user_id} AND action = 'move' AND status = 'pending'`;
+    const actions = changeActions({
+      move: (run, change) => run.sql.begin((tx) => endChange(tx, run, change, { outcome: 'cancelled' })),
+    });
+    expect(await performWork({ ...bench.deps, actions }, again?.id ?? '')).toBe('done');
   });
 
   it('reaches its own worker, also by way of one that does other work', async () => {

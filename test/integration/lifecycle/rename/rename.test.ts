@@ -6,6 +6,7 @@ import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { Did, Handle } from '../../../../lib/brands.ts';
 import { freeHandles } from '../../../../lib/identity/change-handle.ts';
 import { findIdentityByHost, reserveHostnames } from '../../../../lib/identity/hostnames.ts';
+import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
 import { deleteAccount, getAccountInfo } from '../../../../lib/pds/client/admin.ts';
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
 import { probeDocument, probeHandle } from '../../../../lib/pds/probes/outside.ts';
@@ -14,7 +15,7 @@ import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { faultyNetwork, silence } from '../../provisioning/faulty.ts';
 import { mortal } from '../../provisioning/mortal.ts';
-import { DOMAIN, identityOf, sqlAsOwner } from '../../provisioning/stage.ts';
+import { DOMAIN, identityOf, rowOf, sqlAsOwner } from '../../provisioning/stage.ts';
 import { type ChangeBench, momentsOf, openChangeBench } from '../changes/change-bench.ts';
 
 const UPDATE_HANDLE = 'com.atproto.identity.updateHandle';
@@ -356,6 +357,119 @@ describe('a handle that cannot be had', () => {
     network.heal();
     await world.workOn(queueId);
     await expectAsBefore(member, name, 'HANDLE_REFUSED');
+  });
+});
+
+describe('a new handle of a did:plc whose directory stops answering', () => {
+  const cancel = async ({ user_id: userId }: Identity) => {
+    const { sql } = world.bench;
+    const [change] = await sql<[{ id: number }]>`
+      SELECT id FROM pds_changes WHERE user_id = ${userId} AND ended_at IS NULL`;
+    return cancelChange({ sql }, { userId, changeId: change.id, by: userId });
+  };
+  /** It does so when the PDS is about to write there. */
+  const stopMidway = async (queueId: string) => {
+    const { fetch } = faultyNetwork(({ nsid }) => {
+      if (nsid === UPDATE_HANDLE) world.directory.kill('SIGSTOP');
+      return undefined;
+    });
+    Object.assign(world.bench.deps, { fetch, times: { ...TIMES.test, http: 1 } });
+    expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    await world.skipTo(queueId);
+    expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    expect(await rowOf(world.bench, queueId)).toMatchObject({ parked_reason: 'plc_down' });
+  };
+  /** It has nothing to write: nobody was asked for anything yet. */
+  const away = () => {
+    world.bench.deps.fetch = faultyNetwork(({ nsid }) =>
+      nsid.startsWith('com.atproto.') ? undefined : Promise.reject(new TypeError('fetch failed')),
+    ).fetch;
+  };
+  afterEach(() => world.directory.kill('SIGCONT'));
+
+  it('comes when the directory is back, and until then both names lead to the member', async () => {
+    const member = await world.member('plc');
+    const name = newName();
+    watch(member.pds_did, [member.pds_handle, name]);
+    const queueId = await world.ask(member.user_id, 'rename', { handle: name });
+    await stopMidway(queueId);
+    expect([await didAt(name), await didAt(member.pds_handle ?? '')]).toEqual([
+      member.pds_did,
+      member.pds_did,
+    ]);
+    world.directory.kill('SIGCONT');
+    world.bench.deps.times = TIMES.test;
+    await world.workOn(queueId);
+    await watched?.stop();
+    await expectCalled(member, name);
+  });
+
+  it('is taken back from the PDS when the directory is back, if its member does not want it any more', async () => {
+    const member = await world.member('plc');
+    const name = newName();
+    watch(member.pds_did, [member.pds_handle]);
+    let sent = false;
+    const network = faultyNetwork(({ nsid, send }) => {
+      sent ||= nsid === UPDATE_HANDLE;
+      if (nsid !== UPDATE_HANDLE && (!sent || nsid.startsWith('com.atproto.'))) return undefined;
+      const did = nsid === UPDATE_HANDLE ? send() : Promise.resolve();
+      return did.then(() => Promise.reject(new TypeError('fetch failed')));
+    });
+    world.bench.deps.fetch = network.fetch;
+    const queueId = await world.ask(member.user_id, 'rename', { handle: name });
+    expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    expect(await cancel(member)).toEqual({ cancelled: false });
+    // Until nothing can be running any more, and then for the directory.
+    for (const reason of ['outcome_unknown', 'plc_down']) {
+      expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+      expect(await rowOf(world.bench, queueId)).toMatchObject({ parked_reason: reason });
+      await world.skipTo(queueId);
+    }
+    expect([await didAt(name), await didAt(member.pds_handle ?? '')]).toEqual([
+      member.pds_did,
+      member.pds_did,
+    ]);
+    network.heal();
+    await world.workOn(queueId);
+    await watched?.stop();
+    expect(await world.lastChange(member.user_id)).toMatchObject({ outcome: 'cancelled', error_code: null });
+    await expectCalled(member, member.pds_handle);
+    expect(await world.bench.sql`SELECT FROM hostnames WHERE hostname = ${name}`).toHaveLength(0);
+    expect(await world.toldTo(member.user_id)).toEqual([]);
+  });
+
+  it('is dropped at once when its member wants something else, and he can have that', async () => {
+    const member = await world.member('plc');
+    const name = newName();
+    watch(member.pds_did, [member.pds_handle]);
+    away();
+    const queueId = await world.ask(member.user_id, 'rename', { handle: name });
+    expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    expect(await rowOf(world.bench, queueId)).toMatchObject({ parked_reason: 'plc_down' });
+    expect(await cancel(member)).toEqual({ cancelled: false });
+    expect(await cancel(member)).toEqual({ cancelled: false });
+    expect(await performWork(world.bench.deps, queueId)).toBe('done');
+    await watched?.stop();
+    expect(await world.lastChange(member.user_id)).toMatchObject({ outcome: 'cancelled' });
+    expect(await world.bench.sql`SELECT FROM hostnames WHERE hostname = ${name}`).toHaveLength(0);
+    expect(await world.workOn(await world.ask(member.user_id, 'revoke'))).toMatchObject({
+      status: 'completed',
+    });
+    expect(await identityOf(world.bench, member.user_id)).toMatchObject({ status: 'revoked' });
+  });
+
+  it('is free again after a day', async () => {
+    const member = await world.member('plc');
+    const name = newName();
+    watch(member.pds_did, [member.pds_handle]);
+    away();
+    const queueId = await world.ask(member.user_id, 'rename', { handle: name });
+    expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    world.skip(25 * 3600_000);
+    await world.workOn(queueId);
+    world.stopSkipping();
+    world.bench.deps.fetch = realFetch;
+    await expectAsBefore(member, name, 'PLC_UNAVAILABLE');
   });
 });
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { pdsAdmin } from '../../../../infra/local/atproto/pds.ts';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { Did, Handle } from '../../../../lib/brands.ts';
+import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
 import { activateAccount, deactivateAccount, getRepoStatus } from '../../../../lib/pds/client/accounts.ts';
 import { deleteAccount, updateAccountPassword } from '../../../../lib/pds/client/admin.ts';
 import { createSession } from '../../../../lib/pds/client/sessions.ts';
@@ -13,7 +14,7 @@ import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { faultyNetwork, silence } from '../../provisioning/faulty.ts';
 import { mortal } from '../../provisioning/mortal.ts';
-import { identityOf } from '../../provisioning/stage.ts';
+import { identityOf, rowOf } from '../../provisioning/stage.ts';
 import { expectWorkingIdentity, opened } from '../../provisioning/working-identity.ts';
 import { type ChangeBench, momentsOf, openChangeBench } from '../changes/change-bench.ts';
 
@@ -192,6 +193,32 @@ it('is left as it was by a PDS that has not answered for a day', async () => {
   // What it did meanwhile he undoes by coming back.
   world.bench.deps.fetch = realFetch;
   world.stopSkipping();
+  await comeBack(member);
+  await expectBack(member);
+});
+
+it('is left off when its member does not want to wait for the PLC directory any more', async () => {
+  const { bench } = world;
+  const member = await world.member('plc');
+  const away = faultyNetwork(({ nsid }) =>
+    nsid.startsWith('com.atproto.') ? undefined : Promise.reject(new TypeError('fetch failed')),
+  );
+  bench.deps.fetch = away.fetch;
+  // Nothing of it has to do with the directory.
+  await revoke(member);
+  const queueId = await askFor.come_back(member);
+  expect(await performWork(bench.deps, queueId)).toBe('parked');
+  expect(await rowOf(bench, queueId)).toMatchObject({ parked_reason: 'plc_down' });
+  const { user_id: userId } = member;
+  const [change] = await bench.sql<[{ id: number }]>`
+    SELECT id FROM pds_changes WHERE user_id = ${userId} AND ended_at IS NULL`;
+  expect(await cancelChange({ sql: bench.sql }, { userId, changeId: change.id, by: userId })).toEqual({
+    cancelled: false,
+  });
+  expect(await performWork(bench.deps, queueId)).toBe('done');
+  expect(await world.lastChange(userId)).toMatchObject({ outcome: 'cancelled' });
+  bench.deps.fetch = realFetch;
+  await expectRevoked(member);
   await comeBack(member);
   await expectBack(member);
 });

@@ -101,10 +101,14 @@ describe('the regular rotation', () => {
       ]);
       await api.end();
       expect(logins).toBe(MEMBERS / 2);
-      // Whom a check had just then is rotated by the run after.
+      // Whom a check had just then is rotated by the run after, or by the worker if it was written down already.
       let rotated = first.rotated + second.rotated;
-      for (let run = 0; rotated < MEMBERS && run < 5; run += 1)
+      for (let run = 0; rotated < MEMBERS && run < 5; run += 1) {
         rotated += (await rotateDue(bench.deps, later())).rotated;
+        const left = await owner<{ id: string }[]>`
+          SELECT id::text FROM pds_provisioning_queue WHERE action = 'rotate_keys' AND status = 'pending'`;
+        for (const { id } of left) if ((await performWork(bench.deps, id)) === 'done') rotated += 1;
+      }
       expect(rotated).toBe(MEMBERS);
       await expectEverybodyRotated(MEMBERS);
       const [sessions] = await owner`SELECT count(*)::int FROM sessions`;

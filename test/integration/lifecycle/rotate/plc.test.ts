@@ -1,10 +1,12 @@
 import { Secp256k1Keypair } from '@atproto/crypto';
 import { secp256k1 } from '@noble/curves/secp256k1.js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { pdsAdmin } from '../../../../infra/local/atproto/pds.ts';
 import { type Plc, startPlc } from '../../../../infra/local/atproto/plc.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { encodeMultikey } from '../../../../lib/identity/multikey.ts';
+import { cancelChange, isCancellable } from '../../../../lib/lifecycle/changes/cancel.ts';
+import { readOpenChange } from '../../../../lib/lifecycle/changes/change.ts';
 import { rotateDue } from '../../../../lib/lifecycle/rotate/rotate-due.ts';
 import { createInviteCode } from '../../../../lib/pds/client/admin.ts';
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
@@ -168,6 +170,101 @@ describe('a rotation of a did:plc', { timeout: 60_000 }, () => {
     expect((await identityOf(bench, userId)).rotation_public_key).toBe(before.rotation_public_key);
     await resumeUntilOver(queueId);
     await expectOurs(userId);
+  });
+
+  describe('while the directory does not answer', () => {
+    const { fetch: away } = faultyNetwork(({ nsid }) =>
+      nsid.startsWith('com.atproto.') ? undefined : Promise.reject(new TypeError('fetch failed')),
+    );
+    const due = (userId: string) =>
+      bench.sql`UPDATE user_pds_mapping SET next_key_rotation = ${now()} WHERE user_id = ${userId}`;
+    const planned = async (userId: string, deps = bench.deps) => {
+      await rotateDue(deps, new Date(now().getTime() + 60_000));
+      return (await bench.sql`SELECT FROM pds_changes WHERE user_id = ${userId}`).length;
+    };
+    const cancel = async (userId: string) => {
+      const changeId = (await readOpenChange(bench.sql, userId))?.id ?? 0;
+      return cancelChange({ sql: bench.sql }, { userId, changeId, by: userId });
+    };
+    /** Asked for, and parked on the directory. */
+    async function waiting(fetch = away) {
+      const userId = await activeMember(bench);
+      const before = await identityOf(bench, userId);
+      const queueId = await askForRotation(bench, userId);
+      expect(await performWork({ ...bench.deps, fetch }, queueId)).toBe('parked');
+      expect(await rowOf(bench, queueId)).toMatchObject({ parked_reason: 'plc_down' });
+      return { userId, before, queueId };
+    }
+    const expectAsBefore = async ({ userId, before }: Awaited<ReturnType<typeof waiting>>) => {
+      const {
+        lease_until: _,
+        epoch: __,
+        updated_at: ___,
+        next_key_rotation: ____,
+        ...same
+      } = before as typeof before & Record<'updated_at' | 'next_key_rotation', Date>;
+      expect(await identityOf(bench, userId)).toMatchObject(same);
+      await expectOurs(userId);
+    };
+
+    // The PDS takes no account whose proof is a day ahead of it.
+    const skippedBefore = skipped;
+    afterEach(() => {
+      skipped = skippedBefore;
+    });
+
+    it('can be taken back, and is not planned again for a day', async () => {
+      const member = await waiting();
+      const change = await readOpenChange(bench.sql, member.userId);
+      expect(change && isCancellable(change)).toBe(true);
+      expect(await cancel(member.userId)).toEqual({ cancelled: false });
+      expect(await performWork(bench.deps, member.queueId)).toBe('done');
+      const [over] =
+        await bench.sql`SELECT outcome, sealed FROM pds_changes WHERE user_id = ${member.userId}`;
+      expect(over).toEqual({ outcome: 'cancelled', sealed: {} });
+      await expectAsBefore(member);
+      await due(member.userId);
+      expect(await planned(member.userId)).toBe(1);
+      await bench.sql`UPDATE pds_changes SET ended_at = now() - interval '25 hours' WHERE user_id = ${member.userId}`;
+      expect(await planned(member.userId)).toBe(2);
+    });
+
+    it('is given up after a day, and the keys are as they were', async () => {
+      const member = await waiting();
+      skipped += 25 * 3600_000;
+      expect(await performWork({ ...bench.deps, fetch: away }, member.queueId)).toBe('done');
+      const [over] =
+        await bench.sql`SELECT outcome, error_code FROM pds_changes WHERE user_id = ${member.userId}`;
+      expect(over).toEqual({ outcome: 'failed', error_code: 'PLC_UNAVAILABLE' });
+      await expectAsBefore(member);
+    });
+
+    it('goes on when it may have taken the new key, and cannot be taken back', async () => {
+      let asked = 0;
+      const lost: Fault = ({ nsid, send }) => {
+        if (nsid.startsWith('com.atproto.')) return undefined;
+        asked += 1;
+        if (asked === 1) return undefined;
+        const sent = nsid.startsWith('did:plc:') ? send() : Promise.resolve();
+        return sent.then(() => Promise.reject(new TypeError('fetch failed')));
+      };
+      const { userId, before, queueId } = await waiting(faultyNetwork(lost).fetch);
+      await expect(cancel(userId)).rejects.toMatchObject({ code: 'CHANGE_NOT_CANCELLABLE' });
+      skipped += 25 * 3600_000;
+      expect(await performWork({ ...bench.deps, fetch: away }, queueId)).toBe('parked');
+      skipped = skippedBefore;
+      await bench.sql`UPDATE pds_provisioning_queue SET next_retry = ${now()} WHERE id = ${queueId}`;
+      expect(await resumeUntilOver(queueId)).toMatchObject({ status: 'completed' });
+      await expectRotated(stage, bench, before);
+      await expectOurs(userId);
+    });
+
+    it('is not planned, so that it keeps nobody from anything else', async () => {
+      const userId = await activeMember(bench);
+      await due(userId);
+      expect(await planned(userId, { ...bench.deps, fetch: away })).toBe(0);
+      expect(await planned(userId)).toBe(1);
+    });
   });
 
   it('ends where the DID has ended', async () => {
