@@ -131,8 +131,10 @@ const NEVER_CONNECTED = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
-export function connectionFault(error: unknown): 'unreachable' | 'interrupted' {
+/** What a request came to that fetch gave up. */
+export function connectionFault(error: unknown): 'timeout' | 'unreachable' | 'interrupted' {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause.name === 'TimeoutError') return 'timeout';
     // A name with several addresses fails with one error for each of them.
     const causes = cause instanceof AggregateError ? cause.errors : [cause];
     if (causes.length > 0 && causes.every(({ code }) => NEVER_CONNECTED.has(code))) return 'unreachable';

@@ -126,12 +126,12 @@ describe('hybrid mode', () => {
     const { userId, queueId } = await memberOf(bench, 'local');
     let before: Awaited<ReturnType<typeof identityOf>> | undefined;
     let password = '';
-    faulty('pds', ({ nsid, signal }) => {
+    faulty('pds', ({ nsid }) => {
       if (!nsid.endsWith('createAccount')) return undefined;
       return identityOf(bench, userId).then(async (identity) => {
         before = identity;
         password = await opened(bench, identity, 'account_password_sealed');
-        return silence(signal);
+        return silence();
       });
     });
     expect(await performWork(bench.deps, queueId)).toBe('done');
@@ -151,9 +151,9 @@ describe('hybrid mode', () => {
   it('ends at the provider that may still come back, with its password, when the other refuses for good', async () => {
     const { userId, queueId } = await memberOf(bench, 'local');
     await useProviders(bench, await two.providers({ remote: { inviteCode: 'used-up' } }));
-    const network = faulty('pds', ({ nsid, send, signal }) => {
+    const network = faulty('pds', ({ nsid, send }) => {
       if (!nsid.endsWith('createAccount')) return undefined;
-      return send().then(() => silence(signal));
+      return send().then(silence);
     });
     expect(await performWork(bench.deps, queueId)).toBe('again');
     expect(await identityOf(bench, userId)).toMatchObject({ status: 'pending', provider_id: 'local' });
@@ -231,10 +231,10 @@ describe('hybrid mode', () => {
   it('sends no second createAccount beside the first to whom a member comes back, however long he was away', async () => {
     const { userId, queueId } = await memberOf(bench, 'local');
     let finish: () => Promise<unknown> = fail;
-    const network = faultyTo(two.pds, ({ nsid, send, signal }) => {
+    const network = faultyTo(two.pds, ({ nsid, send }) => {
       if (!nsid.endsWith('createAccount')) return undefined;
       finish = send;
-      return silence(signal);
+      return silence();
     });
     const withoutRemote: typeof fetch = (input, init) =>
       String(input).startsWith(two.remote.url) ? Promise.reject(refused()) : network.fetch(input, init);

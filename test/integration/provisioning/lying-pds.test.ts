@@ -62,7 +62,7 @@ describe('a PDS that lies', () => {
     return sideBySide(named, AT_ONCE, async (liar) => {
       proxy.lieOf(liar);
       const { userId, queueId } = await bench.member({ username: liar.name });
-      return { userId, ...(await workUntilOver(bench, queueId, 80_000)) };
+      return { userId, ...(await workUntilOver(bench, queueId)) };
     });
   }
 

@@ -62,10 +62,10 @@ describe('a did:plc in hybrid mode', () => {
 
   it('is waited for at the PDS that may have made it, and adopted there', async () => {
     const { userId, queueId } = await memberOf(bench, remoteId(two));
-    const network = faultyTo(two.remote, ({ nsid, send, signal }) => {
+    const network = faultyTo(two.remote, ({ nsid, send }) => {
       if (nsid !== CREATE) return undefined;
       network.heal();
-      return send().then(() => silence(signal));
+      return send().then(silence);
     });
     bench.deps.fetch = network.fetch;
     expect(await performWork(bench.deps, queueId)).toBe('again');
@@ -78,9 +78,7 @@ describe('a did:plc in hybrid mode', () => {
 
   it('is made elsewhere when its PDS, which the settings name no more, has made none for sure', async () => {
     const { userId, queueId } = await memberOf(bench, remoteId(two));
-    const network = faultyTo(two.remote, ({ nsid, signal }) =>
-      nsid === CREATE ? silence(signal) : undefined,
-    );
+    const network = faultyTo(two.remote, ({ nsid }) => (nsid === CREATE ? silence() : undefined));
     bench.deps.fetch = network.fetch;
     expect(await performWork(bench.deps, queueId)).toBe('again');
     const [local] = bench.deps.providers;

@@ -113,10 +113,7 @@ async function expectPlcIdentity(userId: string) {
 }
 
 /** A network to the PDS and the directory on which something goes wrong with the first call of this kind. */
-function breakingAt(
-  call: string,
-  fault: (args: { send: () => Promise<Response>; signal: AbortSignal }) => Promise<Response>,
-) {
+function breakingAt(call: string, fault: (args: { send: () => Promise<Response> }) => Promise<Response>) {
   const network = faultyNetwork(({ nsid, ...args }) => {
     if (nsid !== call) return undefined;
     network.heal();
@@ -300,8 +297,8 @@ async function withForeignTokens(answer: Response): Promise<Response> {
 }
 
 describe('when the outcome of createAccount stays unknown', () => {
-  it.each<[string, (args: { send: () => Promise<Response>; signal: AbortSignal }) => Promise<Response>]>([
-    ['not at all', ({ send, signal }) => send().then(() => silence(signal))],
+  it.each<[string, (args: { send: () => Promise<Response> }) => Promise<Response>]>([
+    ['not at all', ({ send }) => send().then(silence)],
     ['with half a JSON', ({ send }) => send().then(() => new Response('{"did": "did:plc'))],
     ['with tokens of somebody else', async ({ send }) => withForeignTokens(await send())],
     ['with a 502', ({ send }) => send().then(() => new Response('<h1>Oops</h1>', { status: 502 }))],
@@ -330,9 +327,9 @@ describe('when the outcome of createAccount stays unknown', () => {
   it('makes another when the quarantine is over, and one that comes too late hurts nobody', async () => {
     const { userId, queueId } = await bench.member();
     let lateCall: (() => Promise<Response>) | undefined;
-    const network = breakingAt(CREATE, ({ send, signal }) => {
+    const network = breakingAt(CREATE, ({ send }) => {
       lateCall = send;
-      return silence(signal);
+      return silence();
     });
     expect(await workOn(queueId)).toMatchObject({ status: 'completed', attempt_count: 1 });
     expect(network.asked.filter((nsid) => nsid === CREATE)).toHaveLength(2);
@@ -365,10 +362,10 @@ describe('a PLC directory in trouble', () => {
   it('while the PDS makes the DID: what comes of it is adopted', async () => {
     const { userId, queueId } = await bench.member();
     let finished: Promise<Response> | undefined;
-    const network = breakingAt(CREATE, ({ send, signal }) => {
+    const network = breakingAt(CREATE, ({ send }) => {
       directory.kill('SIGSTOP');
       finished = send();
-      return silence(signal);
+      return silence();
     });
     expect(await performWork(bench.deps, queueId)).toBe('again');
     directory.kill('SIGCONT');
@@ -381,10 +378,10 @@ describe('a PLC directory in trouble', () => {
   it('while the PDS gives the handle: it is given once more', async () => {
     const { userId, queueId } = await bench.member();
     let finished: Promise<Response> | undefined;
-    breakingAt(UPDATE_HANDLE, ({ send, signal }) => {
+    breakingAt(UPDATE_HANDLE, ({ send }) => {
       directory.kill('SIGSTOP');
       finished = send();
-      return silence(signal);
+      return silence();
     });
     expect(await performWork(bench.deps, queueId)).toBe('parked');
     directory.kill('SIGCONT');

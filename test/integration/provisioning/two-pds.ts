@@ -9,6 +9,7 @@ import { storeProviders } from '../../../lib/pds/providers.ts';
 import { rankProviders } from '../../../lib/pds/rendezvous.ts';
 import type { Fault } from './faulty.ts';
 import { faultyNetwork } from './faulty.ts';
+import { PROMPT_PDS } from './prompt-pds.ts';
 import { type Bench, DOMAIN, type Member, openBench, openStage, type Stage, sqlAsOwner } from './stage.ts';
 
 /** Two real PDSs: ours, and one of somebody else's that asks for invites. */
@@ -30,6 +31,7 @@ export async function openTwoPds(options: Partial<PdsOptions> = {}): Promise<Two
     gatewayUrl,
     domain: DOMAIN,
     inviteRequired: true,
+    preload: PROMPT_PDS,
     ...(options.appView && { appView: true }),
   };
   const remote = await startPds(remoteOptions);

@@ -288,14 +288,13 @@ describe('no app password is made', () => {
     ['cannot be reached', () => Promise.reject(Object.assign(new TypeError(), { code: 'ECONNREFUSED' }))],
     ['has a bad day', () => Promise.resolve(new Response('oops', { status: 500 }))],
     ['is too busy', () => Promise.resolve(Response.json({ error: 'RateLimitExceeded' }, { status: 429 }))],
-    ['hangs', ({ signal }) => silence(signal)],
+    ['hangs', silence],
   ];
   it.each(faults)('while the PDS %s', async (_, fault) => {
     for (const where of ['createSession', 'listAppPasswords']) {
       const network = faultyNetwork((request) => (request.nsid.endsWith(where) ? fault(request) : undefined));
       const before = await unspent(userId);
-      const deps = { fetch: network.fetch, pdsTimeoutMs: 500 };
-      await expect(make(userId, 'Tablet', deps)).rejects.toEqual(refusal('UNAVAILABLE'));
+      await expect(make(userId, 'Tablet', { fetch: network.fetch })).rejects.toEqual(refusal('UNAVAILABLE'));
       expect(await unspent(userId)).toBe(before + 1);
     }
     expect(await namesAtPds(userId)).not.toContain('Tablet');
@@ -319,13 +318,11 @@ describe('an answer that gets lost', () => {
       request.nsid === 'com.atproto.server.createAppPassword' ? fault(request) : undefined;
 
   it.each<[string, Fault]>([
-    ['on its way', ({ send, signal }) => send().then(() => silence(signal))],
+    ['on its way', ({ send }) => send().then(silence)],
     ['in a gateway', ({ send }) => send().then(() => new Response('bad gateway', { status: 502 }))],
   ])('%s leaves one that can be seen, revoked and made again', async (_, fault) => {
     const { fetch, asked } = faultyNetwork(creating(fault));
-    await expect(make(userId, 'Phone', { fetch, pdsTimeoutMs: 1500 })).rejects.toEqual(
-      refusal('APP_PASSWORD_UNCERTAIN'),
-    );
+    await expect(make(userId, 'Phone', { fetch })).rejects.toEqual(refusal('APP_PASSWORD_UNCERTAIN'));
     expect(asked.at(-1)).toBe('com.atproto.server.deleteSession');
     expect(await namesAtPds(userId)).toEqual(['Phone']);
     await expect(make(userId, 'Phone')).rejects.toEqual(refusal('APP_PASSWORD_EXISTS'));
@@ -365,10 +362,10 @@ describe('an answer that gets lost', () => {
 
   it('of a revocation: asking again says that it is gone', async () => {
     await make(userId, 'Phone');
-    const { fetch } = faultyNetwork(({ nsid, send, signal }) =>
-      nsid.endsWith('revokeAppPassword') ? send().then(() => silence(signal)) : undefined,
+    const { fetch } = faultyNetwork(({ nsid, send }) =>
+      nsid.endsWith('revokeAppPassword') ? send().then(silence) : undefined,
     );
-    const deps = { ...custody.deps, fetch, pdsTimeoutMs: 1000 };
+    const deps = { ...custody.deps, fetch };
     await expect(revokeAppPassword(deps, { userId, name: 'Phone' })).rejects.toEqual(refusal('UNAVAILABLE'));
     await expect(revokeAppPassword(custody.deps, { userId, name: 'Phone' })).rejects.toEqual(
       refusal('APP_PASSWORD_NOT_FOUND'),

@@ -11,7 +11,6 @@ import { deleteAccount, getAccountInfo } from '../../../../lib/pds/client/admin.
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
 import { probeDocument, probeHandle } from '../../../../lib/pds/probes/outside.ts';
 import type { Identity } from '../../../../lib/provisioning/identity.ts';
-import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { faultyNetwork, silence } from '../../provisioning/faulty.ts';
 import { mortal } from '../../provisioning/mortal.ts';
@@ -29,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 const { fetch: realFetch } = globalThis;
 beforeEach(() => {
-  Object.assign(world.bench.deps, { fetch: realFetch, times: TIMES.test });
+  world.bench.deps.fetch = realFetch;
   world.stopSkipping();
 });
 afterEach(async () => {
@@ -158,12 +157,12 @@ describe.each(['web', 'plc'] as const)('a member of a did:%s who wants another h
     const name = newName();
     watch(member.pds_did, [member.pds_handle, name]);
     const lost = new Set<string>();
-    const network = faultyNetwork(({ nsid, send, signal }) => {
+    const network = faultyNetwork(({ nsid, send }) => {
       if (!nsid.startsWith('com.atproto.') || lost.has(nsid)) return undefined;
       lost.add(nsid);
-      return send().then(() => silence(signal));
+      return send().then(silence);
     });
-    Object.assign(world.bench.deps, { fetch: network.fetch, times: { ...TIMES.test, http: 1 } });
+    world.bench.deps.fetch = network.fetch;
     await rename(member, name);
     await watched?.stop();
     await expectCalled(member, name);
@@ -338,13 +337,13 @@ describe('a handle that cannot be had', () => {
     const name = newName();
     watch(member.pds_did, [member.pds_handle]);
     let deliver: (() => Promise<Response>) | undefined;
-    const network = faultyNetwork(({ nsid, send, signal }) => {
+    const network = faultyNetwork(({ nsid, send }) => {
       if (nsid !== UPDATE_HANDLE) return undefined;
       if (deliver) return Promise.resolve(refusal('HandleNotAvailable', 'Reserved handle'));
       deliver = send;
-      return silence(signal);
+      return silence();
     });
-    Object.assign(world.bench.deps, { fetch: network.fetch, times: { ...TIMES.test, http: 1 } });
+    world.bench.deps.fetch = network.fetch;
     const queueId = await world.ask(member.user_id, 'rename', { handle: name });
     expect(await performWork(world.bench.deps, queueId)).toBe('parked');
     await world.skipTo(queueId);

@@ -10,7 +10,6 @@ import { probeDocument, probeHandle } from '../../../../lib/pds/probes/outside.t
 import { connectionTo } from '../../../../lib/pds/provider.ts';
 import type { Identity } from '../../../../lib/provisioning/identity.ts';
 import { enqueue } from '../../../../lib/provisioning/queue/queue.ts';
-import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { faultyNetwork, silence } from '../../provisioning/faulty.ts';
 import { mortal } from '../../provisioning/mortal.ts';
@@ -25,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 const { fetch: realFetch } = globalThis;
 beforeEach(() => {
-  Object.assign(world.bench.deps, { fetch: realFetch, times: TIMES.test });
+  world.bench.deps.fetch = realFetch;
   world.stopSkipping();
 });
 
@@ -139,12 +138,12 @@ it('is switched off, and on, although each answer of the PDS gets lost once', as
     [comeBack, expectBack],
   ] as const) {
     const lost = new Set<string>();
-    const { fetch } = faultyNetwork(({ nsid, send, signal }) => {
+    const { fetch } = faultyNetwork(({ nsid, send }) => {
       if (!nsid.startsWith('com.atproto.') || lost.has(nsid)) return undefined;
       lost.add(nsid);
-      return send().then(() => silence(signal));
+      return send().then(silence);
     });
-    Object.assign(world.bench.deps, { fetch, times: { ...TIMES.test, http: 1 } });
+    world.bench.deps.fetch = fetch;
     expect(await change(member)).toMatchObject({ status: 'completed', attempt_count: 0 });
     expect([...lost]).toContain(
       `com.atproto.server.${change === revoke ? 'deactivateAccount' : 'activateAccount'}`,
