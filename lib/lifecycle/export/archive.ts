@@ -109,6 +109,7 @@ export async function keep(archive: Archive): Promise<void> {
   await archive.pace();
   await storage.put(tailKey(wanted, tail), archive.buffer.subarray(0, archive.filled));
   Object.assign(wanted, { parts: [...archive.parts], size: archive.size, tail });
+  delete wanted.progress.cut_off;
   await storeProgress(run, wanted, archive.entries);
   archive.entries = [];
   if (before !== null) await storage.remove(tailKey(wanted, before));

@@ -1,6 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { AppError } from '../../app-error.ts';
 import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { openAccountHost } from '../../provisioning/providers/provider-access.ts';
@@ -11,7 +10,9 @@ import { addListedBlobs } from './add-blobs.ts';
 import { addRepository } from './add-repository.ts';
 import { type Archive, addText, keep, openArchive } from './archive.ts';
 import { archiveKey, tailKey } from './archive-keys.ts';
-import { completeArchive, KeysReplaced, sealArchive, Vanished } from './finish.ts';
+import { failureOf, isTooSlow } from './failure.ts';
+import { completeArchive, sealArchive, Vanished } from './finish.ts';
+import { openFolder } from './folder.ts';
 import { keepPace } from './pace.ts';
 import { leaveOut } from './papers.ts';
 import { readmeText } from './readme-text.ts';
@@ -33,12 +34,13 @@ export function exporting(storage: Storage): (run: Run) => Promise<void> {
   return async (run) => {
     const wanted = await readOpenExport(run.sql, run.identity.user_id);
     if (!wanted) return finish(run);
-    const folder = await mkdtemp(path.join(tmpdir(), 'export-'));
+    const folder = await openFolder(tmpdir(), run.now());
+    const begun = structuredClone(wanted);
     try {
       await goOn(run, { wanted, storage, folder });
     } catch (error) {
       if (error instanceof Vanished) return await beginAnew(run, storage, wanted);
-      const failure = failureOf(error);
+      const failure = failureOf((await isTooSlow(run, { begun, wanted, error })) ? new TooLarge() : error);
       if (!failure) throw error;
       await drop(storage, wanted);
       await endExport(run, wanted, { outcome: 'failed', ...failure });
@@ -107,21 +109,6 @@ async function orLeaveOut(archive: Archive, add: () => Promise<void>): Promise<v
     const said = [error.error, error.detail].filter((part) => part !== undefined).join(': ');
     leaveOut(archive, REPOSITORY, `Your PDS refuses to give it out (${said}).`);
   }
-}
-
-/** What cannot be done, however often it is tried: for the member. */
-function failureOf(error: unknown): { code: string; message: string } | undefined {
-  if (error instanceof TooLarge) {
-    const message =
-      'Your repository, or a file in it, is too large to be exported here. Read it from your PDS itself (com.atproto.sync.getRepo).';
-    return { code: 'EXPORT_TOO_LARGE', message };
-  }
-  if (error instanceof KeysReplaced) {
-    const message =
-      'Your keys were replaced while the export was made, so those in it are not the present ones. Ask for it again.';
-    return { code: 'EXPORT_KEYS_REPLACED', message };
-  }
-  return undefined;
 }
 
 async function beginAnew(run: Run, storage: Storage, wanted: Export): Promise<void> {

@@ -18,7 +18,7 @@ export type ExportProgress = {
   left_out?: { what: string; why: string }[];
   /** Blobs that records name and the PDS does not have. */
   missing_blobs?: string[];
-  /** How often a run ended while the repository was under way. */
+  /** How many runs in a row had no time to get anything done that is stored. */
   cut_off?: number;
   /** How often it began anew, because what was stored of it was gone. */
   begun_anew?: number;

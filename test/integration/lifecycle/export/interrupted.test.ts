@@ -108,6 +108,36 @@ describe('an export that is interrupted', () => {
     await verifyArchive(await fileOf(exportId));
   });
 
+  it.each([
+    // The first blob is done again each time, since nothing was stored; and of the list, the first run.
+    ['getBlob', 2, ['parked', 'parked', 'done']],
+    ['getRepo', 1, ['parked', 'parked', 'parked', 'done']],
+  ])(
+    'is given up as too large when no run gets a %s done in all of its time',
+    async (slow, nth, outcomes) => {
+      const userId = await bench.member();
+      await bench.post(userId);
+      await bench.post(userId);
+      const { exportId, queued = '' } = await bench.request(userId);
+      const results: string[] = [];
+      for (let run = 0; run < outcomes.length; run += 1) {
+        let calls = 0;
+        let late = 0;
+        const network = faultyNetwork(({ nsid }) => {
+          if (nsid.endsWith(slow)) calls += 1;
+          if (calls === nth) late = 60_000;
+          return undefined;
+        });
+        const now = () => new Date(Date.now() + late);
+        results.push(await bench.run(queued, { fetch: network.fetch, now }));
+        await forget(userId);
+      }
+      expect(results).toEqual(outcomes);
+      const [row] = await bench.db`SELECT outcome, error_code FROM pds_exports WHERE id = ${exportId}`;
+      expect(row).toEqual({ outcome: 'failed', error_code: 'EXPORT_TOO_LARGE' });
+    },
+  );
+
   it('begins anew when its upload is gone', async () => {
     const userId = await bench.member();
     await bench.post(userId);
