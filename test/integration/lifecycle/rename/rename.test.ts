@@ -11,6 +11,7 @@ import { deleteAccount, getAccountInfo } from '../../../../lib/pds/client/admin.
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
 import { probeDocument, probeHandle } from '../../../../lib/pds/probes/outside.ts';
 import type { Identity } from '../../../../lib/provisioning/identity.ts';
+import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { faultyNetwork, silence } from '../../provisioning/faulty.ts';
 import { mortal } from '../../provisioning/mortal.ts';
