@@ -12,8 +12,8 @@ const BUDGETS: Readonly<Record<string, Budget>> = {
   // node-pg-migrate and pg.
   'database-migrate': { own: 480, sdk: 350 },
   // Every contract, and zod's way to JSON Schema.
-  'docs-docs-page': { own: 230, sdk: 350 },
-  'docs-openapi-json': { own: 225, sdk: 350 },
+  'docs-docs-page': { own: 240, sdk: 350 },
+  'docs-openapi-json': { own: 230, sdk: 350 },
   // otplib with the hashes and the base32 that it brings, beside the vault.
   'auth-confirm-totp': { own: 210, sdk: 400 },
   'auth-enroll-totp': { own: 210, sdk: 400 },

@@ -1,7 +1,7 @@
 import { GraphWidget, type IMetric, type IWidget, MathExpression, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Function as Lambda } from 'aws-cdk-lib/aws-lambda';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
-import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { type AlarmText, addAlarm, PERIOD } from './alarm.ts';
 
@@ -65,15 +65,15 @@ export function failures(functions: readonly Lambda[]): IWidget {
   return new GraphWidget({ title: 'Errors', width: 12, left });
 }
 
-/** What waits in a queue and in its dead letters. */
-export function queueGraph(queue: Queue, deadLetters: Queue): GraphWidget {
+/** What waits in a queue and, if they are its own, in its dead letters. */
+export function queueGraph(title: string, queue: IQueue, deadLetters?: IQueue): GraphWidget {
   return new GraphWidget({
-    title: 'Messages',
+    title,
     width: 24,
     left: [
       queue.metricApproximateNumberOfMessagesVisible({ label: 'waiting' }),
       queue.metricApproximateNumberOfMessagesNotVisible({ label: 'in work' }),
-      deadLetters.metricApproximateNumberOfMessagesVisible({ label: 'dead' }),
+      ...(deadLetters ? [deadLetters.metricApproximateNumberOfMessagesVisible({ label: 'dead' })] : []),
     ],
     right: [queue.metricApproximateAgeOfOldestMessage({ label: 'oldest, seconds' })],
   });

@@ -1,6 +1,7 @@
 import { readSettings } from '../../lib/config.ts';
 import { connect } from '../../lib/db/connect.ts';
 import { wakeAfterFreeze } from '../../lib/db/wake.ts';
+import { countOpenChanges } from '../../lib/lifecycle/changes/overdue.ts';
 import { type CleanedUp, cleanUp } from '../../lib/lifecycle/clean-up/clean-up.ts';
 import { createStorage, openS3 } from '../../lib/lifecycle/export/storage.ts';
 import { openLog } from '../../lib/observability/log.ts';
@@ -22,10 +23,11 @@ const deps = {
 };
 const awake = wakeAfterFreeze(sql);
 
-/** Every hour: deletes what is over, and fails work that nobody did. */
+/** Every hour: deletes what is over, fails work that nobody did, and counts the changes that are not over. */
 export async function handler(): Promise<CleanedUp> {
   await awake();
   try {
+    await countOpenChanges(sql, metrics, new Date());
     return await cleanUp(deps, { withinMs: WITHIN_MS });
   } finally {
     metrics.flush();

@@ -64,7 +64,11 @@ export function addSweep(scope: Construct, base: Ground): IWidget[] {
   );
   for (const [id, props] of Object.entries(alarms({ planner, worker, queue, deadLetters, unstarted })))
     addAlarm(scope, `${id}-alarm`, props, data.operators);
-  return [queueGraph(queue, deadLetters), durations([planner, worker]), failures([planner, worker])];
+  return [
+    queueGraph('Messages', queue, deadLetters),
+    durations([planner, worker]),
+    failures([planner, worker]),
+  ];
 }
 
 type Parts = Record<'planner' | 'worker', Lambda> & Record<'queue' | 'deadLetters' | 'unstarted', Queue>;

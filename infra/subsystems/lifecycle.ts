@@ -10,7 +10,7 @@ import type { Ground } from '../function.ts';
 import { addRoutes, CHANGE_SETTINGS, HOST_SETTINGS, SESSION_SETTINGS, VAULT_SETTINGS } from '../routes.ts';
 import { durations, failures, watchRoutes } from '../watch.ts';
 import { addCleanUp } from './clean-up.ts';
-import { addChanges } from './lifecycle-changes.ts';
+import { addChanges, changeGraphs } from './lifecycle-changes.ts';
 import { addRotation } from './lifecycle-rotation.ts';
 import { addSweep } from './lifecycle-sweep.ts';
 import { addTellOperators } from './tell-operators.ts';
@@ -47,6 +47,7 @@ export class Lifecycle extends Construct {
       moveIdentity: { settings: [...SESSION_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'CHANGES_QUEUE_URL'] },
       listChanges: { settings: SESSION_SETTINGS },
       cancelChange: { settings: SESSION_SETTINGS },
+      listOpenChanges: { settings: SESSION_SETTINGS },
       deleteAccount: { settings: [...SESSION_SETTINGS, 'PDS_TIMES'] },
       requestExport: { settings: [...VAULT_SETTINGS, 'PDS_PROVISIONING_ENABLED', 'CHANGES_QUEUE_URL'] },
       listExports: { settings: SESSION_SETTINGS },
@@ -94,6 +95,9 @@ export class Lifecycle extends Construct {
         'read the log groups of the lifecycle functions for the error and its request id; if it is KMS, see the alarms ' +
         'of the data key. A restore that breaks off leaves everything as it was: the member can repeat it.',
     });
-    this.watched = { title, row: [...row, durations(others), failures(others), ...sweep] };
+    this.watched = {
+      title,
+      row: [...row, durations(others), failures(others), ...changeGraphs(ground.changesQueue), ...sweep],
+    };
   }
 }

@@ -76,7 +76,7 @@ export class Provisioning extends Construct {
     this.watched = {
       title: 'provisioning',
       row: [
-        queueGraph(this.queue, deadLetters),
+        queueGraph('Messages', this.queue, deadLetters),
         durations([worker, relay, deadLetter, reconciler]),
         failures([worker, relay, deadLetter, reconciler]),
         ...row,

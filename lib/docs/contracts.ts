@@ -81,6 +81,7 @@ export const SUBSYSTEMS = {
       lifecycle.listOwnJoins,
       lifecycle.consentToJoin,
       lifecycle.refuseJoin,
+      lifecycle.listOpenChanges,
       lifecycle.requestJoin,
       lifecycle.listJoins,
       lifecycle.approveJoin,

@@ -16,6 +16,8 @@ export function exampleOf(schema: JsonSchema, parent: string, name: string): unk
   if (schema.examples?.[0] !== undefined) return schema.examples[0];
   const word = wordFor(parent, name);
   if (word?.example !== undefined && allows(schema, word.example)) return word.example;
+  // What is a number in an answer is text in a path.
+  if (typeof word?.example === 'number' && allows(schema, String(word.example))) return String(word.example);
   if (schema.const !== undefined) return schema.const;
   if (schema.enum) return schema.enum[0];
   if (schema.default !== undefined) return schema.default;

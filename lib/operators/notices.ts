@@ -95,7 +95,7 @@ export const NOTICES = {
   move_unfinished: {
     means:
       'A member is on his way to another PDS and cannot be brought to its end, nor back: it is tried again every five minutes, for as long as it takes.',
-    todo: 'See `step` and `progress` of his open row in pds_changes, and the log of change-identity (by pnptv_uuid). Mostly a PDS refuses to activate an account: its log says why.',
+    todo: 'See how far it is in GET /api/admin/changes, and why in the log of change-identity, both by pnptv_uuid. Mostly a PDS refuses to activate an account: its log says why.',
     see: 'Moving',
   },
 } as const satisfies Record<string, NoticeText>;

@@ -1,7 +1,5 @@
 import { HASH, type Words } from './word.ts';
 
-const _ECDSA = 'ECDSA, 64 bytes r and s, s in the lower half, in base64url';
-
 /** The audit log. */
 export const AUDIT: Words = {
   intact: { means: 'Every entry is as it was written, and none is missing' },
@@ -15,7 +13,7 @@ export const AUDIT: Words = {
   user_id: { means: 'Telegram id of the member; null when it was erased', example: '123456789' },
   error_code: { means: 'What went wrong, for programs; null if nothing', example: null },
   created_by: {
-    means: 'Who did it: a Telegram id, or `system`; null: the member, when he was erased',
+    means: 'Who did it: a Telegram id, `system`, or `operator`; null: the member, when he was erased',
     example: 'system',
   },
   user_id_commitment: { means: 'HMAC of `user_id` under the erasure key, in hex', example: HASH },

@@ -7,28 +7,81 @@ export const CHANGES: Words = {
       'What is changed: new keys, another handle, deactivation and its end, deletion, another Telegram account, another PDS of ours, or one of the member’s own choice',
     example: 'rename',
   },
-  'listChanges.state': { means: 'How it stands', example: 'under_way' },
-  step: { means: 'What is done of it; `requested`: nothing yet', example: 'requested' },
-  wish: { means: 'What was asked for, by kind', example: { handle: `alice2.${EXAMPLE_DOMAIN}` } },
+  'listChanges.state': {
+    means:
+      'How it stands: ask again every few seconds until it is not `under_way`, unless it waits for `due_at`. What is `failed` has changed nothing that `error` does not name',
+    example: 'under_way',
+  },
+  step: {
+    means:
+      'What is done of it, `requested`: nothing yet. Of a move, in this order: `prepared`, `account_created`, `repo_imported`, `blobs_complete`, `freezing`, `frozen` (nothing can be written), `carried_over`, `published`, `activated`, `written`. For others `state` is enough',
+    example: 'requested',
+  },
+  wish: {
+    means:
+      'What was asked for, by kind: `handle` (rename), `provider` (move), `endpoint`, `atproto_key`, `handle`, `rotation_keys` (hand_over), `join_id` (join); of others nothing',
+    example: { handle: `alice2.${EXAMPLE_DOMAIN}` },
+  },
   cancellable: {
     means: 'It can be taken back: nothing of it has happened yet, or all that has can be undone',
   },
   waits_for: {
     means:
-      'Why it does not go on for now, as a code: `provider_down`, `plc_down`, what a new PDS lacks (`ACCOUNT_NOT_THERE`), …; null when it does',
+      'Why it does not go on for now, as a code; null when it does. In lower case what passes by itself: `notice` (its time), `provider_down`, `provider_busy`, `account_busy` (the PDS), `plc_down`, `plc_refused` (the PLC directory), `not_seen_yet` (the world reads what was before), `outcome_unknown`, `member_busy`, `out_of_time`, `move_unfinished`; and `operators`, who were told that it was given up: asked for again it begins again. In capitals what the member can change, who leaves: `ACCOUNT_NOT_THERE`, `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `HANDLE_NOT_YOURS`, `ROTATION_KEYS_NOT_OURS`, `ROTATION_KEYS_TOO_MANY`, `PLC_REFUSED`, `DID_ENDED`',
     example: null,
   },
   cancel_wanted: { means: 'It was asked to be taken back, and is as far as that can be', example: false },
   due_at: { means: 'Before this nothing of it happens' },
+  'deleteAccount.due_at': {
+    means: 'When it begins: until then it can be taken back',
+    example: '2026-11-25T09:30:00.000Z',
+  },
+  'requestHandOver.due_at': {
+    means: 'When his notice is over: until then it can be taken back',
+    example: '2026-11-27T09:30:00.000Z',
+  },
+  'recoverByHandOver.due_at': {
+    means: 'When his notice is over: until then the key can take it back',
+    example: '2026-11-27T09:30:00.000Z',
+  },
   ended_at: { means: 'When it ended; null while it is under way', example: null },
-  'listChanges.error': { means: 'Why it could not be done; null if nothing', example: null },
+  'listChanges.error': {
+    means: 'Why it could not be done, in a `message` for the member to read; null if nothing',
+    example: null,
+  },
+  // Those of all members
+  'listOpenChanges.offset': { means: 'How many of those due longest to leave out', example: '0' },
+  'listOpenChanges.id': { means: 'The number of the change', example: 7 },
+  'listOpenChanges.user_id': { means: 'Telegram id of the member', example: '123456789' },
+  'listOpenChanges.error_code': {
+    means:
+      'Why it was tried again last, or given up, for programs: GET /api/admin/dead-letters has the words',
+    example: 'PDS_SERVER_ERROR',
+  },
+  'listOpenChanges.queue_id': {
+    means: 'Its work: a row of the queue, by which log lines are found, and what was given up is redriven',
+    example: 4711,
+  },
+  next_try_at: { means: 'When it goes on; null while a worker is at it, or when it was given up' },
+  'listOpenChanges.requested_by': {
+    means: 'Who asked for it: a Telegram id, `system`, `operator`, or `recovery_key`',
+    example: '123456789',
+  },
+  'listOpenChanges.age_seconds': {
+    means: 'For how long it has been due, in seconds; 0 before',
+    example: 5400,
+  },
   'renameHandle.handle': {
     means: 'The handle, or its first label alone, with or without `@`',
     example: 'alice2',
   },
   'renameHandle.pds_handle': { means: 'The handle that it will be', example: `@alice2.${EXAMPLE_DOMAIN}` },
-  'cancelChange.id': { means: 'The number of the change', example: '7' },
-  change_id: { means: 'The number of the change', example: 7 },
+  'cancelChange.id': { means: 'The number of the change', example: 7 },
+  'cancelChange.change_id': { means: 'The number of the change', example: 7 },
+  change_id: {
+    means: 'The number of the change, which a worker carries out: GET /api/pds/changes says how far it is',
+    example: 7,
+  },
   'deleteAccount.account': {
     means:
       'What becomes of the account at the PDS: deleted, or only deactivated where its operator gave us no more rights; `none` when there is none',

@@ -8,7 +8,7 @@ export const CUSTODY: Words = {
   backup_type: {
     means: 'Asked for (`manual`), of proven credentials (`auto`), or of what was then replaced (`recovery`)',
   },
-  is_used: { means: 'It was restored' },
+  is_used: { means: 'It was restored', example: false },
   used_at: { means: 'When it was restored; null if never', example: null },
   restorable: { means: 'It can be restored: it is unused, and not expired or the newest of the unused ones' },
   'listBackups.reason': { means: 'Why it cannot be restored; null if it can', example: null },

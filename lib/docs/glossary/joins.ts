@@ -10,6 +10,13 @@ const JOIN_OPERATIONS = [
   'refuseJoin',
 ];
 
+/** How a join stands after an operation that changes it. */
+const JOIN_ENDS: Readonly<Record<string, string>> = {
+  approveJoin: 'agreed',
+  withdrawJoin: 'withdrawn',
+  refuseJoin: 'refused',
+};
+
 /** Identities that go to another Telegram account. */
 export const JOINS: Words = {
   from_user_id: { means: 'Telegram id of the account whose identity goes', example: '123456789' },
@@ -20,7 +27,7 @@ export const JOINS: Words = {
   ...Object.fromEntries(
     ['approveJoin', 'withdrawJoin', 'consentToJoin', 'refuseJoin'].map((operation) => [
       `${operation}.id`,
-      { means: 'The number of the join', example: '3' },
+      { means: 'The number of the join', example: 3 },
     ]),
   ),
   ...Object.fromEntries(
@@ -29,14 +36,17 @@ export const JOINS: Words = {
       {
         means:
           'How it stands: `waiting` until all have agreed, `agreed` until it is carried out, then how it ended',
-        example: 'waiting',
+        example: JOIN_ENDS[operation] ?? 'waiting',
       },
     ]),
   ),
   ...Object.fromEntries(
     JOIN_OPERATIONS.map((operation) => [
       `${operation}.due_at`,
-      { means: 'When it is carried out; null until all have agreed', example: null },
+      {
+        means: 'When it is carried out; null until all have agreed',
+        example: JOIN_ENDS[operation] === 'agreed' ? '2026-11-27T09:30:00.000Z' : null,
+      },
     ]),
   ),
   ...Object.fromEntries(

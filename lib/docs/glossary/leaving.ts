@@ -23,7 +23,7 @@ export const LEAVING: Words = {
     example: '2026-11-27T09:30:00.000Z',
   },
   next: { means: 'What is to take its place; null: nothing is to change', example: null },
-  takes_effect_at: { means: 'When it does' },
+  takes_effect_at: { means: 'When it does', example: '2026-11-27T09:30:00.000Z' },
   rotation_keys: {
     means: 'Of a did:plc: who can change it, in order of power; null for a did:web',
     example: null,

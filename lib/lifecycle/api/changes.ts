@@ -3,9 +3,11 @@ import { contract } from '../../http/contract.ts';
 import { idOf, timestamp } from '../../http/fields.ts';
 import { limit, offset } from '../../http/paging.ts';
 
+const kind = z.enum(['rotate_keys', 'rename', 'revoke', 'come_back', 'delete', 'join', 'move', 'hand_over']);
+
 const change = z.object({
   id: z.int(),
-  kind: z.enum(['rotate_keys', 'rename', 'revoke', 'come_back', 'delete', 'join', 'move', 'hand_over']),
+  kind,
   state: z.enum(['under_way', 'done', 'cancelled', 'failed']),
   /** What is done of it; `requested`: nothing yet. */
   step: z.string(),
@@ -45,4 +47,34 @@ export const cancelChange = contract({
   }),
   data: z.object({ change_id: z.int(), cancelled: z.boolean() }),
   errors: ['CHANGE_NOT_FOUND', 'CHANGE_NOT_CANCELLABLE', 'CHANGE_OF_RECOVERY_KEY'],
+});
+
+export const listOpenChanges = contract({
+  operationId: 'listOpenChanges',
+  summary:
+    'All changes of identities that are under way, the one that is due longest first: how far each is, since when, and what it waits for',
+  method: 'GET',
+  path: '/api/admin/changes',
+  access: 'admin',
+  host: 'app',
+  query: z.strictObject({ limit: limit(50), offset }),
+  data: z.array(
+    z.object({
+      id: z.int(),
+      user_id: z.string(),
+      pnptv_uuid: z.uuid(),
+      kind,
+      step: z.string(),
+      waits_for: z.nullable(z.string()),
+      error_code: z.nullable(z.string()),
+      queue_id: z.nullable(z.int()),
+      next_try_at: z.nullable(timestamp),
+      requested_by: z.string(),
+      cancel_wanted: z.boolean(),
+      created_at: timestamp,
+      due_at: timestamp,
+      age_seconds: z.int(),
+    }),
+  ),
+  paginated: true,
 });

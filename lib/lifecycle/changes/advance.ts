@@ -67,6 +67,7 @@ export async function endChange(
       error_code = ${failure?.code ?? null}, error_message = ${failure?.message ?? null}
     WHERE id = ${change.id} AND ended_at IS NULL`;
   if (ended.count === 0) throw new LeaseLost();
+  change.outcome = end.outcome;
   if (!audit) return;
   const { createdBy, ...how } = authorOf(change.requested_by, identity.user_id);
   await appendAudit(tx, {

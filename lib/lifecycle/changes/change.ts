@@ -29,6 +29,8 @@ export type Change = {
   due_at: Date;
   /** Somebody wants it taken back: whoever is at it does so as long as that can be. */
   cancel_wanted_at: Date | null;
+  /** How the worker that knows it ended it; it holds once the transaction does. */
+  outcome?: 'done' | 'cancelled' | 'failed';
 };
 
 const columns = (sql: Queryable) =>

@@ -12,8 +12,15 @@ export function changeActions(kinds: Readonly<Partial<Record<ChangeKind, Perform
       kind,
       async (run: Run) => {
         const change = await readOpenChange(run.sql, run.identity.user_id);
-        return change?.kind === kind ? perform(run, change) : finish(run);
+        if (change?.kind !== kind) return finish(run);
+        await perform(run, change);
+        if (change.outcome) run.metrics.count(metricOf(change.kind, change.outcome));
       },
     ]),
   );
+}
+
+/** `rotate_keys` that is done counts as `RotateKeysDone`: a metric for each kind and end, which the dashboard shows. */
+function metricOf(kind: ChangeKind, outcome: string): string {
+  return `${kind}_${outcome}`.replaceAll(/(?:^|_)(\w)/g, (_, letter: string) => letter.toUpperCase());
 }

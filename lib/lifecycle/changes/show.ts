@@ -5,23 +5,24 @@ import type { Pagination } from '../../http/request.ts';
 import type { listChanges } from '../api.ts';
 import { isCancellable } from './cancel.ts';
 import type { ChangeKind, Facts } from './change.ts';
+import { type WorkOfChange, waitsFor } from './waits-for.ts';
 
 export type ShownChange = z.output<typeof listChanges.data>[number];
 
-type Row = Counted & {
-  kind: ChangeKind;
-  step: string;
-  wish: Facts;
-  progress: Facts;
-  outcome: 'done' | 'cancelled' | 'failed' | null;
-  due_at: Date;
-  cancel_wanted_at: Date | null;
-  created_at: Date;
-  ended_at: Date | null;
-  waits_for: string | null;
-  error_code: string | null;
-  error_message: string | null;
-};
+type Row = Counted &
+  WorkOfChange & {
+    kind: ChangeKind;
+    step: string;
+    wish: Facts;
+    progress: Facts;
+    outcome: 'done' | 'cancelled' | 'failed' | null;
+    due_at: Date;
+    cancel_wanted_at: Date | null;
+    created_at: Date;
+    ended_at: Date | null;
+    error_code: string | null;
+    error_message: string | null;
+  };
 
 /** The changes of whoever is logged in, newest first. */
 export async function showChanges(
@@ -33,16 +34,17 @@ export async function showChanges(
     FROM (SELECT count(*) AS total FROM pds_changes c WHERE c.user_id = me.id) counted
     LEFT JOIN LATERAL (
       SELECT id, kind, step, wish, progress, outcome, due_at, cancel_wanted_at, created_at, ended_at, error_code, error_message,
-        (SELECT CASE q.parked_reason WHEN 'member' THEN coalesce(progress->>'waits_for', 'member') ELSE q.parked_reason END
-          FROM pds_provisioning_queue q
-          WHERE q.user_id = c.user_id AND q.action = c.kind AND q.status = 'pending' AND c.ended_at IS NULL) AS waits_for
-      FROM pds_changes c WHERE c.user_id = me.id
+        progress->>'waits_for' AS obstacle, work.*
+      FROM pds_changes c LEFT JOIN LATERAL (
+        SELECT status AS work_status, parked_reason FROM pds_provisioning_queue q
+        WHERE q.user_id = c.user_id AND q.action = c.kind AND c.ended_at IS NULL ORDER BY q.id DESC LIMIT 1
+      ) work ON true WHERE c.user_id = me.id
       ORDER BY id DESC LIMIT ${page.limit} OFFSET ${page.offset}
     ) listed ON true ORDER BY listed.id DESC`;
   return pageOf(
     rows,
     page,
-    ({ id, kind, step, wish: asked, progress, outcome, error_code, error_message, ...times }) => {
+    ({ id, kind, step, wish: asked, progress, outcome, error_code, error_message, ...row }) => {
       const { firm: _, ...wish } = asked;
       return {
         id,
@@ -51,11 +53,11 @@ export async function showChanges(
         step,
         wish,
         cancellable: outcome === null && isCancellable({ kind, step, wish: asked, progress }),
-        cancel_wanted: times.cancel_wanted_at !== null,
-        waits_for: times.waits_for,
-        due_at: times.due_at.toISOString(),
-        created_at: times.created_at.toISOString(),
-        ended_at: times.ended_at?.toISOString() ?? null,
+        cancel_wanted: row.cancel_wanted_at !== null,
+        waits_for: waitsFor(row),
+        due_at: row.due_at.toISOString(),
+        created_at: row.created_at.toISOString(),
+        ended_at: row.ended_at?.toISOString() ?? null,
         error: error_code === null ? null : { code: error_code, message: error_message ?? '' },
       };
     },

@@ -21,4 +21,5 @@ export async function erase(run: Run, change: Change): Promise<void> {
     await eraseMember(tx, { userId, pnptvUuid, createdBy: change.requested_by });
     await tx`SELECT erase_identity(${userId}, ${epoch}, ${former.map(({ user_id }) => user_id)})`;
   });
+  change.outcome = 'done';
 }

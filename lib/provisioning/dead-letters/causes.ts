@@ -5,7 +5,7 @@ export type Cause = { means: string; todo: string };
 type Words = { means?: string; todo: string };
 
 const OTHER: Words = {
-  todo: 'Read the log of provision-identity by this queue_id. Repair what it names, then redrive.',
+  todo: 'Read the log of provision-identity (of a change or an export: change-identity) by this queue_id. Repair what it names, then redrive.',
 };
 const VAULT_TODO = 'Change nothing in pds_data_keys. See to the KMS key and the alarms of it, then redrive.';
 const DNS_TODO = 'Check DNS, TLS and caches of PDS_DOMAIN from where the PDS is, then redrive.';

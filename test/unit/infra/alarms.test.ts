@@ -2,6 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, it } from 'vitest';
+import { listChanges } from '../../../lib/lifecycle/api.ts';
 import { NOTICES } from '../../../lib/operators/notices.ts';
 import { allResources, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
 
@@ -24,7 +25,7 @@ describe('alarms', () => {
   it('tell the operators, but for what a notice tells them with more to it', () => {
     const quiet = alarms.filter(([, { Properties }]) => Properties.AlarmActions === undefined);
     const texts = Object.values(NOTICES).map(({ means, todo }) => `${means} What to do: ${todo}`);
-    expect(quiet.map(([id]) => id)).toHaveLength(5);
+    expect(quiet.map(([id]) => id)).toHaveLength(6);
     for (const [, { Properties }] of quiet) expect(texts).toContain(Properties.AlarmDescription);
     for (const [id, { Properties }] of alarms.filter((alarm) => !quiet.includes(alarm)))
       expect([id, Properties.AlarmActions]).toEqual([id, [expect.anything()]]);
@@ -64,7 +65,7 @@ describe('alarms', () => {
         ([, name]) => name,
       ),
     );
-    const fine = ['IdentityProvisioned', 'KeysRotated', 'RelaySent'];
+    const fine = ['ChangesOpen', 'IdentityProvisioned', 'KeysRotated', 'RelaySent'];
     const watched = alarms.map(([, { Properties }]) => Properties.MetricName);
     expect(counted).toContain('RelayFailed');
     expect(watched).toEqual(expect.arrayContaining(counted.filter((name) => !fine.includes(String(name)))));
@@ -124,6 +125,16 @@ describe('alarms', () => {
       detail: { eventName: expect.arrayContaining(['DisableKey', 'ScheduleKeyDeletion']) },
     });
     expect(JSON.stringify(rule?.Properties.Targets)).toContain('cancel-key-deletion');
+  });
+
+  it('have a dashboard that shows how changes of every kind end', () => {
+    const [[, dashboard] = []] = resourcesOf(templates.monitoring, 'AWS::CloudWatch::Dashboard');
+    const body = JSON.stringify(dashboard?.Properties.DashboardBody);
+    const { kind } = listChanges.data.def.element.shape;
+    for (const name of kind.options.map((one) =>
+      one.replaceAll(/(?:^|_)(\w)/g, (_, c: string) => c.toUpperCase()),
+    ))
+      for (const end of ['Done', 'Failed', 'Cancelled']) expect(body).toContain(`${name}${end}`);
   });
 
   it('have a dashboard with a row per subsystem', () => {

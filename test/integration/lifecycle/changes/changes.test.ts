@@ -2,13 +2,16 @@ import { PurgeQueueCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
+import { listOpenChanges } from '../../../../lib/lifecycle/api.ts';
 import { advance, endChange } from '../../../../lib/lifecycle/changes/advance.ts';
 import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
 import { type Change, readOpenChange } from '../../../../lib/lifecycle/changes/change.ts';
 import { hold } from '../../../../lib/lifecycle/changes/hold.ts';
+import { countOpenChanges } from '../../../../lib/lifecycle/changes/overdue.ts';
 import { changeActions, type Perform } from '../../../../lib/lifecycle/changes/perform.ts';
 import { requestChange } from '../../../../lib/lifecycle/changes/request.ts';
 import { openFromChange, sealForChange } from '../../../../lib/lifecycle/changes/sealed.ts';
+import { showOpenChanges } from '../../../../lib/lifecycle/changes/show-open.ts';
 import { ProvisioningError } from '../../../../lib/provisioning/provisioning-error.ts';
 import { enqueue, messageBody } from '../../../../lib/provisioning/queue/queue.ts';
 import { sendDue, sendDueChanges } from '../../../../lib/provisioning/queue/relay.ts';
@@ -129,6 +132,50 @@ describe('a change of an identity', () => {
       run.sql.begin((tx) => endChange(tx, run, change, { outcome: 'done' }));
     expect(await perform(rename, again.queued)).toBe('done');
     expect(await readOpenChange(bench.sql, userId)).toBeUndefined();
+  });
+
+  it('stands in the list of operators while it is open, with what it waits for, and is counted when it ends', async () => {
+    const listed = async () => {
+      const { data, pagination } = await showOpenChanges(api, { limit: 100, offset: 0 });
+      expect(listOpenChanges.data.safeParse(data).error).toBeUndefined();
+      expect(pagination.total).toBe(data.length);
+      return data.find(({ user_id }) => user_id === userId);
+    };
+    const counted: string[] = [];
+    const metrics = {
+      ...bench.deps.metrics,
+      count: (name: string, by = 1) => void counted.push(`${name} ${by}`),
+    };
+    const { changeId, queued = '' } = await request({ dueAt: new Date(Date.now() - 60_000) });
+    const { pnptv_uuid } = await identityOf(bench, userId);
+    expect(await listed()).toMatchObject({
+      ...{ id: changeId, pnptv_uuid, kind: 'rename', step: 'requested', requested_by: userId },
+      ...{ waits_for: null, error_code: null, queue_id: Number(queued), next_try_at: expect.any(String) },
+    });
+    expect((await listed())?.age_seconds).toBeGreaterThanOrEqual(60);
+    await perform(async () => {
+      throw new ProvisioningError('PDS_ADDRESS_WRONG', 'for good');
+    }, queued);
+    expect(await listed()).toMatchObject({
+      ...{
+        waits_for: 'operators',
+        error_code: 'PDS_ADDRESS_WRONG',
+        queue_id: Number(queued),
+        next_try_at: null,
+      },
+    });
+    const twoDays = new Date(Date.now() + 47 * 3600_000);
+    expect(await countOpenChanges(bench.sql, metrics, twoDays)).toMatchObject({ overdue: 0 });
+    await bench.sql`UPDATE pds_changes SET due_at = due_at - interval '1 hour' WHERE id = ${changeId}`;
+    expect(await countOpenChanges(bench.sql, metrics, twoDays)).toMatchObject({ overdue: 1 });
+    expect(counted).toContain('ChangesOverdue 1');
+    const again = await request();
+    const rename: Perform = (run, change) =>
+      run.sql.begin((tx) => endChange(tx, run, change, { outcome: 'done' }));
+    const deps = { ...bench.deps, metrics, actions: changeActions({ rename }) };
+    expect(await performWork(deps, again.queued ?? '')).toBe('done');
+    expect(counted.at(-1)).toBe('RenameDone 1');
+    expect(await listed()).toBeUndefined();
   });
 
   it('writes nothing more once another worker has the member', async () => {
