@@ -52,6 +52,7 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
       ];
     case 'join_asked':
     case 'join_due':
+    case 'join_off':
     case 'joined':
     case 'parted': {
       const { join_id: id, pds_handle: handle, due_at: due } = saying.details;

@@ -37,7 +37,7 @@ export type Saying =
   | { kind: 'change_failed'; details: Facts }
   | { kind: 'operators'; details: NoticeGroup }
   | { kind: 'deletion'; details: { pds_handle: string | null; due_at: string } }
-  | { kind: 'join_asked' | 'join_due' | 'joined' | 'parted'; details: JoinFacts }
+  | { kind: 'join_asked' | 'join_due' | 'join_off' | 'joined' | 'parted'; details: JoinFacts }
   | { kind: 'too_often'; details: { seconds: number } }
   | { kind: 'login' | 'stranger' | 'help'; details?: undefined };
 /** How far leaving for another PDS is; `switched_off`: nor is his account here open. `by_key`: the recovery key asked for it. `at`: when it happens, or is given up. */

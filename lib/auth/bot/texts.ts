@@ -42,6 +42,7 @@ export type Texts = {
   deletion: (handle: string, time: string) => Html;
   join_asked: JoinText;
   join_due: JoinText;
+  join_off: JoinText;
   joined: JoinText;
   parted: JoinText;
   /** `at`: when it comes into force; empty: now. */

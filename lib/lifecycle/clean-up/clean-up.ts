@@ -74,7 +74,7 @@ function tasksOf({ sql, log, provisioningEnabled, exports }: CleanUpDeps): Task[
     { what: 'health_days_dropped', full: 1, run: () => dropHealthPartition({ sql, log }) },
     ...RULES.map((rule) => ({ what: rule.what, full: BATCH, run: () => deleteBatch(sql, rule) })),
     { what: 'leavers_without_secrets', full: 1, run: () => destroySecretsOfWhoLeft(sql) },
-    { what: 'joins_expired', full: Number.POSITIVE_INFINITY, run: () => expireJoins(sql) },
+    { what: 'joins_expired', full: Number.POSITIVE_INFINITY, run: () => sql.begin(expireJoins) },
     { what: 'handles_freed', full: BATCH, run: () => freeHandles(sql, BATCH) },
     { what: 'exports', full: 1, run: () => removeExpiredExport(sql) },
     { what: 'archives', full: 1, run: () => removeRemains(sql, exports) },

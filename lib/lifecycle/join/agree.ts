@@ -1,10 +1,9 @@
-import { sayTo } from '../../auth/bot/tell-member.ts';
 import { type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import type { Notice } from '../changes/notice.ts';
 import { requestChange } from '../changes/request.ts';
-import { type Answered, answerOf, identitiesOf, type Join, lockJoin, logJoin } from './join.ts';
+import { type Answered, answerOf, type Join, lockJoin, logJoin, tellBoth } from './join.ts';
 
 export type AgreeDeps = { sql: Sql; notice: Notice; now: () => Date };
 
@@ -74,10 +73,7 @@ async function settleAgreement(tx: Transaction, { notice, now }: AgreeDeps, join
   await tx`UPDATE pds_joins SET change_id = ${changeId} WHERE id = ${join.id}`;
   const agreed = { ...join, change_id: changeId, due_at: dueAt };
   await logJoin(tx, join, { happened: 'agreed', status: 'pending' });
-  const { from } = await identitiesOf(tx, join);
-  const details = { join_id: join.id, pds_handle: from.pds_handle, due_at: dueAt.toISOString() };
-  for (const userId of [join.from_user_id, join.to_user_id])
-    await sayTo(tx, userId, { kind: 'join_due', details });
+  await tellBoth(tx, join, 'join_due', dueAt);
   return answerOf(agreed);
 }
 

@@ -1,4 +1,5 @@
 import { type AuditEntry, appendAudits } from '../../audit/append.ts';
+import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { Queryable, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { showHandle } from '../../pds/info.ts';
@@ -68,6 +69,18 @@ export async function identitiesOf(
   if (from === undefined || to === undefined) throw apiError('MEMBER_NOT_FOUND');
   const shown = (one: Named) => ({ ...one, pds_handle: showHandle(one.pds_handle) });
   return { from: shown(from), to: shown(to) };
+}
+
+/** Has the bot tell both accounts how it stands, if it may write to them; `dueAt`: when the identity goes. */
+export async function tellBoth(
+  tx: Queryable,
+  join: Pick<Join, 'id' | 'from_user_id' | 'to_user_id'>,
+  kind: 'join_asked' | 'join_due' | 'join_off',
+  dueAt: Date | null = null,
+): Promise<void> {
+  const { from } = await identitiesOf(tx, join);
+  const details = { join_id: join.id, pds_handle: from.pds_handle, due_at: dueAt?.toISOString() ?? null };
+  for (const userId of [join.from_user_id, join.to_user_id]) await sayTo(tx, userId, { kind, details });
 }
 
 /** Writes into the logs of both identities what happened about a join. Neither names the other account. */

@@ -1,8 +1,7 @@
-import { sayTo } from '../../auth/bot/tell-member.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { expireJoins } from './expire.ts';
-import { type Answered, answerOf, identitiesOf, type Join, logJoin } from './join.ts';
+import { type Answered, answerOf, identitiesOf, type Join, logJoin, tellBoth } from './join.ts';
 
 type Wish = { from_user_id: string; to_user_id: string; reason: string };
 
@@ -18,15 +17,14 @@ export function requestJoin(
   const { from_user_id, to_user_id } = wish;
   if (from_user_id === to_user_id) throw apiError('INPUT_INVALID', { fields: ['to_user_id'] });
   return sql.begin(async (tx) => {
-    const { from } = await identitiesOf(tx, wish);
+    await identitiesOf(tx, wish);
     await expectIdentity(tx, from_user_id);
     await expireJoins(tx);
     const [made] = await tx<Join[]>`
       INSERT INTO pds_joins ${tx({ ...wish, requested_by: by })} ON CONFLICT DO NOTHING RETURNING *, NULL AS due_at`;
     if (made === undefined) return answerOf(await findSame(tx, wish));
     await logJoin(tx, made, { happened: 'requested', status: 'pending', createdBy: by });
-    const details = { join_id: made.id, pds_handle: from.pds_handle, due_at: null };
-    for (const userId of [from_user_id, to_user_id]) await sayTo(tx, userId, { kind: 'join_asked', details });
+    await tellBoth(tx, made, 'join_asked');
     return answerOf(made);
   });
 }

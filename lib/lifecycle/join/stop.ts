@@ -1,11 +1,11 @@
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
-import { type Answered, answerOf, type Join, lockJoin, logJoin } from './join.ts';
+import { type Answered, answerOf, type Join, lockJoin, logJoin, tellBoth } from './join.ts';
 
 type Stop = { joinId: number; outcome: 'refused' | 'withdrawn'; by: string; userId?: string };
 
 /**
- * Calls a join off that has not begun, whoever has agreed. `userId`: one of its accounts does. Throws `JOIN_NOT_FOUND`
+ * Calls a join off that has not begun, whoever has agreed, and tells both accounts. `userId`: one of its accounts does. Throws `JOIN_NOT_FOUND`
  * (404) and `JOIN_NOT_OPEN` (409) when it is over or being carried out.
  */
 export function stopJoin({ sql }: { sql: Sql }, stop: Stop): Promise<Answered> {
@@ -25,6 +25,7 @@ export async function stopJoinIn(tx: Transaction, { joinId, outcome, by, userId 
     status: 'failed',
     createdBy: by === 'recovery_key' ? userId : by,
   });
+  await tellBoth(tx, join, 'join_off');
   return answerOf({ ...join, outcome });
 }
 

@@ -53,7 +53,7 @@ const SAYINGS: Saying[] = [
     (pds_handle) =>
       ({ kind: 'deletion', details: { pds_handle, due_at: '2026-11-27T09:30:00.000Z' } }) as const,
   ),
-  ...(['join_asked', 'join_due', 'joined', 'parted'] as const).flatMap((kind) =>
+  ...(['join_asked', 'join_due', 'join_off', 'joined', 'parted'] as const).flatMap((kind) =>
     [null, '2026-11-27T09:30:00.000Z'].map(
       (due_at) => ({ kind, details: { join_id: 7, pds_handle: '@a<b>.example', due_at } }) as const,
     ),

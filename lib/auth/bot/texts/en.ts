@@ -59,6 +59,8 @@ export const EN: Texts = {
     html`An administrator has asked for <b>${handle}</b> to go to another Telegram account (join ${id}). If you want it, consent; if you know nothing of it, refuse it: /api/pds/joins.`,
   join_due: (handle, time, id) =>
     html`<b>${handle}</b> goes to another Telegram account at ${time} (join ${id}). Until then you can refuse: /api/pds/joins.`,
+  join_off: (handle, _, id) =>
+    html`<b>${handle}</b> does not go to another Telegram account: join ${id} was called off, or not agreed on in time. All stays as it is.`,
   joined: (handle) => html`<b>${handle}</b> belongs to this Telegram account now.`,
   parted: (handle) => html`<b>${handle}</b> belongs to another Telegram account now, as was agreed.`,
   recoveryKey: (at) =>

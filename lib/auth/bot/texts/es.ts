@@ -62,6 +62,8 @@ export const ES: Texts = {
     html`Un administrador ha pedido que <b>${handle}</b> pase a otra cuenta de Telegram (unión ${id}). Si lo quieres, acéptalo; si no sabes nada de ello, recházalo: /api/pds/joins.`,
   join_due: (handle, time, id) =>
     html`<b>${handle}</b> pasa a otra cuenta de Telegram el ${time} (unión ${id}). Hasta entonces puedes rechazarlo: /api/pds/joins.`,
+  join_off: (handle, _, id) =>
+    html`<b>${handle}</b> no pasa a otra cuenta de Telegram: la unión ${id} se canceló o no se aceptó a tiempo. Todo sigue como está.`,
   joined: (handle) => html`<b>${handle}</b> pertenece ahora a esta cuenta de Telegram.`,
   parted: (handle) => html`<b>${handle}</b> pertenece ahora a otra cuenta de Telegram, como se acordó.`,
   recoveryKey: (at) =>

@@ -249,6 +249,8 @@ describe('joining an identity to a new Telegram account', () => {
       await stopJoin({ sql: ending.api }, { joinId: first.joinId, outcome: 'refused', by: userId, userId });
       expect(await performWork(ending.deps, first.work)).toBe('settled');
       expect(await joinOf(first.joinId)).toMatchObject({ outcome: 'refused' });
+      for (const account of [both.from, both.to])
+        expect(await toldTo(account)).toEqual(['join_asked', 'join_due', 'join_off']);
       const second = await agreed(both);
       const [change] = await ending.db<[{ id: number }]>`
       SELECT id FROM pds_changes WHERE user_id = ${userId} AND ended_at IS NULL`;
@@ -280,6 +282,7 @@ describe('joining an identity to a new Telegram account', () => {
     await expect(consent(joinId, to)).rejects.toMatchObject({ code: 'JOIN_NOT_OPEN' });
     expect(await request(from, newcomer)).not.toBe(joinId);
     expect(await joinOf(joinId)).toMatchObject({ outcome: 'expired' });
+    expect(await toldTo(to)).toEqual(['join_asked', 'join_off']);
   });
 
   it('lets no two cross: one of them waits until the other is over', async () => {
