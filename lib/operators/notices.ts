@@ -98,6 +98,12 @@ export const NOTICES = {
     todo: 'See how far it is in GET /api/admin/changes, and why in the log of change-identity, both by pnptv_uuid. Mostly a PDS refuses to activate an account: its log says why.',
     see: 'Moving',
   },
+  deletion_unfinished: {
+    means:
+      'A member is being deleted, and it cannot be brought to its end: it is tried again every hour. After a week a PDS that is in the way is left out.',
+    todo: 'See `step` and `progress` of his open row in pds_changes, and the log of change-identity (by pnptv_uuid). Mostly a PDS answers with an error: its log says why.',
+    see: 'Leaving for good',
+  },
 } as const satisfies Record<string, NoticeText>;
 
 export type NoticeKind = keyof typeof NOTICES;

@@ -8,7 +8,7 @@ import type { Change } from '../changes/change.ts';
 import { type AccountEnd, endForeignAccount, endLeftBehind, endOwnAccount, isUnreadable } from './account.ts';
 import { atProvider, isOfProvider } from './at-provider.ts';
 
-/** So long a provider that does not answer, or not as it should, is waited for; who wants to be forgotten is not kept for ever by one that is gone. */
+/** So long what does not answer, or not as it should, is waited for; who wants to be forgotten is not kept for ever by what is gone. */
 const PATIENCE_MS = 7 * 24 * 3600_000;
 
 type End = AccountEnd | 'unreachable';
@@ -90,6 +90,6 @@ export function endsOf({ progress }: Pick<Change, 'progress'>): Ends {
   return (progress.accounts ?? {}) as Ends;
 }
 
-function isOutOfPatience({ now }: Run, { due_at }: Change): boolean {
+export function isOutOfPatience({ now }: Pick<Run, 'now'>, { due_at }: Pick<Change, 'due_at'>): boolean {
   return now().getTime() > due_at.getTime() + PATIENCE_MS;
 }

@@ -18,6 +18,8 @@ export async function erase(run: Run, change: Change): Promise<void> {
     await updateIdentity(tx, identity, { lease_until: null });
     const former = await tx<{ user_id: string }[]>`
       SELECT DISTINCT user_id FROM pds_provisioning_log WHERE pnptv_uuid = ${pnptvUuid} AND user_id IS NOT NULL`;
+    // What the bot told him while he was a stranger, too: a private chat has the id of its person.
+    await tx`DELETE FROM telegram_messages WHERE user_id IS NULL AND chat_id::text = ${userId}`;
     await eraseMember(tx, { userId, pnptvUuid, createdBy: change.requested_by });
     await tx`SELECT erase_identity(${userId}, ${epoch}, ${former.map(({ user_id }) => user_id)})`;
   });

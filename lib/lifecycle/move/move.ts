@@ -1,8 +1,6 @@
-import { notifyOperators } from '../../operators/notify.ts';
-import { LeaseLost } from '../../provisioning/identity.ts';
-import { outcomeOf, Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import type { Change } from '../changes/change.ts';
+import { goOnLater } from '../changes/go-on-later.ts';
 import type { Perform } from '../changes/perform.ts';
 import { createOrAdopt } from './account.ts';
 import { activate, endMove, write } from './arrive.ts';
@@ -33,7 +31,7 @@ const ARRIVED: Readonly<Record<string, (run: Run, change: Change) => Promise<voi
   written: endMove,
 };
 /** What stands in the way after that is looked at again, for as long as it takes. */
-const AGAIN_MS = 5 * 60_000;
+const LATER = { reason: 'move_unfinished', afterMs: 5 * 60_000 } as const;
 
 /**
  * Moves a member to another PDS of the settings: https://atproto.com/guides/account-migration. Until the document names the
@@ -55,7 +53,7 @@ export const move: Perform = async (run, change) => {
       if (await retreating(run, change, reason)) return;
     }
   }
-  await arrive(run, change).catch((error) => goOnLater(run, error));
+  await arrive(run, change).catch((error) => goOnLater(run, error, LATER));
 };
 
 async function goThere(run: Run, change: Change): Promise<void> {
@@ -77,16 +75,5 @@ async function arrive(run: Run, change: Change): Promise<void> {
 }
 
 async function retreating(...[run, change, reason]: Parameters<typeof takeBack>): Promise<boolean> {
-  return takeBack(run, change, reason).catch((error) => goOnLater(run, error));
-}
-
-/** There is no way to end here: what would fail elsewhere waits, and operators hear of it. */
-async function goOnLater(run: Run, error: unknown): Promise<never> {
-  if (error instanceof LeaseLost) throw error;
-  const { sql, work, now, random, log, identity } = run;
-  const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
-  if (outcome.kind !== 'failed') throw error;
-  log.warn('a move cannot be ended now', { error });
-  await notifyOperators(sql, { kind: 'move_unfinished', subject: identity.pnptv_uuid });
-  throw new Parked('move_unfinished', new Date(now().getTime() + AGAIN_MS));
+  return takeBack(run, change, reason).catch((error) => goOnLater(run, error, LATER));
 }

@@ -14,6 +14,7 @@ export type ParkedReason =
   | 'member_busy'
   | 'out_of_time'
   | 'move_unfinished'
+  | 'deletion_unfinished'
   /** A change whose time has not come, and one that waits for what a member does elsewhere. */
   | 'notice'
   | 'member'

@@ -105,6 +105,19 @@ describe('deleting a did:plc', () => {
     expect(await tracesOf(ending.db, pds_did ?? '')).toEqual([]);
   });
 
+  it('forgets after a week also whose directory never comes back', async () => {
+    const [userId = ''] = await ending.members(1);
+    const { pds_did } = await identityOf(ending.bench, userId);
+    const work = await ending.deletion(userId);
+    const outside = { ...ending.deps.outside, plcUrl: 'http://127.0.0.1:9' };
+    expect(await performWork({ ...ending.deps, outside }, work)).toBe('parked');
+    await ending.db`UPDATE pds_changes SET due_at = now() - interval '8 days' WHERE user_id = ${userId}`;
+    ending.skip(60_000);
+    expect(await performWork({ ...ending.deps, outside }, work)).toBe('done');
+    expect(await tracesOf(ending.db, userId)).toEqual([]);
+    expect((await log(pds_did)).data).toBeDefined();
+  });
+
   it('leaves it to the member who has a key above ours, and to him alone', async () => {
     const [userId = ''] = await ending.members(1);
     const identity = await identityOf(ending.bench, userId);

@@ -125,6 +125,7 @@ describe('deleting an identity for good', () => {
     const member = await everythingOf(userId);
     const others = await everythingOf(neighbour);
     await db`INSERT INTO rate_limits (bucket, window_start) VALUES (${`bot:${userId}`}, now()), (${`bot:${neighbour}`}, now())`;
+    await db`INSERT INTO telegram_messages (chat_id, kind, language) VALUES (${userId}, 'stranger', 'en')`;
     await db`INSERT INTO totp_factors (user_id, secret_sealed) VALUES (${userId}, 'sealed')`;
     await db`
       INSERT INTO login_tokens (token_hash, kind, user_id, expires_at) VALUES (sha256(${userId}::bytea), 'link', ${userId}, now())`;
@@ -181,6 +182,37 @@ describe('deleting an identity for good', () => {
     await stage.restartPds();
     expect(await ending.untilOver(work)).toBeUndefined();
     await expectErased(member);
+  });
+
+  it('is not given up because a PDS answers with errors; after a week it does without that one', async () => {
+    const [userId = ''] = await ending.members(1);
+    await everythingOf(userId);
+    const work = await ending.deletion(userId);
+    const broken = {
+      ...ending.deps,
+      fetch: ((input, init) =>
+        String(input).endsWith('.deleteAccount')
+          ? Promise.resolve(Response.json({ error: 'InternalServerError' }, { status: 500 }))
+          : fetch(input, init)) satisfies typeof fetch,
+    };
+    for (let run = 0; run < 5; run += 1) {
+      await ending.letTimePass();
+      await performWork(broken, work);
+    }
+    expect(await rowOf(ending.bench, work)).toMatchObject({
+      status: 'pending',
+      parked_reason: 'deletion_unfinished',
+    });
+    const [{ pnptv_uuid }] = await ending.db<[{ pnptv_uuid: string }]>`
+      SELECT pnptv_uuid FROM user_pds_mapping WHERE user_id = ${userId}`;
+    expect(await ending.db`SELECT DISTINCT kind FROM operator_notices WHERE subject = ${pnptv_uuid}`).toEqual(
+      [{ kind: 'deletion_unfinished' }],
+    );
+    await ending.db`UPDATE pds_changes SET due_at = now() - interval '8 days' WHERE user_id = ${userId}`;
+    await ending.db`UPDATE pds_provisioning_queue SET next_retry = now() WHERE id = ${work}`;
+    expect(await performWork(broken, work)).toBe('done');
+    expect(await tracesOf(ending.db, userId)).toEqual([]);
+    await ending.db`DELETE FROM operator_notices`;
   });
 
   it('forgets after a week also whose PDS never comes back, and says so to operators', async () => {
