@@ -73,10 +73,14 @@ export class Lifecycle extends Construct {
         timeout: Duration.seconds(29),
       },
       makeRecoveryKey: { settings: SESSION_SETTINGS },
-      requestHandOver: { settings: [...SESSION_SETTINGS, 'PDS_PRIVATE_TARGETS', 'PDS_TIMES'] },
+      // They ask a stranger twice, and who answers for a handle (lib/lifecycle/hand-over/request.ts); and the PLC directory.
+      requestHandOver: {
+        settings: [...SESSION_SETTINGS, 'PDS_PRIVATE_TARGETS', 'PDS_TIMES'],
+        timeout: Duration.seconds(20),
+      },
       recoverByHandOver: {
         settings: [...HOST_SETTINGS, 'PDS_PRIVATE_TARGETS', 'PDS_TIMES', 'PDS_PLC_URL'],
-        timeout: Duration.seconds(15),
+        timeout: Duration.seconds(25),
       },
       recoverByCancelling: { settings: [...HOST_SETTINGS, 'PDS_PLC_URL'] },
     });

@@ -1,4 +1,4 @@
-import { resolveTxt } from 'node:dns/promises';
+import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { publicFetch } from './public-fetch.ts';
 
@@ -10,6 +10,9 @@ export type Strangers = {
   readonly resolveTxt: (name: string) => Promise<string[][]>;
 };
 
+/** Ours, since node's own may ask for a minute. */
+const DNS = { timeout: 2_000, tries: 2 };
+
 export function openStrangers({
   PDS_PRIVATE_TARGETS: privateAllowed,
 }: {
@@ -19,7 +22,8 @@ export function openStrangers({
   const fetch: typeof globalThis.fetch = privateAllowed
     ? (...args) => globalThis.fetch(...args)
     : publicFetch();
-  return { fetch, privateAllowed, resolveTxt };
+  const dns = new Resolver(DNS);
+  return { fetch, privateAllowed, resolveTxt: (name) => dns.resolveTxt(name) };
 }
 
 /**

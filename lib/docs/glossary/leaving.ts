@@ -38,6 +38,11 @@ export const LEAVING: Words = {
       'Of a did:plc: until when a key above the one that signed a change can undo it, and all that came after; null when nobody can',
     example: null,
   },
+  missing: {
+    means:
+      'What is not there yet, and stands in the way if it is not by then: your account at the new PDS, or the handle that you named',
+    example: ['ACCOUNT_NOT_THERE'],
+  },
   'getRecoveryKey.statement': STATEMENT,
   'setRecoveryKey.statement': STATEMENT,
   'removeRecoveryKey.statement': STATEMENT,

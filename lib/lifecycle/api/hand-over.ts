@@ -30,7 +30,12 @@ const destination = {
   handle: z.optional(handle),
   rotation_keys: z.optional(z.array(didKey).check(z.minLength(1), z.maxLength(3))),
 };
-const requested = z.object({ change_id: z.int(), due_at: timestamp });
+const requested = z.object({
+  change_id: z.int(),
+  due_at: timestamp,
+  /** What would stand in the way as of now. */
+  missing: z.array(z.string()),
+});
 
 export const requestHandOver = contract({
   operationId: 'requestHandOver',

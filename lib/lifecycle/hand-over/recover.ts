@@ -13,7 +13,7 @@ import { isSigned } from '../recovery-key/proof.ts';
 import { isTrusted, recoveryKeyNews } from '../recovery-key/register.ts';
 import { cancelStatement, handOverStatement } from '../recovery-key/words.ts';
 import { holderOf, readLog } from '../rotation-key/show.ts';
-import { expectPds, type HandOverDeps, type RequestedHandOver, writeDown } from './request.ts';
+import { expectPds, findMissing, type HandOverDeps, type RequestedHandOver, writeDown } from './request.ts';
 import { FRESH_MS } from './times.ts';
 import { type DestinationBody, isSame, readDestination } from './wish.ts';
 
@@ -42,6 +42,7 @@ export async function recoverByHandOver(
   const statement = handOverStatement(did, destination, issued_at);
   const { key, holder } = await whoSigned(deps, { did, issued_at, signature }, statement);
   await expectPds(deps, destination);
+  const missing = await findMissing(deps, holder.user_id, destination);
   return deps.sql.begin(async (tx) => {
     const now = deps.now();
     await useUpSignature(tx, statement, 'SIGNATURE_REPLAYED');
@@ -51,7 +52,8 @@ export async function recoverByHandOver(
     const open = await readOpenChange(tx, userId);
     if (open?.step === 'requested' && !isSame(open, wish))
       await cancelIn(tx, { userId, changeId: open.id, by: 'recovery_key' });
-    return writeDown(tx, deps, { userId, by: 'recovery_key', wish, now });
+    const requested = await writeDown(tx, deps, { userId, by: 'recovery_key', wish, now });
+    return { ...requested, missing };
   });
 }
 

@@ -1,7 +1,7 @@
 import { appendAudit } from '../../audit/append.ts';
 import { sayTo } from '../../auth/bot/tell-member.ts';
 import { expectStepUp, type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
-import type { Did } from '../../brands.ts';
+import type { Did, Handle } from '../../brands.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { didOfEndpoint, type Strangers } from '../../pds/strangers.ts';
@@ -9,7 +9,7 @@ import type { Notice } from '../changes/notice.ts';
 import { requestChange } from '../changes/request.ts';
 import type { Destination } from '../recovery-key/words.ts';
 import { leavingNews } from './news.ts';
-import { isKeptFor, isUnder, lookAtPds } from './target.ts';
+import { findAccount, isKeptFor, isOwnHandle, isUnder, lookAtPds, type TargetProblem } from './target.ts';
 import { type DestinationBody, factsOf, readDestination, type Wish } from './wish.ts';
 
 export type HandOverDeps = {
@@ -23,11 +23,12 @@ export type HandOverDeps = {
 /** The member hears of it again when so much of his notice is left. */
 const REMINDED_BEFORE = 1 / 3;
 
-export type RequestedHandOver = { change_id: number; due_at: string };
+/** `missing`: what would stand in the way as of now, and does not have to be there before it is due. */
+export type RequestedHandOver = { change_id: number; due_at: string; missing: TargetProblem[] };
 
 /**
  * Asks for a member to be handed over to a PDS that he names, in 72 hours, by his session and his second factor, once
- * that PDS answers as one. Sent again it is told of the same change. Throws `STEP_UP_REQUIRED`, `TARGET_INVALID`,
+ * that PDS answers as one. Sent again it is told of the same change, and what is missing by then. Throws `STEP_UP_REQUIRED`, `TARGET_INVALID`,
  * `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `TARGET_IS_OURS`, and what `requestChange` throws.
  */
 export async function requestHandOver(
@@ -38,17 +39,37 @@ export async function requestHandOver(
   await expectStepUp(deps.sql, stepUp);
   const destination = readDestination(deps.strangers, body);
   await expectPds(deps, destination);
+  const { userId } = stepUp;
+  const missing = await findMissing(deps, userId, destination);
   return deps.sql.begin(async (tx) => {
     const wish = { ...destination, firm: false };
-    const requested = await writeDown(tx, deps, {
-      userId: stepUp.userId,
-      by: stepUp.userId,
-      wish,
-      now: deps.now(),
-    });
+    const requested = await writeDown(tx, deps, { userId, by: userId, wish, now: deps.now() });
     await useStepUp(tx, stepUp);
-    return requested;
+    return { ...requested, missing };
   });
+}
+
+/**
+ * What a member has not done yet, or not right: his account is not there, or the handle of another domain does not lead to
+ * his DID. He has the notice to do it, and hears of it now, not when that is over.
+ */
+export async function findMissing(
+  { sql, strangers, domain, now }: HandOverDeps,
+  userId: string,
+  { endpoint, handle }: Destination,
+): Promise<TargetProblem[]> {
+  const [member] = await sql<{ did: Did | null }[]>`
+    SELECT pds_did AS did FROM user_pds_mapping WHERE user_id = ${userId}`;
+  const did = member?.did ?? null;
+  if (did === null) return [];
+  const [obstacle, isOwn] = await Promise.all([
+    findAccount({ strangers, now }, { endpoint, did }),
+    // One under our domain is refused where it is written down.
+    handle === null ||
+      isUnder(domain, handle) ||
+      isOwnHandle({ sql, strangers, domain }, { userId, did, handle: handle as Handle }),
+  ]);
+  return [...(obstacle ? [obstacle.code] : []), ...(isOwn ? [] : ['HANDLE_NOT_YOURS' as const])];
 }
 
 /** Throws `TARGET_UNREACHABLE` or `TARGET_NOT_A_PDS` (409). */
@@ -79,7 +100,7 @@ export async function writeDown(
   tx: Transaction,
   { notice: { handOver }, domain }: Pick<HandOverDeps, 'notice' | 'domain'>,
   { userId, by, wish, now }: { userId: string; by: string; wish: Wish; now: Date },
-): Promise<RequestedHandOver> {
+): Promise<Omit<RequestedHandOver, 'missing'>> {
   const [member] = await tx<{ pnptv_uuid: string; pds_did: Did; did_method: string }[]>`
     SELECT pnptv_uuid, pds_did, did_method FROM user_pds_mapping WHERE user_id = ${userId}`;
   if (member?.did_method === 'web' && wish.rotationKeys.length > 0)

@@ -23,6 +23,8 @@ type Deps = { strangers: Strangers; now: () => Date };
 
 const TIMEOUT_MS = 5_000;
 const LONGEST_ANSWER = 1024;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const MOST_REDIRECTS = 3;
 
 /** Whether a PDS answers at an endpoint, under the DID that belongs to it. */
 export async function lookAtPds(deps: Deps, endpoint: string): Promise<Obstacle | undefined> {
@@ -32,13 +34,19 @@ export async function lookAtPds(deps: Deps, endpoint: string): Promise<Obstacle 
   });
 }
 
-/** Whether it has an account of this DID, active or waiting for its document to name it. */
+/** Whether there is a PDS that has an account of this DID, active or waiting for its document to name it. */
 export async function lookForAccount(
+  deps: Deps,
+  target: { endpoint: string; did: Did },
+): Promise<Obstacle | undefined> {
+  return (await lookAtPds(deps, target.endpoint)) ?? (await findAccount(deps, target));
+}
+
+/** The same of one that was looked at already. */
+export async function findAccount(
   deps: Deps,
   { endpoint, did }: { endpoint: string; did: Did },
 ): Promise<Obstacle | undefined> {
-  const wrong = await lookAtPds(deps, endpoint);
-  if (wrong) return wrong;
   return obstacleOf(async () => {
     const { active, status } = await getRepoStatus(connection(deps, endpoint), did);
     return active || status === 'deactivated' ? undefined : { code: 'ACCOUNT_NOT_THERE', lasting: false };
@@ -91,12 +99,23 @@ export async function isOwnHandle(
     .catch(() => []);
   if (named.length > 0) return named.length === 1 && named[0] === `did=${did}`;
   try {
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const url = `https://${handle}/.well-known/atproto-did`;
-    const response = await strangers.fetch(url, { redirect: 'manual', signal });
-    const text = await readAtMost(response, LONGEST_ANSWER);
-    return response.status === 200 && text?.trim() === did;
+    const text = await readWellKnown(strangers, `https://${handle}/.well-known/atproto-did`);
+    return text?.split('\n')[0]?.trim() === did;
   } catch {
     return false;
   }
+}
+
+/** @NOTE `@atproto/identity` follows redirects there, so the world does; each of them is to a stranger, as the first was. */
+async function readWellKnown({ fetch }: Strangers, first: string): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  for (let url = first, hops = 0; hops <= MOST_REDIRECTS && url.startsWith('https://'); hops += 1) {
+    const response = await fetch(url, { redirect: 'manual', signal });
+    const text = await readAtMost(response, LONGEST_ANSWER);
+    if (response.status === 200) return text;
+    const location = response.headers.get('location');
+    if (!REDIRECTS.has(response.status) || location === null) return undefined;
+    url = new URL(location, url).href;
+  }
+  return undefined;
 }

@@ -93,6 +93,52 @@ describe('a PDS that a member names', () => {
     );
   });
 
+  it('hears at once what he has not done yet: the account, and the handle of another domain, wherever that leads', async () => {
+    const handle = 'bob.elsewhere.test';
+    /** Where the handle's well-known path leads: over so many hosts to his DID. */
+    const leading = (hops: number, scheme = 'https'): typeof fetch =>
+      (async (input: Parameters<typeof fetch>[0], init?: RequestInit) => {
+        const { hostname } = new URL(String(input));
+        if (!hostname.endsWith('elsewhere.test')) return fetch(input, init);
+        const [, hop = '0'] = /^hop-(\d+)/.exec(hostname) ?? [];
+        if (Number(hop) === hops) return new Response(`${leaver.did}\n`);
+        const location = `${scheme}://hop-${Number(hop) + 1}.elsewhere.test/.well-known/atproto-did`;
+        return new Response('', { status: 302, headers: { location } });
+      }) as typeof fetch;
+    const { strangers } = desk.deps;
+    const nobody = { ...strangers, resolveTxt: () => Promise.reject(new Error('ENOTFOUND')) };
+    const none = strange(async () => Response.json({ error: 'RepoNotFound' }, { status: 400 }), 'sync.get');
+    const wish = { ...to, handle };
+    const asked = await desk.handOver(leaver, wish, { strangers: { ...nobody, fetch: none.fetch } });
+    expect(asked.missing).toEqual(['ACCOUNT_NOT_THERE', 'HANDLE_NOT_YOURS']);
+    for (const [fetch, missing] of [
+      [leading(0), []],
+      [leading(3), []],
+      [leading(4), ['HANDLE_NOT_YOURS']],
+      [leading(1, 'http'), ['HANDLE_NOT_YOURS']],
+    ] as const)
+      expect(await desk.handOver(leaver, wish, { strangers: { ...nobody, fetch } })).toEqual({
+        ...asked,
+        missing,
+      });
+    const txt = async () => [['did=', leaver.did]];
+    const found = await desk.handOver(leaver, wish, { strangers: { ...nobody, resolveTxt: txt } });
+    expect(found.missing).toEqual([]);
+    await desk.cancel(leaver, asked.change_id);
+  });
+
+  it('is another one with a notice of his own, once the first is taken back', async () => {
+    const first = await desk.handOver(leaver, to);
+    await desk.pass(71 * HOUR);
+    const other = { ...to, handle: leaver.handle };
+    await expect(desk.handOver(leaver, other)).rejects.toEqual(refusal('CHANGE_IN_PROGRESS'));
+    await desk.cancel(leaver, first.change_id);
+    const second = await desk.handOver(leaver, other);
+    expect(Date.parse(second.due_at) - desk.now().getTime()).toBeGreaterThan(71.9 * HOUR);
+    expect(await desk.work(leaver)).toBe('waiting');
+    await desk.cancel(leaver, second.change_id);
+  });
+
   it('in a private network is refused where only the public internet is allowed', async () => {
     const strangers = { ...desk.deps.strangers, privateAllowed: false };
     const asked = desk.handOver(leaver, to, { strangers });

@@ -61,7 +61,7 @@ it('a member leaves for a PDS of his own choice, with everything, and changes wh
   const to = { endpoint: two.remote.url, atprotoKey: key, handle: null, rotationKeys: [] };
   const { change_id, due_at } = await desk.handOver(leaver, to);
   expect(Date.parse(due_at) - desk.now().getTime()).toBeGreaterThan(71 * HOUR);
-  expect(await desk.handOver(leaver, to)).toEqual({ change_id, due_at });
+  expect(await desk.handOver(leaver, to)).toEqual({ change_id, due_at, missing: [] });
   expect(await desk.work(leaver)).toBe('waiting');
   await desk.pass(48 * HOUR);
   expect(await desk.work(leaver)).toBe('parked');
