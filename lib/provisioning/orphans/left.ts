@@ -3,6 +3,9 @@ import { accountPassword } from '../account/adopt.ts';
 import { type Run, reserved } from '../run.ts';
 import { sealOrphanPassword } from './password.ts';
 
+/** How long an account that he has moved away from stays, deactivated, for whoever wants to look back. */
+export const LOOK_BACK_MS = 30 * 24 * 3600_000;
+
 /** What stayed behind with a provider: the password of then. */
 export type Left = { id: number; user_id: string; account_password_sealed: string; state: string };
 

@@ -6,9 +6,19 @@ import { XrpcError } from '../../pds/xrpc-error.ts';
 import { withAdmin } from '../account/adopt.ts';
 import { type AccountHost, findHost, reportProvider } from '../providers/provider-access.ts';
 import type { WorkerDeps } from '../run.ts';
+import { LOOK_BACK_MS } from './left.ts';
 import { lookForOrphan } from './look.ts';
 import { openOrphanPassword } from './password.ts';
-import { beginClosing, claimOrphan, type End, noteAbsent, type Orphan, settleOrphan } from './rows.ts';
+import {
+  beginClosing,
+  claimOrphan,
+  type End,
+  leaveUntil,
+  noteAbsent,
+  noteLivedIn,
+  type Orphan,
+  settleOrphan,
+} from './rows.ts';
 
 export type ReconcileDeps = Pick<
   WorkerDeps,
@@ -22,7 +32,8 @@ const MOST_REQUESTS = 5;
 /**
  * Finds out what became of accounts that may have come to be where their members do not live, and does away with those
  * that are proven ours: it deletes them where the provider lets us, else it makes sure that they are deactivated, as
- * they were born. What a member lives on it never touches, nor what our password does not open. Every step may be
+ * they were born. One that it finds active is deactivated at once, and deleted only after the time for looking back: it may
+ * have been written to. What a member lives on it never touches, nor what our password does not open. Every step may be
  * repeated, and a provider that does not answer only postpones it. Stops before `deadline`; the next run goes on. Throws
  * at its end what nobody foresaw of one of them.
  */
@@ -58,7 +69,7 @@ async function reconcile(deps: ReconcileDeps, orphan: Orphan, down: Set<string>)
   if (!admitted) return postpone(deps, orphan);
   const fields = { provider: orphan.provider_id, pnptv_uuid: orphan.pnptv_uuid };
   try {
-    const end = await endOrphan(deps, host, orphan);
+    const end = await endOrphan(deps, host, orphan, LOOK_BACK_MS);
     await reportProvider(deps, host);
     return end ?? 'postponed';
   } catch (error) {
@@ -77,16 +88,17 @@ async function postpone({ sql }: ReconcileDeps, orphan: Orphan): Promise<'postpo
 }
 
 /**
- * Finds out what became of one, does away with it if it is ours, and writes that down. Undefined when it is for a later
- * look to say. Throws XrpcError when the PDS does not answer.
+ * Finds out what became of one, does away with it if it is ours, and writes that down; of one where he may have written
+ * something, after `lookBackMs`. Undefined when it is for a later look to say. Throws XrpcError when the PDS does not answer.
  */
 export async function endOrphan(
   deps: ReconcileDeps,
   host: AccountHost,
   orphan: Orphan,
+  lookBackMs = 0,
 ): Promise<End | undefined> {
   const { sql, now, log } = deps;
-  const end = await findEnd(deps, host, orphan);
+  const end = await findEnd(deps, host, orphan, lookBackMs);
   if (end === undefined) return undefined;
   await settleOrphan(sql, orphan, end, now());
   const { provider_id: provider, pnptv_uuid } = orphan;
@@ -95,18 +107,30 @@ export async function endOrphan(
 }
 
 /** What becomes of it; undefined when that is for a later look to say. */
-async function findEnd(deps: ReconcileDeps, host: AccountHost, orphan: Orphan): Promise<End | undefined> {
-  const { sql, vault } = deps;
+async function findEnd(
+  deps: ReconcileDeps,
+  host: AccountHost,
+  orphan: Orphan,
+  lookBackMs: number,
+): Promise<End | undefined> {
+  const { sql, vault, now } = deps;
   const password = await openOrphanPassword(vault, orphan);
   const found = await lookForOrphan(host.pds, { did: orphan.pds_did, password });
   if (found.kind === 'absent') return isAbsentForGood(deps, orphan);
   if (found.kind !== 'ours') return found.kind;
   const begun = await beginClosing(sql, orphan);
   if (begun !== 'mine') return begun === 'gone' ? undefined : begun;
+  if (found.activated) {
+    await noteLivedIn(sql, orphan, now());
+    await deactivateAccount(host.pds, found.session.accessJwt);
+  }
+  const until = new Date((orphan.moved_at?.getTime() ?? 0) + lookBackMs);
+  if (host.admin && now() < until) {
+    await leaveUntil(sql, orphan, until);
+    return undefined;
+  }
   const deleted = await withAdmin(deps, host, (admin) => deleteAccount(admin, orphan.pds_did));
-  if (deleted.asAdmin) return 'deleted';
-  if (found.activated) await deactivateAccount(host.pds, found.session.accessJwt);
-  return 'deactivated';
+  return deleted.asAdmin ? 'deleted' : 'deactivated';
 }
 
 /**

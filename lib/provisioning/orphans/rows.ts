@@ -85,6 +85,22 @@ export async function beginClosing(sql: Sql, orphan: Orphan): Promise<'mine' | '
   });
 }
 
+/**
+ * Notes of one that was found active, before it is deactivated, that its member may have written there: as with one that he
+ * has moved away from, he has time to look back.
+ */
+export async function noteLivedIn(sql: Queryable, orphan: Orphan, at: Date): Promise<void> {
+  await sql`UPDATE pds_possible_orphans SET moved_at = ${at} WHERE ${isStill(sql, orphan)} AND moved_at IS NULL`;
+  orphan.moved_at ??= at;
+}
+
+/** Leaves one alone until then; the member may move back in meanwhile. */
+export async function leaveUntil(sql: Queryable, orphan: Orphan, until: Date): Promise<void> {
+  await sql`
+    UPDATE pds_possible_orphans SET state = 'possible', look_at = ${until}
+    WHERE ${isStill(sql, orphan)} AND state IN ('possible', 'closing')`;
+}
+
 /** The row is used again when it happens again: then it has another password. */
 function isStill(sql: Queryable, { id, account_password_sealed }: Orphan) {
   return sql`id = ${id} AND account_password_sealed = ${account_password_sealed}`;

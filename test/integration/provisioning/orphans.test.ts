@@ -135,18 +135,24 @@ describe('an account that may have been left behind', () => {
     await expectUnharmed();
   });
 
-  it('that its PDS calls active is deactivated, also where it refuses our admin password', async () => {
+  it('that its PDS calls active is deactivated, and deleted 30 days later: it may have been written to', async () => {
     const { userId, did } = await leftBehind({ at: 'remote', happened: true });
-    await useProviders(bench, await two.providers({ remote: { adminPassword: 'not the right one' } }));
+    await useProviders(bench, await two.providers({ remote: { adminPassword: two.remote.adminPassword } }));
     // The real one activates no account whose DID document names another PDS; not every PDS is that careful.
     const careless = faultyTo(two.remote, ({ nsid }) =>
       nsid.endsWith('checkAccountStatus')
         ? Promise.resolve(Response.json({ activated: true, validDid: false }))
         : undefined,
     );
-    expect(await reconcile({ fetch: careless.fetch })).toEqual({ deactivated: 1 });
+    expect(await reconcile({ fetch: careless.fetch })).toEqual({ postponed: 1 });
     expect(careless.asked.at(-1)).toBe('com.atproto.server.deactivateAccount');
     expect(await getRepoStatus(pdsAdmin(two.remote), did)).toMatchObject({ active: false });
+    expect(await stateOf(userId)).toBe('possible');
+    skipped += 29 * 24 * 3600_000;
+    expect(await reconcile()).toEqual({});
+    await useProviders(bench, await two.providers({ remote: { adminPassword: 'not the right one' } }));
+    skipped += 24 * 3600_000;
+    expect(await reconcile()).toEqual({ deactivated: 1 });
     expect(await stateOf(userId)).toBe('deactivated');
   });
 
