@@ -6,7 +6,7 @@ import { apiError } from '../../http/error-codes.ts';
 import { enqueue } from '../../provisioning/queue/queue.ts';
 import { leavingNews } from '../hand-over/news.ts';
 import { stopJoinIn } from '../join/stop.ts';
-import { isPublished } from '../move/progress.ts';
+import { isRevocable } from '../move/progress.ts';
 import { canBeDropped } from '../rotate/made.ts';
 import { authorOf, type Change, type ChangeKind, type Facts } from './change.ts';
 
@@ -14,7 +14,7 @@ type Begun = Pick<Change, 'step' | 'progress'>;
 
 /** Those that can be taken back also when they have begun: as long as what. */
 const TAKEN_BACK: Readonly<Partial<Record<ChangeKind, (change: Begun) => boolean>>> = {
-  move: (change) => !isPublished(change),
+  move: isRevocable,
   rotate_keys: canBeDropped,
   rename: () => true,
   revoke: () => true,

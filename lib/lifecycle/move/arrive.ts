@@ -1,45 +1,73 @@
 import { tellMember } from '../../auth/bot/tell-member.ts';
+import type { Transaction } from '../../db/connect.ts';
 import { activateAccount } from '../../pds/client/accounts.ts';
 import { getRecommendedDidCredentials, updateHandle } from '../../pds/client/identity.ts';
 import { deleteRecord, putRecord, readHoldings } from '../../pds/client/migration.ts';
-import { isRejection, type XrpcError } from '../../pds/xrpc-error.ts';
+import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
+import { LeaseLost } from '../../provisioning/identity.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { enqueue } from '../../provisioning/queue/queue.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
-import { endChange } from '../changes/advance.ts';
+import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
+import { advance, endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
-import { stepDone } from './progress.ts';
+import { expectNotCancelled } from './cancelled.ts';
+import { ACTIVATING, NO_WAY_HOME, stepDone } from './progress.ts';
 import { type Owner, openEnd, ownerAt, type Station } from './stations.ts';
 
 /** Of no known lexicon: apps leave it alone. */
 const COLLECTION = 'app.pnptv.identity.moved';
 const RKEY = 'self';
 
-/** published → activated: the new PDS finds itself in the DID document, and its account is the one that counts. */
+/**
+ * published → activated: the new PDS finds itself in the DID document, and its account is the one that counts. That it is
+ * asked to is stored before. Throws Cancelled as long as there is a way home.
+ */
 export async function activate(run: Run, change: Change): Promise<void> {
   const station = await newHome(run);
   const owner = await ownerAt(run, station);
-  let refused: XrpcError | undefined;
-  try {
-    await activateAccount(owner.pds, owner.accessJwt);
-  } catch (error) {
-    if (!isRejection(error)) throw error;
-    refused = error;
-  }
+  await noteAsked(run, change);
+  const refused = await activateAccount(owner.pds, owner.accessJwt).then(
+    () => undefined,
+    (error) => (isFinal(error) ? error : Promise.reject(error)),
+  );
+  await advance(run.sql, run, change, { progress: { [ACTIVATING]: null } });
+  if (refused && !isRejection(refused)) throw refused;
   const { activated, validDid } = await readHoldings(await ownerAt(run, station));
   if (!activated || !validDid) {
     throw new ProvisioningError(
       'MOVE_NOT_ACTIVATED',
-      'The new PDS does not activate your account yet, though your DID leads there. It is tried again until it does.',
+      'The new PDS does not activate your account, though your DID leads there. It is tried again.',
       { retryable: true, cause: refused },
     );
   }
   await giveHandle(run, station);
-  await stepDone(run, change, 'activated');
+  await run.sql.begin(async (tx) => {
+    await expectWayHomeNotWanted(tx, change);
+    await advance(tx, run, change, { step: 'activated', progress: { stuck_since: null } });
+  });
+}
+
+/** A worker that was frozen after it is too late: another one may have waited out what it sends. */
+async function noteAsked(run: Run, change: Change): Promise<void> {
+  const at = run.now();
+  await run.sql.begin(async (tx) => {
+    await expectWayHomeNotWanted(tx, change);
+    await advance(tx, run, change, { progress: { [ACTIVATING]: at.toISOString() } });
+  });
+  if (run.now().getTime() - at.getTime() > run.times.http * 1000) throw new LeaseLost();
+}
+
+async function expectWayHomeNotWanted(tx: Transaction, change: Change): Promise<void> {
+  if (change.progress[NO_WAY_HOME] !== true) await expectNotCancelled(tx, change);
+}
+
+function isFinal(error: unknown): error is XrpcError {
+  return error instanceof XrpcError && error.final;
 }
 
 /** Who came back to an old account finds there the handle that he had then. */
-async function giveHandle(run: Run, station: Station): Promise<void> {
+export async function giveHandle(run: Run, station: Station): Promise<void> {
   const { pds_handle } = reserved(run);
   const owner = await ownerAt(run, station);
   const { alsoKnownAs } = await getRecommendedDidCredentials(owner.pds, owner.accessJwt);
@@ -72,14 +100,14 @@ export async function endMove(run: Run, change: Change): Promise<void> {
       tx,
       { work: run.work, identity },
       change,
-      { outcome: 'done' },
+      { outcome: 'done', identity: { document_settles_at: new Date(now().getTime() + SETTLING_MS) } },
       { action: 'moved', details },
     );
   });
 }
 
 /** The PDS where he lives now: that of his row, as for everything that is no move. */
-async function newHome(run: Run): Promise<Station> {
+export async function newHome(run: Run): Promise<Station> {
   const { host } = run;
   const isOpen = host?.provider.id === run.identity.provider_id;
   return { run, host: isOpen && host ? host : await openEnd(run, run) };

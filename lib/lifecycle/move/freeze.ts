@@ -1,9 +1,11 @@
 import { activateAccount, deactivateAccount } from '../../pds/client/accounts.ts';
 import { readHoldings } from '../../pds/client/migration.ts';
+import { isRejection } from '../../pds/xrpc-error.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import type { Change } from '../changes/change.ts';
+import { giveHandle } from './arrive.ts';
 import { stepDone, timeOf } from './progress.ts';
 import { type Move, openEnd, ownerAt } from './stations.ts';
 
@@ -37,19 +39,30 @@ export function notFrozen(): ProvisioningError {
   );
 }
 
-/** Takes that back. Of a deactivation whose end nobody saw, only once it cannot come any more. */
+/**
+ * Takes that back; of who comes home, the old PDS sees the document again. Of a deactivation whose end nobody saw, only
+ * once it cannot come any more.
+ */
 export async function thaw(run: Run, change: Change): Promise<void> {
   const source = { run, host: await openEnd(run, run) };
   const owner = await ownerAt(run, source);
-  await activateAccount(owner.pds, owner.accessJwt);
+  await activateAccount(owner.pds, owner.accessJwt).catch((error) => orNotSeenYet(run, error));
   if (change.step === 'freezing') await waitOut(run, timeOf(change, 'freezing_at'));
-  const { activated } = await readHoldings(await ownerAt(run, source));
-  if (activated) return;
+  const { activated, validDid } = await readHoldings(await ownerAt(run, source));
+  const comesHome = change.step === 'returned';
+  if (activated && (validDid || !comesHome)) return comesHome ? giveHandle(run, source) : undefined;
   throw new ProvisioningError(
     'MOVE_NOT_TAKEN_BACK',
     'Your present PDS does not activate your account again. Its operator must look into that.',
     { retryable: true },
   );
+}
+
+/** A PDS that refuses may have read a document that somebody has kept from before a change of it. */
+function orNotSeenYet({ identity, now }: Run, error: unknown): never {
+  const { document_settles_at: settlesAt } = identity;
+  if (isRejection(error) && settlesAt && now() < settlesAt) throw new Parked('not_seen_yet', settlesAt);
+  throw error;
 }
 
 /** Throws Parked as long as what left at `at` may still be at work. */

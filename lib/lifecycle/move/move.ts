@@ -1,3 +1,4 @@
+import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import type { Change } from '../changes/change.ts';
 import { goOnLater } from '../changes/go-on-later.ts';
@@ -6,12 +7,14 @@ import { createOrAdopt } from './account.ts';
 import { activate, endMove, write } from './arrive.ts';
 import { expectNotCancelled } from './cancelled.ts';
 import { carryOver, importBlobs, importRepo } from './carry-over.ts';
+import { comeHome, comeHomeInDirectory } from './come-home.ts';
 import { beginFreezing, freeze } from './freeze.ts';
 import { prepare } from './prepare.ts';
 import { isPastReturn, isPublished } from './progress.ts';
 import { publish } from './publish.ts';
+import { reasonToComeHome } from './reason-to-come-home.ts';
 import { reasonToRetreat } from './retreat.ts';
-import { type Move, openStations, requestOf } from './stations.ts';
+import { goWithout, type Move, openStations } from './stations.ts';
 import { retreatOf, takeBack } from './take-back.ts';
 
 /** The step that follows each, as long as the move can be taken back. Every one may be begun again. */
@@ -30,14 +33,14 @@ const ARRIVED: Readonly<Record<string, (run: Run, change: Change) => Promise<voi
   activated: write,
   written: endMove,
 };
-/** What stands in the way after that is looked at again, for as long as it takes. */
+/** What stands in the way is looked at again, for as long as it takes. */
 const LATER = { reason: 'move_unfinished', afterMs: 5 * 60_000 } as const;
 
 /**
- * Moves a member to another PDS of the settings: https://atproto.com/guides/account-migration. Until the document names the
- * new one everything can be taken back, and is, when it cannot be done or is not wanted any more; from then on it is gone
- * on with until it is done. The old account is deactivated before the new one is activated: two that can be written to
- * there never are.
+ * Moves a member to another PDS of the settings: https://atproto.com/guides/account-migration. Until the account there is
+ * known to be active everything can be taken back, and is, when it cannot be done or is not wanted any more; from then on
+ * it is gone on with until it is done. The old account is deactivated before the new one is activated: two that can be
+ * written to there never are.
  */
 export const move: Perform = async (run, change) => {
   const retreat = retreatOf(change);
@@ -48,12 +51,19 @@ export const move: Perform = async (run, change) => {
     } catch (error) {
       const reason = await reasonToRetreat(run, change, error);
       if (!reason) throw error;
-      const request = requestOf(error);
-      if (run.host && request) run.host.trouble = request;
+      goWithout(run, error);
       if (await retreating(run, change, reason)) return;
     }
   }
-  await arrive(run, change).catch((error) => goOnLater(run, error, LATER));
+  try {
+    await arrive(run, change);
+  } catch (error) {
+    const reason = await reasonToComeHome(run, change, error);
+    if (!reason) return goOnLater(run, error, LATER);
+    goWithout(run, error);
+    if (await retreating(run, change, reason)) return;
+    throw new Parked('move_unfinished', run.now());
+  }
 };
 
 async function goThere(run: Run, change: Change): Promise<void> {
@@ -74,6 +84,16 @@ async function arrive(run: Run, change: Change): Promise<void> {
   }
 }
 
+/** False when he is to go on after all. */
 async function retreating(...[run, change, reason]: Parameters<typeof takeBack>): Promise<boolean> {
-  return takeBack(run, change, reason).catch((error) => goOnLater(run, error, LATER));
+  try {
+    if (isPublished(change)) {
+      if (!(await comeHome(run, change, reason))) return false;
+    } else if (isPastReturn(change)) {
+      await comeHomeInDirectory(run, change, reason);
+    }
+    return await takeBack(run, change, reason);
+  } catch (error) {
+    return goOnLater(run, error, LATER);
+  }
 }

@@ -61,7 +61,7 @@ export async function prepare(run: Run, change: Change): Promise<void> {
 }
 
 /** With a did:web it always is. */
-async function expectDidOurs(run: Run): Promise<void> {
+export async function expectDidOurs(run: Run): Promise<void> {
   if (run.identity.did_method === 'web') return;
   await hold(run);
   const { data } = await readOwnLog(run);

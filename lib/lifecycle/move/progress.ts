@@ -17,6 +17,8 @@ export const STEPS = [
   'written',
 ] as const;
 export type Step = (typeof STEPS)[number];
+/** From `published` there is a way home, too (come-home.ts): decided; and all done but for the old account. */
+export type StepHome = 'coming_home' | 'returned';
 
 /** Stores that a step is done: whatever it waited for before, it does so no more. */
 export async function stepDone(run: Run, change: Change, step: Step, progress: Facts = {}): Promise<void> {
@@ -26,13 +28,27 @@ export async function stepDone(run: Run, change: Change, step: Step, progress: F
 
 /** Whether the identity lives on the new PDS. */
 export function isPublished({ step }: Pick<Change, 'step'>): boolean {
-  return STEPS.indexOf(step as Step) >= STEPS.indexOf('published');
+  return (
+    step === ('coming_home' satisfies StepHome) || STEPS.indexOf(step as Step) >= STEPS.indexOf('published')
+  );
 }
 
 /** The name in `progress` of: the PLC directory names the new PDS, though our row does not yet. */
 export const NO_WAY_BACK = 'no_way_back';
 
-/** Whether there is only the way forward. */
+/** The name in `progress` of: when the new PDS was asked to activate the account, as long as it has not answered. */
+export const ACTIVATING = 'activating_at';
+
+/** The name in `progress` of: there is nothing to come home to, or something was written at the new PDS. */
+export const NO_WAY_HOME = 'no_way_home';
+
+/** Whether its member can take it back: before the new account is known to be active, and he may have written there. */
+export function isRevocable({ step, progress }: Pick<Change, 'step' | 'progress'>): boolean {
+  const at = STEPS.indexOf(step as Step);
+  return at >= 0 && at <= STEPS.indexOf('published') && progress[NO_WAY_HOME] !== true;
+}
+
+/** Whether it is past being taken back as it is until `published`. */
 export function isPastReturn(change: Pick<Change, 'step' | 'progress'>): boolean {
   return isPublished(change) || change.progress[NO_WAY_BACK] === true;
 }
@@ -44,7 +60,19 @@ export function needsSource(change: Pick<Change, 'step' | 'progress'>): boolean 
 
 /** Whether the account at the old PDS is, or may be, deactivated. */
 export function isFrozen({ step }: Pick<Change, 'step'>): boolean {
-  return STEPS.indexOf(step as Step) >= STEPS.indexOf('freezing') && !isPublished({ step });
+  return (
+    step === ('returned' satisfies StepHome) ||
+    (STEPS.indexOf(step as Step) >= STEPS.indexOf('freezing') && !isPublished({ step }))
+  );
+}
+
+/** Whether what is noted by this name has lasted for so long; from now on, if it is not noted yet. */
+export async function hasLasted(run: Run, change: Change, name: string, ms: number): Promise<boolean> {
+  const at = run.now();
+  const since = timeOf(change, name);
+  if (since) return at.getTime() - since.getTime() > ms;
+  await advance(run.sql, run, change, { progress: { [name]: at.toISOString() } });
+  return false;
 }
 
 /** A time that was noted in `progress`. */

@@ -13,20 +13,23 @@ import type { Change } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
 import { expectNotCancelled } from './cancelled.ts';
 import { waitOut } from './freeze.ts';
-import { timeOf } from './progress.ts';
-import type { Move } from './stations.ts';
+import { NO_WAY_BACK, timeOf } from './progress.ts';
 
 const SUBMITTED = 'plc_submitted_at';
 const ENDPOINT = 'plc_endpoint';
 
 /**
- * Has the PLC directory name the new PDS, its repo key and its rotation keys, by an operation that our rotation key signs.
- * The member's own stay where they are, and those of the old PDS go. Whatever the directory answers, what holds is read
- * from its log: an answer that got lost is no failure, and nothing is signed twice.
+ * Has the PLC directory name a PDS, its repo key and its rotation keys, by an operation that our rotation key signs. The
+ * member's own stay where they are, and those of the PDS before go. Whatever the directory answers, what holds is read
+ * from its log: an answer that got lost is no failure, and nothing is signed twice. `submitting` comes right before it is
+ * sent. One that comes late changes nothing any more: its place in the log is taken, and our key undoes nothing of its own.
  */
-export async function publishInDirectory(move: Move, recommended: RecommendedCredentials): Promise<void> {
-  const { run, change } = move;
-  const { sql, vault, identity } = run;
+export async function publishInDirectory(
+  run: Run,
+  recommended: RecommendedCredentials,
+  submitting: () => Promise<void>,
+): Promise<void> {
+  const { vault, identity } = run;
   await hold(run);
   const before = await readOwnLog(run);
   if (namesPds(before.data, recommended)) return;
@@ -40,11 +43,7 @@ export async function publishInDirectory(move: Move, recommended: RecommendedCre
   );
   const operation = signOperation(data, before.head, key);
   key.fill(0);
-  await sql.begin(async (tx) => {
-    await expectNotCancelled(tx, change);
-    const progress = { [SUBMITTED]: run.now().toISOString(), [ENDPOINT]: recommended.endpoint };
-    await advance(tx, run, change, { progress });
-  });
+  await submitting();
   await hold(run);
   const refusal = await askDirectory(run, async (directory) => {
     try {
@@ -62,6 +61,22 @@ export async function publishInDirectory(move: Move, recommended: RecommendedCre
     { retryable: true, cause: refusal },
   );
 }
+
+/** On the way there: from now on the directory may name the new PDS. Throws Cancelled while there still is a choice. */
+export async function noteSubmission(
+  run: Run,
+  change: Change,
+  { endpoint }: RecommendedCredentials,
+): Promise<void> {
+  await run.sql.begin(async (tx) => {
+    await expectNotCancelled(tx, change);
+    const progress = { [SUBMITTED]: run.now().toISOString(), [ENDPOINT]: endpoint };
+    await advance(tx, run, change, { progress });
+  });
+}
+
+/** Come home, what was submitted on the way there says nothing any more. */
+export const NOT_SUBMITTED = { [SUBMITTED]: null, [NO_WAY_BACK]: false };
 
 /**
  * Whether the directory names the new PDS already, so that there is no way back: asked before anything is taken back. Throws

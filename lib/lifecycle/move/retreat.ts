@@ -3,16 +3,15 @@ import { LeaseLost } from '../../provisioning/identity.ts';
 import { outcomeOf } from '../../provisioning/queue/outcome.ts';
 import type { ParkedReason } from '../../provisioning/queue/settle.ts';
 import type { Run } from '../../provisioning/run.ts';
-import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { Cancelled } from './cancelled.ts';
-import { isFrozen, timeOf } from './progress.ts';
+import { hasLasted, isFrozen, timeOf } from './progress.ts';
 import type { Retreat } from './take-back.ts';
 
 /** How long a PDS that does not answer is waited for, while the member can go on as before. */
-const PATIENCE_MS = 3600_000;
+export const PATIENCE_MS = 3600_000;
 /** And how long he may be without an account that takes his writes, whatever it is that keeps the move. */
-const FROZEN_MS = 10 * 60_000;
+export const FROZEN_MS = 10 * 60_000;
 
 /**
  * Why a move is to be taken back after this error; undefined when it is to be gone on with later. What is to wait does so
@@ -42,10 +41,7 @@ async function isOutOfPatience(run: Run, change: Change, reason: ParkedReason): 
   const frozenAt = timeOf(change, 'freezing_at');
   if (isFrozen(change) && frozenAt && at - frozenAt.getTime() > FROZEN_MS) return true;
   if (reason !== 'provider_down' && reason !== 'plc_down') return false;
-  const stuckSince = timeOf(change, 'stuck_since');
-  if (stuckSince) return at - stuckSince.getTime() > PATIENCE_MS;
-  await advance(run.sql, run, change, { progress: { stuck_since: run.now().toISOString() } });
-  return false;
+  return hasLasted(run, change, 'stuck_since', PATIENCE_MS);
 }
 
 type Named = { code: string; message: string };

@@ -84,6 +84,16 @@ export async function turnTo(run: Run, host: AccountHost): Promise<void> {
   if (recovered) await callWaiting(run, before.provider.id);
 }
 
+/**
+ * Goes on without the end whose turn it is, after this error of its: the others hear of what was asked there and went
+ * wrong, and nothing of one that was not asked.
+ */
+export function goWithout(run: Run, error: unknown): void {
+  const request = requestOf(error);
+  if (run.host && request) run.host.trouble = request;
+  else delete run.host;
+}
+
 export type Owner = { pds: AccountHost['pds']; accessJwt: string };
 
 /** The member's own account at one end, to be asked one thing: keeps the member for this worker meanwhile. */

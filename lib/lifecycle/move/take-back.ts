@@ -1,6 +1,6 @@
 import { tellMember } from '../../auth/bot/tell-member.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
-import { sealLeft, writeDown } from '../../provisioning/orphans/left.ts';
+import { LOOK_BACK_MS, sealLeft, writeDown } from '../../provisioning/orphans/left.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import { enqueue } from '../../provisioning/queue/queue.ts';
 import type { Run } from '../../provisioning/run.ts';
@@ -11,7 +11,6 @@ import { isWornOut } from '../changes/patience.ts';
 import { openFromChange } from '../changes/sealed.ts';
 import { thaw } from './freeze.ts';
 import { isFrozen, isPublished, NO_WAY_BACK } from './progress.ts';
-import { LOOK_BACK_MS } from './publish.ts';
 import { hasLeft } from './publish-plc.ts';
 import { NEW_PASSWORD, runAt } from './stations.ts';
 

@@ -4,21 +4,23 @@ import type { QueueDeps, WorkerDeps } from '../../../lib/provisioning/run.ts';
 
 export class Killed extends Error {}
 
+type Life = { moment: number; dead: boolean; calls: string[] };
+
 /**
  * A process that dies at a given moment: just before or just after one of its calls to the outside takes
  * effect. From then on every call of its fails, as nothing that a dead process would have done next gets done.
  * Moments count from 1: 2n-1 lies before the n-th call, 2n after it. Within a transaction there is no moment of its
- * own: what dies there was never committed, just like what dies before it.
+ * own: what dies there was never committed, just like what dies before it. `diesAt` may also say so itself, of each moment.
  */
 export function mortal<Deps extends Pick<WorkerDeps & QueueDeps, 'sql' | 'fetch' | 'sqs'>>(
   deps: Deps,
-  diesAt: number,
+  diesAt: number | ((life: Life) => boolean),
 ) {
-  const life = { moment: 0, dead: false, calls: [] as string[] };
+  const life: Life = { moment: 0, dead: false, calls: [] };
   const pass = () => {
     life.moment += 1;
-    if (life.moment === diesAt) life.dead = true;
-    if (life.dead) throw new Killed(`dead at moment ${diesAt}`);
+    if (typeof diesAt === 'number' ? life.moment === diesAt : !life.dead && diesAt(life)) life.dead = true;
+    if (life.dead) throw new Killed(`dead at moment ${life.moment}`);
   };
   const call = async <T>(name: string, act: () => PromiseLike<T>): Promise<T> => {
     if (!life.dead) life.calls.push(name);

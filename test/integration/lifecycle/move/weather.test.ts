@@ -63,7 +63,7 @@ describe('a move in bad weather', () => {
     60_000,
   );
 
-  it('waits for the new PDS once the document names it, for as long as that is down, and operators hear of what it refuses', async () => {
+  it('waits for the new PDS a while once the document names it, and operators hear of what it refuses', async () => {
     const userId = await voyage.member();
     const { changeId, queueId } = await voyage.request(userId);
     let isDown = true;
@@ -79,7 +79,6 @@ describe('a move in bad weather', () => {
       await voyage.perform(queueId);
     }
     expect(await voyage.changeOf(changeId)).toMatchObject({ step: 'published', outcome: null });
-    await expect(voyage.cancel(userId, changeId)).rejects.toMatchObject({ code: 'CHANGE_NOT_CANCELLABLE' });
     const told = await sqlAsOwner(voyage.bench.database, (sql) => sql`SELECT kind FROM operator_notices`);
     expect(told.map(({ kind }) => kind)).toContain('move_unfinished');
     const stopped = yard.two.remote.stop();
