@@ -67,7 +67,7 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
     case 'moved':
       return [texts.moved, names(texts, saying.details)];
     case 'move_failed':
-      return [texts.moveFailed, names(texts, saying.details)];
+      return [moveFailed(texts, saying.details.error), names(texts, saying.details)];
     case 'renamed':
       return [texts.renamed, names(texts, saying.details)];
     case 'revoked':
@@ -91,6 +91,12 @@ function partsOf({ language, ...saying }: Said): Parts | undefined {
   }
 }
 type Texts = (typeof TEXTS)['en'];
+
+/** A message of before has no reason with it. */
+function moveFailed(texts: Texts, error: Facts['error']): Html {
+  const why = error ?? { code: 'MOVE_FAILED', message: '' };
+  return why.code === 'MOVE_NOT_TAKEN_BACK' ? texts.moveNotTakenBack(why) : texts.moveFailed(why);
+}
 
 function leaving(texts: Texts, { event, endpoint, by_key, at, why }: Leaving): Html {
   return texts.leaving[event]({

@@ -31,7 +31,8 @@ export type Texts = {
   checked: Readonly<Record<Facts['verification_status'], string>>;
   ready: string;
   moved: string;
-  moveFailed: string;
+  moveFailed: (why: Why) => Html;
+  moveNotTakenBack: (why: Why) => Html;
   renamed: string;
   cameBack: string;
   changeFailed: (why: Why) => Html;

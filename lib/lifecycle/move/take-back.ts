@@ -52,7 +52,9 @@ export async function takeBack(run: Run, change: Change, retreat: Retreat): Prom
       create_started_at: null,
       document_settles_at: new Date(now().getTime() + SETTLING_MS),
     });
-    if (end.outcome === 'failed') await tellMember(tx, userId, 'move_failed');
+    if (end.outcome === 'failed') {
+      await tellMember(tx, userId, 'move_failed', { code: end.code, message: end.message });
+    }
     await endChange(tx, run, change, end, {
       action: 'moved',
       details: { to: String(change.wish.provider), step: change.step },

@@ -58,7 +58,10 @@ const SAYINGS: Saying[] = [
       (due_at) => ({ kind, details: { join_id: 7, pds_handle: '@a<b>.example', due_at } }) as const,
     ),
   ),
-  ...(['moved', 'move_failed'] as const).map((kind) => ({ kind, details: facts() })),
+  { kind: 'moved', details: facts() },
+  ...['MOVE_TARGET_SILENT', 'MOVE_NOT_TAKEN_BACK'].map(
+    (code) => ({ kind: 'move_failed', details: facts({ error: { code, message: '<b>&"\'' } }) }) as const,
+  ),
   ...[null, '2026-11-27T09:30:00.000Z'].map((at) => ({ kind: 'recovery_key', details: { at } }) as const),
   ...(['requested', 'tomorrow', 'waiting', 'left', 'failed', 'switched_off', 'cancelled'] as const).flatMap(
     (event) =>

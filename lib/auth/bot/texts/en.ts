@@ -42,7 +42,10 @@ export const EN: Texts = {
   ready: 'Your identity is ready, and it is yours.',
   moved:
     'Your identity has moved to another PDS, with all that you have written. Apps in which you were logged in ask you to log in again; app passwords have to be made anew.',
-  moveFailed: 'Your identity could not be moved to another PDS. It works as before, where it was.',
+  moveFailed: ({ code, message }) =>
+    html`Your identity could not be moved to another PDS. It works as before, where it was. ${message} (<code>${code}</code>)`,
+  moveNotTakenBack: ({ code, message }) =>
+    html`Your identity could not be moved to another PDS, and cannot be used now. ${message} (<code>${code}</code>)`,
   renamed:
     'You have another handle. The one before leads to you for some days more, and goes to nobody else for 90 days.',
   cameBack: 'Your identity is back.',

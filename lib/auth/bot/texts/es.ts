@@ -44,7 +44,11 @@ export const ES: Texts = {
   ready: 'Tu identidad está lista, y es tuya.',
   moved:
     'Tu identidad se ha mudado a otro PDS, con todo lo que has escrito. Las aplicaciones en las que tenías la sesión abierta te la pedirán de nuevo, y las contraseñas de aplicación hay que crearlas otra vez.',
-  moveFailed: 'Tu identidad no se pudo mudar a otro PDS. Funciona como antes, donde estaba.',
+  // As above: the reason is in English.
+  moveFailed: ({ code }) =>
+    html`Tu identidad no se pudo mudar a otro PDS (<code>${code}</code>). Funciona como antes, donde estaba.`,
+  moveNotTakenBack: ({ code }) =>
+    html`Tu identidad no se pudo mudar a otro PDS (<code>${code}</code>) y ahora no se puede usar, porque tu PDS no activa tu cuenta. Cuando lo haga, desactiva tu identidad y vuelve a activarla. Si no vuelve, avisa a los administradores antes de 30 días y dales este código.`,
   renamed:
     'Tienes otro nombre. El anterior seguirá llevando a ti unos días más y durante 90 días no será de nadie más.',
   cameBack: 'Tu identidad está de vuelta.',
