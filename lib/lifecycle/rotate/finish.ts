@@ -8,7 +8,7 @@ import { endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { backupEntry, sealBackup, takeBackupIds } from '../custody/backup.ts';
 import type { Credentials } from '../custody/bundle.ts';
-import { foundBy, openMadePassword } from './made.ts';
+import { foundBy, made, openMadePassword } from './made.ts';
 import type { Access } from './renew-access.ts';
 import { reseal, rotatesMemberKey } from './reseal.ts';
 
@@ -57,15 +57,15 @@ export async function finish(run: Run, change: Change, access: Access): Promise<
 }
 
 /**
- * What his credentials are should the PDS have taken the new password although it never said so: kept in a backup, which a
- * restore proves.
+ * What his credentials are should the PDS have taken the new password although it never said so, or take it only now: kept
+ * in a backup, which a restore proves.
  */
 async function withUnprovenPassword(
   run: Run,
   change: Change,
   { after, access }: { after: Identity & Credentials; access: Access },
 ): Promise<Credentials | undefined> {
-  if (access.password === 'new' || !access.password.unproven) return undefined;
+  if (access.password === 'new' || !made(change, 'account_password')) return undefined;
   const password = await openMadePassword(run, change);
   const column = 'account_password_sealed';
   return { ...after, [column]: await sealForMapping(run.vault, after.data_key_id, after, column, password) };

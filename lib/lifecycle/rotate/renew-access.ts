@@ -18,7 +18,7 @@ import { made, openMadePassword } from './made.ts';
 export type Kept = 'NO_ADMIN_RIGHTS' | 'PDS_KEPT_IT' | 'PDS_TROUBLE' | 'PDS_REFUSES' | 'ACCOUNT_TAKEN_DOWN';
 /** What came of it at the PDS: a password that it has taken and that was tried, and a session; or why not. */
 export type Access = {
-  password: 'new' | { kept: Kept; unproven?: true };
+  password: 'new' | { kept: Kept };
   session: PdsSession | { kept: Kept };
 };
 
@@ -28,7 +28,7 @@ export type Access = {
  * renewed, and where that does not go, the stored one stays.
  *
  * Throws what makes a run wait while the PDS does not answer, and ACCOUNT_LOCKED when it takes neither password. After a day
- * of either, the rotation ends without the PDS: `unproven`, so that both passwords have to be kept.
+ * of either, the rotation ends without the PDS.
  */
 export async function renewAccess(run: Run, change: Change): Promise<Access> {
   await holdOn(run);
@@ -40,7 +40,7 @@ export async function renewAccess(run: Run, change: Change): Promise<Access> {
     if (!(await isWornOut(run, change, error))) throw error;
     run.log.warn('the keys are rotated without the PDS', { error });
     const kept = error instanceof ProvisioningError ? 'PDS_REFUSES' : 'PDS_TROUBLE';
-    return { password: { kept, unproven: true }, session: { kept } };
+    return { password: { kept }, session: { kept } };
   }
 }
 

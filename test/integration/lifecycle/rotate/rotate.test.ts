@@ -280,6 +280,29 @@ describe('a rotation', { timeout: 60_000 }, () => {
     expect(password).not.toBe(await opened(bench, before, 'account_password_sealed'));
   });
 
+  it('keeps the new password, too, when a PDS may set it long after everybody has hung up', async () => {
+    const userId = await activeMember(bench);
+    const before = await identityOf(bench, userId);
+    const queueId = await askForRotation(bench, userId);
+    let deliver: (() => Promise<Response>) | undefined;
+    const { deps } = withFault(({ nsid, send }) => {
+      if (nsid !== SET_PASSWORD) return undefined;
+      deliver = send;
+      return Promise.reject(new TypeError('fetch failed'));
+    });
+    expect(await performWork(deps, queueId)).toBe('parked');
+    const providers = bench.deps.providers.map((provider) => ({
+      ...provider,
+      adminPassword: 'not any more',
+    }));
+    await resumeUntilOver(queueId, { providers });
+    expect(await opened(bench, await identityOf(bench, userId), 'account_password_sealed')).toBe(
+      await opened(bench, before, 'account_password_sealed'),
+    );
+    await deliver?.();
+    await expectKnownPassword(stage, bench, userId);
+  });
+
   it('keeps the stored password when a PDS says that it took the new one and did not', async () => {
     const userId = await activeMember(bench);
     const before = await identityOf(bench, userId);
