@@ -43,7 +43,8 @@ export function takeOut(deps: ChangeDeps, owner: Owner, { publicKey, stepUp }: W
 
 /**
  * Before our key is opened, one transaction uses up the step-up, writes a `recovery` backup and the intent into the audit
- * log; what became of it follows. `next`: what the DID is to come to; undefined when it does already.
+ * log, and has the bot tell the member: afterwards it may be that nobody hears whether it happened. What became of it
+ * follows in the log. `next`: what the DID is to come to; undefined when it does already.
  */
 async function change(
   deps: ChangeDeps,
@@ -68,16 +69,14 @@ async function change(
   await sql.begin(async (tx) => {
     await useStepUp(tx, stepUp);
     if (owner.status === 'active') await backUpCredentials({ tx, vault }, owner.user_id, 'recovery');
+    await sayTo(tx, owner.user_id, recoveryKeyNews({ next: null }));
     await note(tx, { status: 'pending' });
   });
   const after = await changeRotationKeys(deps, { owner, head: before.head, next }).catch(async (error) => {
     await sql.begin((tx) => note(tx, { status: 'failed', errorCode: documentedCode(error) }));
     throw error;
   });
-  await sql.begin(async (tx) => {
-    await sayTo(tx, owner.user_id, recoveryKeyNews({ next: null }));
-    await note(tx, { status: 'success' });
-  });
+  await sql.begin((tx) => note(tx, { status: 'success' }));
   return { ...ofLog(after, { ours, now: now() }), changed: true };
 }
 

@@ -395,6 +395,22 @@ describe('a PLC directory', () => {
     expect((await story()).at(-1)).toBe('recovery_key_changed success');
   });
 
+  it('that did it and is not heard of again keeps the member from no warning', async () => {
+    await db`UPDATE users SET bot_language = 'en' WHERE id = ${owner.id}`;
+    const key = await k256();
+    let did = false;
+    const network: typeof fetch = async (input, init) => {
+      if (did) throw new TypeError('fetch failed');
+      did = init?.method === 'POST';
+      return fetch(input, init);
+    };
+    await expect(addVia(network, key)).rejects.toThrow(refusal('PLC_UNAVAILABLE'));
+    expect((await keysOf())?.[0]).toBe(key.did());
+    const told = await db`SELECT kind FROM telegram_messages WHERE user_id = ${owner.id}`;
+    expect([...told]).toEqual([{ kind: 'recovery_key' }]);
+    expect((await add(key)).data).toMatchObject({ changed: false, recovery_key: key.did() });
+  });
+
   it.each<[string, string, (send: () => Promise<Response>) => Promise<Response>]>([
     ['says 500', 'PLC_UNAVAILABLE', async () => new Response('<h1>Oops</h1>', { status: 500 })],
     ['does not answer', 'PLC_UNAVAILABLE', () => Promise.reject(new DOMException('', 'TimeoutError'))],
