@@ -64,7 +64,8 @@ export const EN: Texts = {
     html`<b>${handle}</b> goes to another Telegram account at ${time} (join ${id}). Until then you can refuse: /api/pds/joins.`,
   join_off: (handle, _, id) =>
     html`<b>${handle}</b> does not go to another Telegram account: join ${id} was called off, or not agreed on in time. All stays as it is.`,
-  joined: (handle) => html`<b>${handle}</b> belongs to this Telegram account now.`,
+  joined: (handle) =>
+    html`<b>${handle}</b> belongs to this Telegram account now. Its keys are renewed; app passwords stay until you revoke them: /api/pds/app-passwords.`,
   parted: (handle) => html`<b>${handle}</b> belongs to another Telegram account now, as was agreed.`,
   recoveryKey: (at) =>
     at === ''

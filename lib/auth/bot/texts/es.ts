@@ -68,7 +68,8 @@ export const ES: Texts = {
     html`<b>${handle}</b> pasa a otra cuenta de Telegram el ${time} (unión ${id}). Hasta entonces puedes rechazarlo: /api/pds/joins.`,
   join_off: (handle, _, id) =>
     html`<b>${handle}</b> no pasa a otra cuenta de Telegram: la unión ${id} se canceló o no se aceptó a tiempo. Todo sigue como está.`,
-  joined: (handle) => html`<b>${handle}</b> pertenece ahora a esta cuenta de Telegram.`,
+  joined: (handle) =>
+    html`<b>${handle}</b> pertenece ahora a esta cuenta de Telegram. Sus claves se renuevan; las contraseñas de aplicación siguen hasta que las anules: /api/pds/app-passwords.`,
   parted: (handle) => html`<b>${handle}</b> pertenece ahora a otra cuenta de Telegram, como se acordó.`,
   recoveryKey: (at) =>
     at === ''

@@ -6,6 +6,7 @@ import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { Did, Handle } from '../../../../lib/brands.ts';
 import { freeHandles } from '../../../../lib/identity/change-handle.ts';
 import { findIdentityByHost, reserveHostnames } from '../../../../lib/identity/hostnames.ts';
+import { serveAtprotoDid } from '../../../../lib/identity/serve.ts';
 import { cancelChange } from '../../../../lib/lifecycle/changes/cancel.ts';
 import { deleteAccount, getAccountInfo } from '../../../../lib/pds/client/admin.ts';
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
@@ -42,6 +43,10 @@ const didAt = async (host: string, now = world.now()) =>
   await findIdentityByHost(world.bench.sql, host, now).then((found) =>
     found?.kind === 'handle' ? found.did : undefined,
   );
+
+/** How long whoever asks this host for the DID may keep the answer. */
+const kept = async (host: string, now = world.now()) =>
+  serveAtprotoDid(await findIdentityByHost(world.bench.sql, host, now), now).cacheControl;
 
 /** Sees to it that at every moment one of these names leads to the DID, and neither to another one. */
 function watch(did: Did | null, names: readonly (Handle | null)[]) {
@@ -397,11 +402,19 @@ describe('a new handle of a did:plc whose directory stops answering', () => {
       member.pds_did,
       member.pds_did,
     ]);
+    // And nobody keeps what he reads of either, however long it takes.
+    world.skip(3600_000);
+    for (const host of [name, member.pds_handle ?? '']) expect(await kept(host)).toBe('no-store');
+    world.stopSkipping();
     world.directory.kill('SIGCONT');
     world.bench.deps.times = TIMES.test;
     await world.workOn(queueId);
     await watched?.stop();
     await expectCalled(member, name);
+    for (const host of [name, member.pds_handle ?? '']) {
+      expect(await kept(host)).toBe('no-store');
+      expect(await kept(host, new Date(Date.now() + 600_000))).toContain('max-age');
+    }
   });
 
   it('is taken back from the PDS when the directory is back, if its member does not want it any more', async () => {

@@ -129,6 +129,17 @@ describe('the regular rotation', () => {
       for (const { members } of days) expect(Math.abs(members - MEMBERS / 10)).toBeLessThan(50);
     });
 
+    it('spreads as evenly who came on one day', async () => {
+      const days = await owner<{ members: number }[]>`
+        SELECT count(*)::int AS members FROM (
+          SELECT next_key_rotation(gen_random_uuid(), now() + n * interval '8.64 seconds', 90) AS due
+          FROM generate_series(0, 9999) AS n) AS made
+        GROUP BY due::date`;
+      expect(days.length).toBeGreaterThanOrEqual(90);
+      // 111 on each, and never by chance so many.
+      for (const { members } of days) expect(members).toBeLessThan(180);
+    });
+
     it('brings everybody forward, at his own moment, where it is to come more often', async () => {
       await rotateDue({ ...bench.deps, rotation: { days: 30, graceDays: 7 } }, new Date(0));
       const [late] = await owner`
@@ -141,6 +152,15 @@ describe('the regular rotation', () => {
 
     it('takes old keys out of the documents when their time is over', { timeout: 60_000 }, async () => {
       const after = () => new Date(Date.now() + 8 * 86_400_000);
+      // A shorter time is one for keys that come after.
+      const soon = { now: () => new Date(Date.now() + 2 * 86_400_000), rotation: { days: 90, graceDays: 1 } };
+      await owner`UPDATE user_pds_mapping SET next_key_rotation = now() + interval '60 days'`;
+      expect(
+        await rotateDue({ ...bench.deps, ...soon }, new Date(Date.now() + 3 * 86_400_000)),
+      ).toMatchObject({
+        rotated: 0,
+        retired: 0,
+      });
       const { retired } = await rotateDue(
         { ...bench.deps, now: after },
         new Date(Date.now() + 9 * 86_400_000),
