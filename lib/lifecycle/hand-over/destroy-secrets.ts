@@ -1,12 +1,13 @@
 import { appendAudit } from '../../audit/append.ts';
 import type { Sql } from '../../db/connect.ts';
+import { forgetSettledOrphans } from '../../provisioning/orphans/rows.ts';
 import { GRACE_DAYS } from './times.ts';
 
 type Gone = { user_id: string; pnptv_uuid: string };
 
 /**
- * Destroys what we still hold of one member who has left {@link GRACE_DAYS} ago: his keys and passwords, and every backup
- * of them. Of a did:plc our rotation key stays as long as it may be needed for him: when a key of his own stands above it,
+ * Destroys what we still hold of one member who has left {@link GRACE_DAYS} ago: his keys and passwords, also of accounts
+ * that he had before, and every backup of them. Of a did:plc our rotation key stays as long as it may be needed for him: when a key of his own stands above it,
  * he needs us no more, but only the directory knows, so it stays until he is deleted. Nobody who is being changed, or whom
  * a worker has. Returns how many: 1, or 0 when none is left.
  */
@@ -24,6 +25,7 @@ export async function destroySecretsOfWhoLeft(sql: Sql): Promise<number> {
         ORDER BY m.left_at LIMIT 1 FOR UPDATE SKIP LOCKED)
       RETURNING user_id, pnptv_uuid`;
     if (gone === undefined) return 0;
+    await forgetSettledOrphans(tx, gone.user_id);
     const backups = await tx`DELETE FROM pds_credential_backups WHERE user_id = ${gone.user_id}`;
     await appendAudit(tx, {
       userId: gone.user_id,

@@ -65,6 +65,11 @@ export async function forgetOrphan(sql: Queryable, { id }: Pick<Orphan, 'id'>): 
   await sql`DELETE FROM pds_possible_orphans WHERE id = ${id}`;
 }
 
+/** Those of a member of which nobody needs to know the passwords any more. */
+export async function forgetSettledOrphans(sql: Queryable, userId: string): Promise<void> {
+  await sql`DELETE FROM pds_possible_orphans WHERE user_id = ${userId} AND state NOT IN ('possible', 'closing')`;
+}
+
 /** Notes since when no account is seen there; null: it is not known any more. */
 export async function noteAbsent(sql: Queryable, orphan: Orphan, since: Date | null): Promise<void> {
   await sql`UPDATE pds_possible_orphans SET absent_since = ${since} WHERE ${isStill(sql, orphan)} AND state = 'possible'`;

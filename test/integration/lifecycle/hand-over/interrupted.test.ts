@@ -2,6 +2,8 @@ import type { AtpAgent } from '@atproto/api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { Did } from '../../../../lib/brands.ts';
+import { requestChange } from '../../../../lib/lifecycle/changes/request.ts';
+import { backUpCredentials } from '../../../../lib/lifecycle/custody/backup.ts';
 import { destroySecretsOfWhoLeft } from '../../../../lib/lifecycle/hand-over/destroy-secrets.ts';
 import type { Destination } from '../../../../lib/lifecycle/recovery-key/words.ts';
 import { getRepoStatus } from '../../../../lib/pds/client/accounts.ts';
@@ -232,8 +234,31 @@ describe('a worker', () => {
     expect(await verifyMember(bench.sql, before.pnptv_uuid)).toMatchObject({ intact: true });
   }, 120_000);
 
+  it('is followed by nothing that is for who lives here', async () => {
+    const { userId } = leaver;
+    const of = ['active', 'revoked'] as const;
+    for (const kind of ['rotate_keys', 'rename', 'revoke', 'come_back', 'move'] as const) {
+      const asked = desk.deps.sql.begin((tx) =>
+        requestChange(tx, { userId, kind, by: userId, of, now: desk.now() }),
+      );
+      await expect(asked, kind).rejects.toEqual(refusal('IDENTITY_NOT_READY'));
+    }
+    const { vault } = bench.deps;
+    await expect(bench.sql.begin((tx) => backUpCredentials({ tx, vault }, userId, 'manual'))).rejects.toEqual(
+      refusal('IDENTITY_NOT_READY'),
+    );
+  });
+
   it('destroys what we hold of him, and nothing before his 30 days are over', async () => {
     expect(await destroySecretsOfWhoLeft(bench.sql)).toBe(0);
+    // What is left of a move of long ago, at a PDS that lets us delete nothing.
+    const { pnptv_uuid, data_key_id } = await identityOf(bench, leaver.userId);
+    await desk.db`INSERT INTO pds_providers (id, endpoint) VALUES ('remote:before', 'https://before.example')`;
+    await desk.db`
+      INSERT INTO pds_possible_orphans (user_id, pnptv_uuid, provider_id, pds_did, account_password_sealed, data_key_id,
+        create_started_at, moved_at, state)
+      VALUES (${leaver.userId}, ${pnptv_uuid}, 'remote:before', ${leaver.did}, 'sealed', ${data_key_id},
+        now(), now(), 'deactivated')`;
     await desk.pass(31 * 24 * HOUR);
     expect(await destroySecretsOfWhoLeft(bench.sql)).toBe(1);
     expect(await destroySecretsOfWhoLeft(bench.sql)).toBe(0);
@@ -245,6 +270,7 @@ describe('a worker', () => {
     });
     const backups = await desk.db`SELECT FROM pds_credential_backups WHERE user_id = ${leaver.userId}`;
     expect(backups.count).toBe(0);
+    expect(await desk.db`SELECT FROM pds_possible_orphans WHERE user_id = ${leaver.userId}`).toHaveLength(0);
   });
 });
 
