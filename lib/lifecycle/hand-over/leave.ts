@@ -8,6 +8,7 @@ import { endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { backUpCredentials } from '../custody/backup.ts';
 import { leavingNews } from './news.ts';
+import { isBorne } from './target.ts';
 import { wishOf } from './wish.ts';
 
 /**
@@ -23,13 +24,15 @@ export async function leave(run: Run, change: Change): Promise<void> {
   await sql.begin(async (tx) => {
     // The queue row before the mapping row, as everywhere.
     await tx`SELECT FROM pds_provisioning_queue WHERE id = ${run.work.queueId} FOR UPDATE`;
+    // It was free when it was looked at; a day may have passed since.
+    const isFree = handle !== null && !(await isBorne(tx, { userId, handle }));
     if (identity.status === 'active') await backUpCredentials({ tx, vault }, userId, 'recovery');
     await updateIdentity(tx, identity, {
       status: 'revoked',
       left_at: identity.left_at ?? at,
       pds_endpoint: endpoint,
       atproto_public_key: didKeyToMultikey(atprotoKey),
-      pds_handle: (handle as Handle | null) ?? identity.pds_handle,
+      pds_handle: isFree ? (handle as Handle) : identity.pds_handle,
       pds_access_token: null,
       pds_refresh_token: null,
       document_settles_at: new Date(at.getTime() + SETTLING_MS),

@@ -1,5 +1,4 @@
 import { sayTo } from '../../auth/bot/tell-member.ts';
-import type { Handle } from '../../brands.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
@@ -9,7 +8,7 @@ import { closeOldAccount } from './close.ts';
 import { leave } from './leave.ts';
 import { leavingNews } from './news.ts';
 import { asObstacle, publishPlc, whoPublishes } from './publish-plc.ts';
-import { isOwnHandle, lookForAccount, type Obstacle } from './target.ts';
+import { lookAtHandle, lookForAccount, type Obstacle } from './target.ts';
 import { waitOrGiveUp } from './wait-or-give-up.ts';
 import { wishOf } from './wish.ts';
 
@@ -60,11 +59,9 @@ async function findObstacle(run: Run, change: Change): Promise<Obstacle | undefi
   const obstacle = await lookForAccount({ strangers, now }, { endpoint, did });
   if (obstacle) return obstacle;
   await hold(run);
-  if (handle !== null && handle !== identity.pds_handle) {
-    const owner = { userId: identity.user_id, did, handle: handle as Handle };
-    const isOwn = await isOwnHandle({ sql, strangers, domain: naming.domain }, owner);
-    if (!isOwn) return { code: 'HANDLE_NOT_YOURS', lasting: false };
-  }
+  const wanted = { userId: identity.user_id, did, handle: handle === identity.pds_handle ? null : handle };
+  const code = await lookAtHandle({ sql, strangers, domain: naming.domain }, wanted);
+  if (code) return { code, lasting: false };
   if (identity.did_method === 'web') return undefined;
   await hold(run);
   const publisher = await whoPublishes(run, change).catch(asObstacle);

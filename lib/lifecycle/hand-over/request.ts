@@ -1,7 +1,7 @@
 import { appendAudit } from '../../audit/append.ts';
 import { sayTo } from '../../auth/bot/tell-member.ts';
 import { expectStepUp, type StepUpNeed, useStepUp } from '../../auth/step-up.ts';
-import type { Did, Handle } from '../../brands.ts';
+import type { Did } from '../../brands.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import { didOfEndpoint, type Strangers } from '../../pds/strangers.ts';
@@ -9,7 +9,7 @@ import type { Notice } from '../changes/notice.ts';
 import { requestChange } from '../changes/request.ts';
 import type { Destination } from '../recovery-key/words.ts';
 import { leavingNews } from './news.ts';
-import { findAccount, isKeptFor, isOwnHandle, isUnder, lookAtPds, type TargetProblem } from './target.ts';
+import { findAccount, isKeptFor, isUnder, lookAtHandle, lookAtPds, type TargetProblem } from './target.ts';
 import { type DestinationBody, factsOf, readDestination, type Wish } from './wish.ts';
 
 export type HandOverDeps = {
@@ -62,14 +62,11 @@ export async function findMissing(
     SELECT pds_did AS did FROM user_pds_mapping WHERE user_id = ${userId}`;
   const did = member?.did ?? null;
   if (did === null) return [];
-  const [obstacle, isOwn] = await Promise.all([
+  const [obstacle, ofHandle] = await Promise.all([
     findAccount({ strangers, now }, { endpoint, did }),
-    // One under our domain is refused where it is written down.
-    handle === null ||
-      isUnder(domain, handle) ||
-      isOwnHandle({ sql, strangers, domain }, { userId, did, handle: handle as Handle }),
+    lookAtHandle({ sql, strangers, domain }, { userId, did, handle }),
   ]);
-  return [...(obstacle ? [obstacle.code] : []), ...(isOwn ? [] : ['HANDLE_NOT_YOURS' as const])];
+  return [obstacle?.code, ofHandle].filter((problem) => problem !== undefined);
 }
 
 /** Throws `TARGET_UNREACHABLE` or `TARGET_NOT_A_PDS` (409). */

@@ -14,6 +14,7 @@ export type TargetProblem =
   | 'TARGET_NOT_A_PDS'
   | 'ACCOUNT_NOT_THERE'
   | 'HANDLE_NOT_YOURS'
+  | 'HANDLE_TAKEN'
   | 'ROTATION_KEYS_NOT_OURS'
   | 'ROTATION_KEYS_TOO_MANY'
   | 'PLC_REFUSED'
@@ -84,11 +85,33 @@ export async function isKeptFor(
   return kept !== undefined;
 }
 
+/** What stands in the way of the handle that a member names; null: the one that he has is to stay. */
+export async function lookAtHandle(
+  deps: { sql: Queryable; strangers: Strangers; domain: string },
+  { userId, did, handle }: { userId: string; did: Did; handle: string | null },
+): Promise<TargetProblem | undefined> {
+  if (handle === null) return undefined;
+  if (await isBorne(deps.sql, { userId, handle })) return 'HANDLE_TAKEN';
+  return (await isOwnHandle(deps, { userId, did, handle: handle as Handle }))
+    ? undefined
+    : 'HANDLE_NOT_YOURS';
+}
+
+/** Whether another member bears it here: one of another domain, that led to him once and has another owner by now. */
+export async function isBorne(
+  sql: Queryable,
+  { userId, handle }: { userId: string; handle: string },
+): Promise<boolean> {
+  const [other] = await sql`
+    SELECT FROM user_pds_mapping WHERE pds_handle = ${handle} AND user_id <> ${userId}`;
+  return other !== undefined;
+}
+
 /**
  * Whether a handle is the member's to bear: one under our domain if we keep it for him, any other if it leads to his DID
  * as the world resolves it (https://atproto.com/specs/handle#handle-resolution).
  */
-export async function isOwnHandle(
+async function isOwnHandle(
   { sql, strangers, domain }: { sql: Queryable; strangers: Strangers; domain: string },
   { userId, did, handle }: { userId: string; did: Did; handle: Handle },
 ): Promise<boolean> {

@@ -24,6 +24,10 @@ const GIVEN_UP: Readonly<Record<TargetProblem, readonly [string, string]>> = {
     'The handle that you named did not lead to your DID for a week.',
     'Set its DNS, then ask again.',
   ],
+  HANDLE_TAKEN: [
+    'Another member here bore the handle that you named, for a week.',
+    'Name another one, or none: then yours stays.',
+  ],
   ROTATION_KEYS_NOT_OURS: [
     'Our key is not among the rotation keys of your DID, and no other signed for your new PDS within a week.',
     'Sign the change of your DID with a rotation key of yours, then ask again.',

@@ -126,6 +126,14 @@ describe('a PDS that a member names', () => {
     const txt = async () => [['did=', leaver.did]];
     const found = await desk.handOver(leaver, wish, { strangers: { ...nobody, resolveTxt: txt } });
     expect(found.missing).toEqual([]);
+    // Somebody who has left before bears it, though it led to him once only.
+    const other = await newLeaver(bench);
+    await desk.db`UPDATE user_pds_mapping SET pds_handle = ${handle} WHERE user_id = ${other.userId}`;
+    const stranger = { strangers: { ...nobody, resolveTxt: txt } };
+    expect((await desk.handOver(leaver, wish, stranger)).missing).toEqual(['HANDLE_TAKEN']);
+    await desk.pass(NOTICE);
+    expect(await desk.work(leaver, stranger)).toBe('parked');
+    expect(await desk.change(asked.change_id)).toMatchObject({ progress: { waits_for: 'HANDLE_TAKEN' } });
     await desk.cancel(leaver, asked.change_id);
   });
 
