@@ -2,12 +2,14 @@ import type { Queryable, Transaction } from '../db/connect.ts';
 import type { Contract } from '../http/contract.ts';
 import { apiError } from '../http/error-codes.ts';
 import { isLiving, type Member } from './session/session.ts';
+import { storedTarget, targetOf } from './step-up-target.ts';
 
 /** The second factor that a request needs: for this operation on this target, from this very session. */
 export type StepUpNeed = {
   readonly userId: string;
   readonly sessionId: string;
   readonly operation: string;
+  /** As it is stored: see `storedTarget`. */
   readonly target: string | null;
   /** True from {@link useStepUp} on. */
   used: boolean;
@@ -15,14 +17,14 @@ export type StepUpNeed = {
 
 /** What a request of this contract needs; undefined when a session is enough. */
 export function needStepUp(
-  { operationId, stepUp }: Contract,
+  contract: Contract,
   member: Member | undefined,
   { params, body }: { params: unknown; body: unknown },
 ): StepUpNeed | undefined {
+  const { operationId, stepUp } = contract;
   if (stepUp === undefined) return undefined;
   if (member === undefined) throw new Error('only a member who changes something has a second factor');
-  const fields: Record<string, unknown> = { ...(body as object), ...(params as object) };
-  const target = stepUp.target === undefined ? null : String(fields[stepUp.target]);
+  const target = storedTarget(targetOf(contract, { ...(body as object), ...(params as object) }));
   return { userId: member.id, sessionId: member.session_id, operation: operationId, target, used: false };
 }
 

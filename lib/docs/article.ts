@@ -6,6 +6,7 @@ import type { OpenApiDocument } from './openapi.ts';
 import type { Media, Operation, Response } from './operation.ts';
 import type { Parameter } from './parameters.ts';
 import { ownRefusals } from './refusal-tables.ts';
+import type { StepUp } from './step-up.ts';
 
 export type Route = Operation & { method: string; path: string; origin: string };
 
@@ -54,9 +55,16 @@ function shownHeader({ security }: Route, { components: { securitySchemes } }: O
 /** What the step-up before it has to be for. */
 function confirmation({ 'x-step-up': stepUp }: Route): Html | undefined {
   if (!stepUp) return undefined;
-  const { operation, target } = stepUp;
-  const on = target === null ? 'no target' : html`the value of <code>${target}</code> as its target`;
-  return html`<p>After a <a href="#stepUp">step-up</a> for <code>${operation}</code>, with ${on}.</p>`;
+  const { operation, target, example } = stepUp;
+  return html`<p>After a <a href="#stepUp">step-up</a> for <code>${operation}</code>, with ${targetName(target)}:</p>
+<pre>${JSON.stringify(example)}</pre>`;
+}
+
+function targetName(target: StepUp['target']): Html | string {
+  if (target === null) return 'no target';
+  if (typeof target === 'string') return html`the value of <code>${target}</code> as its target`;
+  const names = target.map((name, place) => html`${place > 0 ? ', ' : ''}<code>${name}</code>`);
+  return html`${names}, as the request has them, as the fields of its target`;
 }
 
 /** Its body; before it the status and headers, where they are more than 200 and the request id. */

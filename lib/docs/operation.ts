@@ -5,6 +5,7 @@ import { exampleOf } from './example.ts';
 import { type JsonSchema, jsonSchemaOf } from './json-schema.ts';
 import { type Parameter, parametersOf } from './parameters.ts';
 import { GATEWAY_STATUSES, refusalsOf } from './refusals.ts';
+import { type StepUp, stepUpOf } from './step-up.ts';
 
 export type Header = { description: string; schema: JsonSchema; example?: string };
 export type Media = { schema: JsonSchema; example?: unknown; examples?: Record<string, { $ref: string }> };
@@ -20,8 +21,7 @@ export type Operation = {
   security: Record<string, string[]>[];
   parameters: Parameter[];
   requestBody?: { required: true; content: Record<string, Media> };
-  /** What the second factor has to be confirmed for: the body of POST /api/auth/2fa/step-up. */
-  'x-step-up'?: { operation: string; target: string | null };
+  'x-step-up'?: StepUp;
   responses: Record<string, Response>;
 };
 
@@ -37,15 +37,18 @@ const HEADERS = { 'x-request-id': { $ref: '#/components/headers/x-request-id' } 
 
 /** A contract as an operation of OpenAPI 3.1; what several share lies in the components (openapi.ts). */
 export function operationOf(contract: Contract, tag: string): Operation {
-  const { operationId, summary, access, body, stepUp } = contract;
+  const { operationId, summary, access, body } = contract;
+  const parameters = parametersOf(contract);
+  const content = body && jsonMedia(body, operationId);
+  const stepUp = stepUpOf(contract, parameters, content?.['application/json'].example);
   return {
     operationId,
     summary,
     tags: [tag],
     security: SECURITY[access],
-    parameters: parametersOf(contract),
-    ...(body && { requestBody: { required: true, content: jsonMedia(body, operationId) } }),
-    ...(stepUp && { 'x-step-up': { operation: operationId, target: stepUp.target ?? null } }),
+    parameters,
+    ...(content && { requestBody: { required: true, content } }),
+    ...(stepUp && { 'x-step-up': stepUp }),
     responses: {
       ...successOf(contract),
       ...refusalResponses(contract),
@@ -53,7 +56,7 @@ export function operationOf(contract: Contract, tag: string): Operation {
   };
 }
 
-function jsonMedia(body: z.ZodMiniType, operationId: string): Record<string, Media> {
+function jsonMedia(body: z.ZodMiniType, operationId: string): { 'application/json': Media } {
   const schema = jsonSchemaOf(body, 'input', operationId);
   return { 'application/json': { schema, example: exampleOf(schema, '', operationId) } };
 }

@@ -29,9 +29,10 @@ export type Contract<
   readonly host: HostKind;
   /**
    * The route needs a second factor: a step-up for this operation, used up by the handler (auth/step-up.ts). `target`
-   * names the parameter of the path, or the field of the body, whose value the step-up must be for.
+   * names the parameter of the path or the field of the body whose value the step-up must be for, or all of those whose
+   * values it must be for together. A test fails for one that would be left to whoever holds the session.
    */
-  readonly stepUp?: { readonly target?: string };
+  readonly stepUp?: { readonly target?: string | readonly string[] };
   /** How often a member, and a network, may use it; whoever does more is refused with `RATE_LIMITED`. */
   readonly limits?: { readonly member?: Limit; readonly address?: Limit };
   readonly query?: Query;

@@ -17,7 +17,9 @@ export function validate<Schema extends z.ZodMiniType>(
   const fields = result.success
     ? unstorable(result.data)
     : result.error.issues.flatMap((issue) =>
-        issue.code === 'unrecognized_keys' ? issue.keys : [issue.path.join('.')],
+        issue.code === 'unrecognized_keys'
+          ? issue.keys.map((key) => [...issue.path, key].join('.'))
+          : [issue.path.join('.')],
       );
   if (result.success && fields.length === 0) return result.data;
   const names = new Set(fields.map((name) => nameOf(name, place)));

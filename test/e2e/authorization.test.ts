@@ -4,8 +4,10 @@ import { signBackendRequest } from '../../infra/local/backend.ts';
 import { signInitData, signWidgetPayload, type TelegramUser } from '../../infra/local/telegram.ts';
 import { privateMessage } from '../../infra/local/telegram-update.ts';
 import { type LoginTokenKind, makeLoginToken } from '../../lib/auth/login/login-token.ts';
+import { readTarget } from '../../lib/auth/second-factor/target.ts';
 import { totpCode } from '../../lib/auth/second-factor/totp.ts';
 import { tokenHashes } from '../../lib/auth/session/session-cookie.ts';
+import { storedTarget, targetOf } from '../../lib/auth/step-up-target.ts';
 import { CONTRACTS } from '../../lib/docs/contracts.ts';
 import type { Access, Contract } from '../../lib/http/contract.ts';
 import { ERROR_CODES, type ErrorCode } from '../../lib/http/error-codes.ts';
@@ -297,13 +299,10 @@ async function newRecoveryCode(): Promise<string> {
 }
 
 /** What the second factor leaves behind when it is shown for this request (lib/auth/step-up.ts). */
-async function stepUp(
-  { operationId, stepUp: need }: Contract,
-  cookie: string,
-  fields: Record<string, unknown>,
-) {
-  if (!need) return;
-  const target = need.target === undefined ? null : String(fields[need.target]);
+async function stepUp(contract: Contract, cookie: string, fields: Record<string, unknown>) {
+  const { operationId } = contract;
+  if (!contract.stepUp) return;
+  const target = storedTarget(readTarget(operationId, targetOf(contract, fields)));
   const [hash] = tokenHashes([sessionSecret], cookie.slice(cookie.indexOf('=') + 1));
   await running.sql`
     INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)

@@ -110,7 +110,7 @@ describe('what the platform says', () => {
     const { secret, codes } = await setUpFactor(platform, cookie);
     keep('TOTP secret', secret);
     for (const [index, code] of codes.entries()) keep(`recovery code ${index}`, code);
-    const stepUp = async (operation: string, target: string, code = '') => {
+    const stepUp = async (operation: string, target: string | object, code = '') => {
       const body = { operation, target, code };
       const { cookie: renewed } = await tell('POST', '/api/auth/2fa/step-up', { cookie, body });
       if (renewed === undefined) return;
@@ -127,7 +127,7 @@ describe('what the platform says', () => {
     keep('revealed password', json.data.password);
     await tell('POST', '/api/pds/credentials/reveal', { cookie, body: { credential } });
     const name = 'another app';
-    await stepUp('createAppPassword', name, codes[2]);
+    await stepUp('createAppPassword', { name }, codes[2]);
     const app = await ask(platform, 'POST', '/api/pds/app-passwords', { cookie, body: { name } });
     keep('app password', app.json.data.password);
     await tell('GET', '/api/pds/app-passwords', { cookie });

@@ -11,6 +11,9 @@ export const STEP_UP_CONTRACTS: readonly Contract[] = [secondFactor, lifecycle]
   .flatMap((api) => Object.values<object>(api))
   .filter((value): value is Contract => 'stepUp' in value);
 
+/** One value; or several, as the fields of an object. */
+const target = z.union([z.string().check(z.maxLength(255)), z.record(z.string(), z.unknown())]);
+
 export const stepUp = contract({
   operationId: 'stepUp',
   summary:
@@ -24,12 +27,12 @@ export const stepUp = contract({
   body: z.strictObject({
     operation: z.enum(STEP_UP_CONTRACTS.map(({ operationId }) => operationId)),
     /** What its `x-step-up` names, as the operation will be asked with it; absent or null where that is null. */
-    target: z.optional(z.nullable(z.string().check(z.maxLength(255)))),
+    target: z.optional(z.nullable(target)),
     code: z.string().check(z.regex(/^[0-9A-Za-z -]{6,40}$/, 'must be six digits or a recovery code')),
   }),
   data: z.object({
     operation: z.string(),
-    target: z.nullable(z.string()),
+    target: z.nullable(target),
     expires_at: z.iso.datetime(),
     /** Of a session whose token came as a bearer; a cookie is set anew. */
     token: z.nullable(z.string()),

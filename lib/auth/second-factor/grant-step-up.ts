@@ -5,6 +5,7 @@ import { apiError } from '../../http/error-codes.ts';
 import type { Presented } from '../../http/request.ts';
 import type { Vault } from '../../vault/vault.ts';
 import { type Member, renewToken } from '../session/session.ts';
+import { type StepUpTarget, storedTarget } from '../step-up-target.ts';
 import { type Factor, readFactor } from './factor.ts';
 import { countWrongCode, type FittingCode, recogniseCode, spendCode } from './spend-code.ts';
 
@@ -12,7 +13,7 @@ import { countWrongCode, type FittingCode, recogniseCode, spendCode } from './sp
 const LIFETIME = '5 minutes';
 
 type Deps = { sql: Sql; vault: Vault; sessionSecrets: Secrets; now: Date };
-type Wish = { member: Member; presented: Presented; operation: string; target: string | null; code: string };
+type Wish = { member: Member; presented: Presented; operation: string; target: StepUpTarget; code: string };
 type Granted = { token: string; expiresAt: Date };
 
 /**
@@ -36,7 +37,7 @@ export async function grantStepUp({ sql, sessionSecrets, ...deps }: Deps, wish: 
     const next = await renewToken(tx, sessionSecrets, { sessionId: member.session_id, token });
     const [stepUp] = await tx<[{ expires_at: Date }]>`
       INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-      VALUES (${member.session_id}, ${member.id}, ${operation}, ${target}, now() + ${LIFETIME}::interval)
+      VALUES (${member.session_id}, ${member.id}, ${operation}, ${storedTarget(target)}, now() + ${LIFETIME}::interval)
       RETURNING expires_at`;
     await noteRecoveryCode(tx, factor, wish, code);
     return { token: next, expiresAt: stepUp.expires_at };

@@ -23,7 +23,7 @@ export const SECOND_FACTOR: Words = {
   operation: { means: 'What is confirmed: `x-step-up.operation` of the route', example: 'revealCredentials' },
   target: {
     means:
-      'The value of the field or parameter that `x-step-up.target` of the route names; null if that is null',
+      'The value of the field or parameter that `x-step-up.target` of the route names; if it names several, an object of them, just as they will be sent: what is left out there is left out here. null if it names none',
     example: 'private_key',
   },
   'stepUp.code': {

@@ -19,7 +19,7 @@ export const createAppPassword = contract({
   path: '/api/pds/app-passwords',
   access: 'member',
   host: 'app',
-  stepUp: { target: 'name' },
+  stepUp: { target: ['name', 'privileged'] },
   limits: { member: { max: 20, ...A_DAY }, address: ADDRESS },
   body: z.strictObject({
     name: z.string().check(z.regex(NAME, 'must be 1 to 32 letters, digits, spaces, dots, hyphens')),

@@ -45,7 +45,7 @@ export const requestHandOver = contract({
   path: '/api/pds/hand-over',
   access: 'member',
   host: 'app',
-  stepUp: { target: 'endpoint' },
+  stepUp: { target: ['endpoint', 'atproto_key', 'handle', 'rotation_keys'] },
   limits: { member: { max: 10, windowSeconds: 86_400 }, address: { max: 100, windowSeconds: 3600 } },
   body: z.strictObject(destination),
   data: requested,

@@ -48,7 +48,7 @@ export async function memberWithFactor(user = newcomer()) {
 /** Steps up and returns the cookie of the session as it is then. */
 export async function stepUp(
   cookie: string,
-  body: { operation: string; target?: string | null; code: string },
+  body: { operation: string; target?: string | object | null; code: string },
 ): Promise<string> {
   const { cookies, error } = await ask('stepUp', { cookie, body });
   if (error) throw new Error(`no step-up: ${error.code}`);

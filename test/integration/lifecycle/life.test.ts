@@ -68,19 +68,23 @@ describe('the log of a member to whom everything happened', () => {
     const { pnptv_uuid: uuid, pds_did, pds_handle } = await identityOf(bench, userId);
     const member = { userId, did: pds_did ?? ('' as never), handle: pds_handle ?? '', password: '' };
     const secrets = [await voyage.passwordOf(userId)];
-    const change = async (operation: string, wanted: Pick<ChangeRequest, 'kind' | 'wish' | 'of'>) => {
-      const stepUp = await desk.stepUp(userId, operation, null);
+    const change = async (
+      operation: string,
+      wanted: Pick<ChangeRequest, 'kind' | 'wish' | 'of'>,
+      target: string | null = null,
+    ) => {
+      const stepUp = await desk.stepUp(userId, operation, target);
       const { queued } = await askForChange({ sql, now }, stepUp, wanted);
       expect(await voyage.workOn(queued ?? '')).toMatchObject({ status: 'completed' });
     };
 
     await change('rotateKeys', { kind: 'rotate_keys' });
-    await change('renameHandle', { kind: 'rename', wish: { handle: `renamed.${DOMAIN}` } });
+    await change('renameHandle', { kind: 'rename', wish: { handle: `renamed.${DOMAIN}` } }, 'renamed');
     await change('revokeIdentity', { kind: 'revoke' });
     await change('reactivateIdentity', { kind: 'come_back', of: ['revoked', 'active'] });
 
     const apps = { sql, vault, providers, now, fetch, signal: new AbortController().signal };
-    const stepUp = await desk.stepUp(userId, 'createAppPassword', 'phone');
+    const stepUp = await desk.stepUp(userId, 'createAppPassword', { name: 'phone' });
     const { password } = await createAppPassword(apps, { stepUp, name: 'phone', privileged: false });
     await revokeAppPassword(apps, { userId, name: 'phone' });
     const reveal = await desk.stepUp(userId, 'revealCredentials', 'private_key');

@@ -2,6 +2,10 @@ import { globSync } from 'node:fs';
 import path from 'node:path';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { describe, expect, it } from 'vitest';
+import { readTarget } from '../../../lib/auth/second-factor/target.ts';
+import type { Member } from '../../../lib/auth/session/session.ts';
+import { needStepUp } from '../../../lib/auth/step-up.ts';
+import { storedTarget } from '../../../lib/auth/step-up-target.ts';
 import { CONTRACTS } from '../../../lib/docs/contracts.ts';
 import { UNKNOWN } from '../../../lib/docs/example.ts';
 import { GLOSSARY_NAMES } from '../../../lib/docs/glossary.ts';
@@ -11,6 +15,7 @@ import type { Contract } from '../../../lib/http/contract.ts';
 import { ERROR_CODES } from '../../../lib/http/error-codes.ts';
 import { schemasOf } from '../../e2e/documented.ts';
 
+const BODY = ['requestBody', 'content', 'application/json'];
 const LIB = path.resolve(import.meta.dirname, '../../../lib');
 const document = openApiDocument({
   PDS_APP_ORIGIN: 'https://app.pnptv.example',
@@ -109,6 +114,25 @@ describe('the OpenAPI document', () => {
       ]);
     }
   });
+
+  it.each(operations.filter((operation) => operation['x-step-up']))(
+    '$method $at shows the step-up that its own example needs',
+    ({ operationId, parameters, requestBody, 'x-step-up': stepUp }) => {
+      const { operation, target, example } = stepUp ?? {};
+      const contract = CONTRACTS.find((one) => one.operationId === operationId) as Contract;
+      expect([operation, target]).toEqual([operationId, contract.stepUp?.target ?? null]);
+      expect(problems(['paths', '/api/auth/2fa/step-up', 'post', ...BODY, 'schema'], example)).toEqual([]);
+      const read = readTarget(operationId, example?.target ?? null);
+      const params = Object.fromEntries(parameters.map(({ name, example: value }) => [name, value]));
+      const sent = {
+        params: contract.params?.parse(params),
+        body: contract.body?.parse(requestBody?.content['application/json']?.example),
+      };
+      expect(storedTarget(read)).toBe(
+        needStepUp(contract, { id: '1', session_id: '1' } as Member, sent)?.target,
+      );
+    },
+  );
 
   it('tells that a login at Telegram begins with a cookie, and comes back with it', () => {
     const { startOidcLogin: start, finishOidcLogin: finish } = byId;

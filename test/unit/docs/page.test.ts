@@ -46,6 +46,15 @@ it.each(CONTRACTS.filter(({ stepUp }) => stepUp))('says that $method $path needs
   );
 });
 
+it('names every field that a step-up is for, and shows its body', () => {
+  const shown = articleOf('createAppPassword');
+  expect(shown).toContain(
+    '<code>name</code>, <code>privileged</code>, as the request has them, as the fields of its target',
+  );
+  const example = { operation: 'createAppPassword', target: { name: 'My phone', privileged: false } };
+  expect(shown).toContain(JSON.stringify({ ...example, code: '492039' }).replaceAll('"', '&#34;'));
+});
+
 it('has all it needs in itself: one style, which its policy names, and no script', () => {
   const styles = [...body.matchAll(/<style>(.*?)<\/style>/gs)].map(([, style = '']) => style);
   const hashes = styles.map((style) => `'sha256-${createHash('sha256').update(style).digest('base64')}'`);

@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { AtpAgent } from '@atproto/api';
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
-import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
 import type { ApiHandler } from '../../../../lib/http/route.ts';
 import {
   createAppPassword as createContract,
@@ -16,6 +14,7 @@ import { revokeAppPassword } from '../../../../lib/lifecycle/app-passwords/revok
 import { requestChange } from '../../../../lib/lifecycle/changes/request.ts';
 import { readMessage } from '../../../../lib/provisioning/queue/queue.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
+import { loggedInAndSteppedUp, steppedUp } from '../../auth/stepped-up.ts';
 import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
 import { type Fault, faultyNetwork, silence } from '../../provisioning/faulty.ts';
 import { identityOf, openStage, type Stage } from '../../provisioning/stage.ts';
@@ -82,24 +81,13 @@ const post = (agent: AtpAgent) =>
     record: { text: 'from another app', createdAt: new Date().toISOString() },
   });
 
-/** As if he had just shown his second factor for this name. */
-async function stepUpFor(userId: string, name: string): Promise<StepUpNeed> {
-  const { db } = custody;
-  const [session] = await db<[{ id: string }]>`
-    INSERT INTO sessions (user_id, token_hmac, login_method, expires_at)
-    VALUES (${userId}, sha256(${randomUUID()}::bytea), 'widget', now() + interval '1 day') RETURNING id`;
-  await db`
-    INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-    VALUES (${session.id}, ${userId}, 'createAppPassword', ${name}, now() + interval '5 minutes')`;
-  return { userId, sessionId: session.id, operation: 'createAppPassword', target: name, used: false };
-}
 async function make(
   userId: string,
   name: string,
   changes: Partial<AppPasswordDeps> = {},
   privileged = false,
 ) {
-  const stepUp = await stepUpFor(userId, name);
+  const stepUp = await loggedInAndSteppedUp(custody.db, userId, 'createAppPassword', { name, privileged });
   return createAppPassword({ ...custody.deps, ...changes }, { stepUp, name, privileged });
 }
 const unspent = async (userId: string) =>
@@ -123,16 +111,11 @@ describe('an app password', () => {
     for (const { Body = '' } of Messages) await performWork(bench.deps, readMessage(Body) ?? '');
     return { userId: String(user.id), cookie };
   }
-  const confirm = (userId: string, name: string) => custody.db`
-    INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-    SELECT id, user_id, 'createAppPassword', ${name}, now() + interval '5 minutes' FROM sessions
-    WHERE user_id = ${userId}`;
-
   it('lets another app in until it is revoked, and nothing here keeps it', async () => {
     const { userId, cookie } = await activeMember();
     const body = { name: 'My phone' };
     expect((await ask('createAppPassword', { cookie, body })).error?.code).toBe('STEP_UP_REQUIRED');
-    await confirm(userId, body.name);
+    await steppedUp(custody.db, userId, 'createAppPassword', body);
     const { data } = await ask('createAppPassword', { cookie, body });
     expect(data).toEqual({
       name: 'My phone',

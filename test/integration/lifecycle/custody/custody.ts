@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
@@ -10,6 +9,7 @@ import { sealForMapping } from '../../../../lib/provisioning/secrets.ts';
 import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { createVault, type Vault } from '../../../../lib/vault/vault.ts';
+import { loggedInAndSteppedUp } from '../../auth/stepped-up.ts';
 import { type Bench, identityOf, openBench, type Stage } from '../../provisioning/stage.ts';
 import { opened } from '../../provisioning/working-identity.ts';
 
@@ -56,16 +56,7 @@ export async function openCustody(stage: Stage, encryptionKey?: string): Promise
     async backUp(userId, type = 'manual') {
       return (await sql.begin((tx) => backUpCredentials({ tx, vault }, userId, type))).id;
     },
-    async stepUp(userId, backupId) {
-      const [session] = await db<[{ id: string }]>`
-        INSERT INTO sessions (user_id, token_hmac, login_method, expires_at)
-        VALUES (${userId}, sha256(${randomUUID()}::bytea), 'widget', now() + interval '1 day') RETURNING id`;
-      const target = String(backupId);
-      await db`
-        INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-        VALUES (${session.id}, ${userId}, 'restoreBackup', ${target}, now() + interval '5 minutes')`;
-      return { userId, sessionId: session.id, operation: 'restoreBackup', target, used: false };
-    },
+    stepUp: (userId, backupId) => loggedInAndSteppedUp(db, userId, 'restoreBackup', String(backupId)),
     async restore(userId, backupId, changes = {}) {
       const stepUp = await custody.stepUp(userId, backupId);
       return restoreBackup({ ...deps, ...changes }, { userId, backupId, stepUp });

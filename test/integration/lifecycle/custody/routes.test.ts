@@ -5,6 +5,7 @@ import * as contracts from '../../../../lib/lifecycle/api.ts';
 import { provisioningLog } from '../../../../lib/pds/api.ts';
 import { readMessage } from '../../../../lib/provisioning/queue/queue.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
+import { steppedUp } from '../../auth/stepped-up.ts';
 import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
 import { openStage, type Stage } from '../../provisioning/stage.ts';
 import { type Custody, openCustody } from './custody.ts';
@@ -57,9 +58,8 @@ async function activeMember() {
 }
 
 /** As if he had just shown his second factor in the one session that he has. */
-const showSecondFactor = (userId: string, id: number) => custody.db`
-  INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-  SELECT id, user_id, 'restoreBackup', ${String(id)}, now() + interval '5 minutes' FROM sessions WHERE user_id = ${userId}`;
+const showSecondFactor = (userId: string, id: number) =>
+  steppedUp(custody.db, userId, 'restoreBackup', String(id));
 const restore = (cookie: string, id: number | string) =>
   ask('restoreBackup', { cookie, params: { id: String(id) } });
 

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
 import { NOTICES } from '../../../../lib/lifecycle/changes/notice.ts';
@@ -6,6 +5,7 @@ import { requestDeletion } from '../../../../lib/lifecycle/delete/request.ts';
 import type { QueueDeps, WorkerDeps } from '../../../../lib/provisioning/run.ts';
 import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
+import { loggedInAndSteppedUp } from '../../auth/stepped-up.ts';
 import { type Bench, openBench, type QueueRow, rowOf, type Stage } from '../../provisioning/stage.ts';
 
 /** Members whose identities end, or go to another account: a bench whose clock goes on when nothing happens. */
@@ -61,15 +61,7 @@ export async function openEnding(
       }
       return made;
     },
-    async session(userId, operation, target) {
-      const [{ id }] = await db<[{ id: string }]>`
-        INSERT INTO sessions (user_id, token_hmac, login_method, expires_at)
-        VALUES (${userId}, sha256(${randomUUID()}::bytea), 'widget', now() + interval '1 day') RETURNING id`;
-      await db`
-        INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-        VALUES (${id}, ${userId}, ${operation}, ${target ?? null}, now() + interval '5 minutes')`;
-      return { userId, sessionId: id, operation, target: target ?? null, used: false };
-    },
+    session: (userId, operation, target) => loggedInAndSteppedUp(db, userId, operation, target),
     async deletion(userId) {
       const stepUp = await ending.session(userId, 'deleteAccount');
       await requestDeletion({ sql: api, notice: NOTICES.production, now }, { userId, stepUp });

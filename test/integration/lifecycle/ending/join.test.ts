@@ -144,7 +144,7 @@ describe('joining an identity to a new Telegram account', () => {
     await ending.letTimePass();
     const [work] = await db<[{ id: string }]>`
       SELECT id::text FROM pds_provisioning_queue WHERE user_id = ${from} AND action = 'join'`;
-    const session = await ending.session(to, 'x');
+    const session = await ending.session(to, 'revokeIdentity');
     expect(await performWork(ending.deps, work.id)).toBe('done');
     await expectSwapped(both);
     const mine = await identityOf(bench, to);

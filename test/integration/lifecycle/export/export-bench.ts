@@ -13,6 +13,7 @@ import { createStorage, type Storage } from '../../../../lib/lifecycle/export/st
 import type { QueueDeps, WorkerDeps } from '../../../../lib/provisioning/run.ts';
 import { PROVISIONING, performWork } from '../../../../lib/provisioning/work.ts';
 import { createVault, type Vault } from '../../../../lib/vault/vault.ts';
+import { loggedInAndSteppedUp } from '../../auth/stepped-up.ts';
 import { type Bench, identityOf, openBench, rowOf, type Stage } from '../../provisioning/stage.ts';
 import { opened } from '../../provisioning/working-identity.ts';
 
@@ -108,16 +109,7 @@ export async function openExportBench(
       });
       return { uri: String(uri), cid: blob.ref.$link, bytes };
     },
-    async stepUp(userId, target) {
-      const operation = 'requestExport';
-      const [session] = await db<[{ id: string }]>`
-        INSERT INTO sessions (user_id, token_hmac, login_method, expires_at)
-        VALUES (${userId}, sha256(${randomUUID()}::bytea), 'widget', now() + interval '1 day') RETURNING id`;
-      await db`
-        INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-        VALUES (${session.id}, ${userId}, ${operation}, ${target}, now() + interval '5 minutes')`;
-      return { userId, sessionId: session.id, operation, target, used: false };
-    },
+    stepUp: (userId, contents) => loggedInAndSteppedUp(db, userId, 'requestExport', contents),
     async request(userId, contents = 'data') {
       return requestExport(self.api, await self.stepUp(userId, contents), contents);
     },

@@ -1,5 +1,5 @@
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
+import { randomBytes, randomInt } from 'node:crypto';
+import type { StepUpTarget } from '../../../../lib/auth/step-up-target.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { connect } from '../../../../lib/db/connect.ts';
 import { askForChange } from '../../../../lib/lifecycle/changes/ask.ts';
@@ -25,6 +25,7 @@ import { performWork, type WorkResult } from '../../../../lib/provisioning/work.
 import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
 import { createVault } from '../../../../lib/vault/vault.ts';
 import { freshDatabase } from '../../../setup/database.ts';
+import { loggedInAndSteppedUp } from '../../auth/stepped-up.ts';
 import { type Bench, DOMAIN } from '../../provisioning/stage.ts';
 import { giveIdentity } from '../active-identity.ts';
 import { bodyOf, type Leaver, type RecoveryKeyPair } from './leaver.ts';
@@ -46,15 +47,8 @@ export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
   const deps: RecoverDeps = { sql, strangers, directory, notice, domain: DOMAIN, now };
   const keyDeps = { sql, vault, directory, notice, now };
 
-  async function stepUp(userId: string, operation: string, target: string | null): Promise<StepUpNeed> {
-    const [session] = await db<[{ id: string }]>`
-      INSERT INTO sessions (user_id, token_hmac, login_method, expires_at)
-      VALUES (${userId}, sha256(${randomUUID()}::bytea), 'widget', now() + interval '1 day') RETURNING id`;
-    await db`
-      INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-      VALUES (${session.id}, ${userId}, ${operation}, ${target}, now() + interval '5 minutes')`;
-    return { userId, sessionId: session.id, operation, target, used: false };
-  }
+  const stepUp = (userId: string, operation: string, target: StepUpTarget = null) =>
+    loggedInAndSteppedUp(db, userId, operation, target);
   return {
     db,
     deps,
@@ -82,7 +76,7 @@ export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
     },
     /** With a second factor that was shown for it. */
     async handOver({ userId }: Leaver, to: Destination, changes: Partial<RecoverDeps> = {}) {
-      const need = await stepUp(userId, 'requestHandOver', to.endpoint);
+      const need = await stepUp(userId, 'requestHandOver', bodyOf(to));
       return requestHandOver({ ...deps, ...changes }, bodyOf(to), need);
     },
     async setKey({ userId, did }: Leaver, key: RecoveryKeyPair, confirmedBy?: RecoveryKeyPair) {
@@ -122,7 +116,7 @@ export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
     },
     /** Has him deleted for good, and its day be over. */
     async deleteNow({ userId }: Leaver) {
-      const deletion = { userId, stepUp: await stepUp(userId, 'deleteAccount', null) };
+      const deletion = { userId, stepUp: await stepUp(userId, 'deleteAccount') };
       await requestDeletion({ sql, notice, now }, deletion);
       await db`UPDATE pds_changes SET due_at = now() WHERE user_id = ${userId} AND ended_at IS NULL`;
       const [row] = await db<{ id: string }[]>`
@@ -131,7 +125,7 @@ export async function openDesk(bench: Pick<Bench, 'database' | 'deps'>) {
       return performWork(bench.deps, row?.id ?? '');
     },
     async comeBack({ userId }: Leaver) {
-      const asked = await askForChange({ sql, now }, await stepUp(userId, 'reactivateIdentity', null), {
+      const asked = await askForChange({ sql, now }, await stepUp(userId, 'reactivateIdentity'), {
         kind: 'come_back',
         of: ['revoked'],
       });

@@ -5,6 +5,7 @@ import { cancelChange, listChanges, listProviders, moveIdentity } from '../../..
 import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
 import { createVault } from '../../../../lib/vault/vault.ts';
 import { freshDatabase, type TestDatabase } from '../../../setup/database.ts';
+import { steppedUp } from '../../auth/stepped-up.ts';
 import { call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
 import { giveIdentity } from '../active-identity.ts';
 
@@ -45,9 +46,7 @@ beforeEach(async () => {
 
 const ask = (operation: keyof typeof CONTRACTS, options: object = {}) =>
   call(handlers[operation], CONTRACTS[operation], { cookie, ...options });
-const showSecondFactor = (provider: string) => db`
-  INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-  SELECT id, user_id, 'moveIdentity', ${provider}, now() + interval '5 minutes' FROM sessions WHERE user_id = ${userId}`;
+const showSecondFactor = (provider: string) => steppedUp(db, userId, 'moveIdentity', provider);
 const move = async (provider: string) => {
   await showSecondFactor(provider);
   return ask('moveIdentity', { body: { provider } });

@@ -8,7 +8,6 @@ import { base58btc } from 'multiformats/bases/base58';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Plc, startPlc } from '../../../../infra/local/atproto/plc.ts';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
-import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
 import type { ApiHandler } from '../../../../lib/http/route.ts';
@@ -28,6 +27,7 @@ import { createVault, type Vault } from '../../../../lib/vault/vault.ts';
 import { freshDatabase, type TestDatabase } from '../../../setup/database.ts';
 import { k256, p256, plc } from '../../../unit/identity/plc/judge.ts';
 import { verdict } from '../../auth/second-factor.ts';
+import { steppedUp } from '../../auth/stepped-up.ts';
 import { call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
 import { giveIdentity } from '../active-identity.ts';
 import { givePlcIdentity } from '../plc-identity.ts';
@@ -75,13 +75,7 @@ async function proofOf(key: Keypair, did: string = owner.did, named = key.did())
 }
 
 /** As if he had just shown his second factor for this. */
-async function confirm(target: string, operation = 'setRecoveryKey'): Promise<StepUpNeed> {
-  const [step] = await db<[{ session_id: string }]>`
-    INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-    SELECT id, user_id, ${operation}, ${target}, now() + interval '5 minutes' FROM sessions
-    WHERE user_id = ${owner.id} ORDER BY created_at DESC LIMIT 1 RETURNING session_id`;
-  return { userId: owner.id, sessionId: step.session_id, operation, target, used: false };
-}
+const confirm = (target: string, operation = 'setRecoveryKey') => steppedUp(db, owner.id, operation, target);
 const unspent = async () =>
   (await db`SELECT FROM step_ups WHERE user_id = ${owner.id} AND used_at IS NULL`).count;
 

@@ -8,6 +8,7 @@ import { reactivateIdentity, renameHandle, revokeIdentity } from '../../../../li
 import { createLocalWrapper } from '../../../../lib/vault/local-wrapper.ts';
 import { createVault, type Vault } from '../../../../lib/vault/vault.ts';
 import { freshDatabase, type TestDatabase } from '../../../setup/database.ts';
+import { steppedUp } from '../../auth/stepped-up.ts';
 import { call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
 import { giveIdentity } from '../active-identity.ts';
 
@@ -46,11 +47,8 @@ const ownHandle = (hostname: string, columns: Record<string, unknown> = {}) =>
   db`INSERT INTO hostnames ${db({ hostname, kind: 'handle', user_id: member.id, did: member.did, ...columns })}`;
 
 /** As if he had just shown his second factor for this. */
-async function confirm({ operationId }: Contract, target: string | null = null) {
-  await db`
-    INSERT INTO step_ups (session_id, user_id, operation, target, expires_at)
-    SELECT id, user_id, ${operationId}, ${target}, now() + interval '5 minutes' FROM sessions WHERE user_id = ${member.id}`;
-}
+const confirm = ({ operationId }: Contract, target: string | null = null) =>
+  steppedUp(db, member.id, operationId, target);
 const unused = async () =>
   (await db`SELECT FROM step_ups WHERE user_id = ${member.id} AND used_at IS NULL`).length;
 const changes = () =>
@@ -93,10 +91,6 @@ describe('asking for another handle', () => {
     ['alice.example.org', 'HANDLE_INVALID'],
     [DOMAIN, 'HANDLE_INVALID'],
     [`a.b.${DOMAIN}`, 'HANDLE_INVALID'],
-    ['аlice', 'INPUT_INVALID'], // its first letter is Cyrillic
-    ['alice_2', 'INPUT_INVALID'],
-    ['@@alice', 'INPUT_INVALID'],
-    ['', 'INPUT_INVALID'],
     ['www', 'HANDLE_RESERVED'],
     ['pnptv-support', 'HANDLE_RESERVED'],
     ['ad-min', 'HANDLE_RESERVED'],
@@ -104,6 +98,13 @@ describe('asking for another handle', () => {
   ])('refuses %s as %s', async (wish, code) => {
     const { error } = await rename(wish);
     expect(error).toMatchObject({ code, ...(code.endsWith('INVALID') && { fields: ['handle'] }) });
+    expect(await changes()).toEqual([]);
+  });
+
+  // The first letter of the first is Cyrillic.
+  it.each(['аlice', 'alice_2', '@@alice', ''])('does not even read %j', async (handle) => {
+    const { error } = await call(routes.rename, renameHandle, { cookie: member.cookie, body: { handle } });
+    expect(error).toMatchObject({ code: 'INPUT_INVALID', fields: ['handle'] });
     expect(await changes()).toEqual([]);
   });
 
