@@ -66,9 +66,10 @@ const DESCRIPTION = `Every answer of a route under /api is \`{"success": true, "
 \`fields\`. Times are ISO 8601 in UTC, handles are shown as \`@name.domain\`. A browser may change something from our own \
 pages and those of allowed origins only. Fields and parameters that a route does not know are refused. A route with \
 \`x-step-up\` needs the second factor: a step-up for its operation, on the target that is named there, comes first; its \
-\`example\` is the body of that. What changes an identity is done by a worker, one change of a member at a time: such a route answers at once with a \
-\`change_id\`, GET /api/pds/changes says how far it is, what it waits for and how it ended, and the bot tells the member \
-of what he should know without looking. Every \`message\` is for people to read, in English; \`code\` is for programs.`;
+\`example\` is the body of that. What changes an identity is done by a worker, one change of a member at a time: such a \
+route answers at once with a \`change_id\`, GET /api/pds/changes says how far it is, what it waits for and how it ended, \
+and the bot tells the member of what he should know without looking. Every \`message\` is for people to read, in English; \
+\`code\` is for programs.`;
 
 /** The API as OpenAPI 3.1: https://spec.openapis.org/oas/v3.1.1. Made from the contracts alone. */
 export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: string }): OpenApiDocument {
