@@ -4,7 +4,7 @@ import { didHost } from '../../identity/did.ts';
 import { findIdentityByHost } from '../../identity/hostnames.ts';
 import { serveDidJson } from '../../identity/serve.ts';
 import { readPlcEntries } from '../../pds/plc/read-log.ts';
-import { isNotOffered } from '../../pds/xrpc-error.ts';
+import { isNotOffered, XrpcError } from '../../pds/xrpc-error.ts';
 import { askDirectory } from '../../provisioning/plc/directory.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { type Archive, addText } from './archive.ts';
@@ -25,7 +25,7 @@ export async function addPapers(archive: Archive, source: Source | undefined): P
   const { run, wanted, pace } = archive;
   const { identity, sql } = run;
   await pace();
-  const preferences = source && (await preferencesOf(source));
+  const preferences = source && (await preferencesOf(run, source));
   if (preferences) await addJson(archive, 'preferences.json', { preferences });
   else leaveOut(archive, 'preferences', 'Your PDS keeps none, or does not give them out.');
   const { name, content, keys } = await documentOf(run);
@@ -56,11 +56,14 @@ async function addJson(archive: Archive, name: string, value: object): Promise<v
   await addText(archive, name, `${JSON.stringify(value, null, 2)}\n`);
 }
 
-async function preferencesOf(source: Source): Promise<unknown[] | undefined> {
+/** What a PDS gives out that is none, again and again, does not keep the rest back. */
+async function preferencesOf({ work }: Run, source: Source): Promise<unknown[] | undefined> {
   try {
     return await readPreferences(source);
   } catch (error) {
-    if (isNotOffered(error)) return undefined;
+    const isLast = work.attemptCount + 1 >= work.maxAttempts;
+    const isNonsense = error instanceof XrpcError && ['malformed', 'server_error'].includes(error.fault);
+    if (isNotOffered(error) || (isLast && isNonsense)) return undefined;
     throw error;
   }
 }

@@ -138,6 +138,20 @@ describe('an export that is interrupted', () => {
     },
   );
 
+  it('is made without preferences in the end, when the PDS gives out nonsense for them', async () => {
+    const userId = await bench.member();
+    const { exportId, queued = '' } = await bench.request(userId);
+    const network = faultyNetwork(({ nsid }) =>
+      nsid.endsWith('getPreferences') ? Promise.resolve(new Response('<h1>Welcome</h1>')) : undefined,
+    );
+    for (const result of ['again', 'again', 'done']) {
+      expect(await bench.run(queued, { fetch: network.fetch })).toBe(result);
+      await forget(userId);
+    }
+    const { manifest } = await verifyArchive(await fileOf(exportId));
+    expect(manifest.left_out).toMatchObject([{ what: 'preferences' }]);
+  });
+
   it('begins anew when its upload is gone', async () => {
     const userId = await bench.member();
     await bench.post(userId);
