@@ -7,7 +7,7 @@ import { OFF } from '../revoke/revoke.ts';
 import { reopenOldAccount } from './close.ts';
 import { leavingNews } from './news.ts';
 import type { Obstacle, TargetProblem } from './target.ts';
-import { LOOK_EVERY_MS, LOOK_FOR_MS, TELL_EVERY_MS } from './times.ts';
+import { CLOSED_FOR_MS, LOOK_EVERY_MS, LOOK_FOR_MS, TELL_EVERY_MS } from './times.ts';
 
 /** What the member reads when a change is given up: why, and what he can do. */
 const GIVEN_UP: Readonly<Record<TargetProblem, readonly [string, string]>> = {
@@ -29,16 +29,16 @@ const GIVEN_UP: Readonly<Record<TargetProblem, readonly [string, string]>> = {
     'Name another one, or none: then yours stays.',
   ],
   ROTATION_KEYS_NOT_OURS: [
-    'Our key is not among the rotation keys of your DID, and no other signed for your new PDS within a week.',
+    'Our key is not among the rotation keys of your DID, and no other signed for your new PDS in time.',
     'Sign the change of your DID with a rotation key of yours, then ask again.',
   ],
   ROTATION_KEYS_TOO_MANY: [
     'With those of your new PDS your DID would have more than the five rotation keys that it may have.',
     'Take one of yours away, then ask again.',
   ],
-  PLC_REFUSED: ['The PLC directory did not take the change of your DID for a week.', 'Ask again later.'],
+  PLC_REFUSED: ['The PLC directory did not take the change of your DID for two days.', 'Ask again later.'],
   DID_ENDED: [
-    'Your DID was ended in the PLC directory by a key of it, a week ago.',
+    'Your DID was ended in the PLC directory by a key of it.',
     'Nothing can be changed in it any more.',
   ],
 };
@@ -51,7 +51,7 @@ export async function waitOrGiveUp(run: Run, change: Change, { code, lasting }: 
   const { wish, requested_by: by, due_at, progress } = change;
   const now = run.now();
   const closed = typeof progress.closing_since === 'string' ? Date.parse(progress.closing_since) : 0;
-  const until = new Date(Math.max(due_at.getTime(), closed) + LOOK_FOR_MS);
+  const until = new Date(closed > 0 ? closed + CLOSED_FOR_MS : due_at.getTime() + LOOK_FOR_MS);
   if (lasting || now >= until) {
     const isOpen = closed === 0 || (await reopenOldAccount(run, change));
     const [why, todo] = GIVEN_UP[code];

@@ -79,8 +79,10 @@ it('a member leaves for a PDS of his own choice, with everything, and changes wh
   const seen = await seenByTheWorld(bench, two, did);
   expect(seen).toEqual({ pds: two.remote.url, signingKey: key, handle, resolvedHandle: did });
   expect(await verifiedRecords(seen, did)).toBe(4);
-  const there = new AtpAgent({ service: seen.pds });
-  const image = await there.com.atproto.sync.getBlob({ did, cid: blob.ref.toString() });
+  const image = await new AtpAgent({ service: seen.pds }).com.atproto.sync.getBlob({
+    did,
+    cid: blob.ref.toString(),
+  });
   expect(image.data).toEqual(new Uint8Array([137, 80, 78, 71]));
 
   // He is gone here, and says so; nothing makes him a second identity.
@@ -111,6 +113,21 @@ it('a member leaves for a PDS of his own choice, with everything, and changes wh
   expect(await desk.work(leaver)).toBe('done');
   expect(await seenByTheWorld(bench, two, did)).toEqual(seen);
   expect(await verifyMember(bench.sql, identity.pnptv_uuid)).toMatchObject({ intact: true });
+
+  // Back to the PDS that he has left, by the account that he has there: it is his own now.
+  await agent.com.atproto.server.deactivateAccount({});
+  const there = (await old.com.atproto.identity.getRecommendedDidCredentials()).data.verificationMethods;
+  const back = { ...to, endpoint: two.pds.url, atprotoKey: String((there as { atproto: string }).atproto) };
+  expect((await desk.handOver(leaver, back)).missing).toEqual([]);
+  await desk.pass(72 * HOUR);
+  expect(await desk.work(leaver)).toBe('done');
+  await old.com.atproto.server.activateAccount();
+  await write(old, did, { text: 'home again' });
+  const home = await seenByTheWorld(bench, two, did);
+  expect(home).toMatchObject({ pds: two.pds.url, resolvedHandle: did });
+  expect(await verifiedRecords(home, did)).toBe(5);
+  await desk.deleteNow(leaver);
+  expect((await old.com.atproto.sync.getRepoStatus({ did })).data.active).toBe(true);
 });
 
 it('with a did:plc by one operation, whatever the directory does, or by his own; and lives on when he is deleted here', async () => {
