@@ -11,7 +11,11 @@ export class Cancelled extends Error {
  * wants that a moment later is told so.
  */
 export async function expectNotCancelled(sql: Queryable, change: Change): Promise<void> {
+  if (await isCancelWanted(sql, change)) throw new Cancelled('taken back');
+}
+
+export async function isCancelWanted(sql: Queryable, change: Change): Promise<boolean> {
   const [row] = await sql<Pick<Change, 'cancel_wanted_at'>[]>`
     SELECT cancel_wanted_at FROM pds_changes WHERE id = ${change.id} FOR UPDATE`;
-  if (row?.cancel_wanted_at) throw new Cancelled('taken back');
+  return row !== undefined && row.cancel_wanted_at !== null;
 }

@@ -14,6 +14,10 @@ import { isFrozen, isPublished, NO_WAY_BACK } from './progress.ts';
 import { hasLeft } from './publish-plc.ts';
 import { NEW_PASSWORD, runAt } from './stations.ts';
 
+/** The name in `progress` of: an operator has taken it back. */
+export const CALLED_BACK = 'called_back';
+const BY_AN_OPERATOR = { code: 'MOVE_CALLED_BACK', message: 'An operator has taken the move back.' };
+
 /** How a move ends that does not reach its aim. */
 export type Retreat = Exclude<End, { outcome: 'done' }>;
 
@@ -52,9 +56,8 @@ export async function takeBack(run: Run, change: Change, retreat: Retreat): Prom
       create_started_at: null,
       document_settles_at: new Date(now().getTime() + SETTLING_MS),
     });
-    if (end.outcome === 'failed') {
-      await tellMember(tx, userId, 'move_failed', { code: end.code, message: end.message });
-    }
+    const why = end.outcome === 'failed' ? end : change.progress[CALLED_BACK] === true && BY_AN_OPERATOR;
+    if (why) await tellMember(tx, userId, 'move_failed', { code: why.code, message: why.message });
     await endChange(tx, run, change, end, {
       action: 'moved',
       details: { to: String(change.wish.provider), step: change.step },

@@ -1,10 +1,11 @@
 import type { AtpAgent } from '@atproto/api';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { callBack } from '../../../../lib/lifecycle/move/call-back.ts';
 import { reconcileOrphans } from '../../../../lib/provisioning/orphans/reconcile.ts';
 import type { Fault } from '../../provisioning/faulty.ts';
 import { mortal } from '../../provisioning/mortal.ts';
 import { identityOf, type QueueRow, rowOf, sqlAsOwner } from '../../provisioning/stage.ts';
-import { faultyTo } from '../../provisioning/two-pds.ts';
+import { faultyTo, useProviders } from '../../provisioning/two-pds.ts';
 import { openShipyard, openVoyage, type Shipyard, type Voyage, writeNotes } from './voyage.ts';
 
 const HOUR = 3600_000;
@@ -173,6 +174,30 @@ describe('coming home from a PDS that the document names already', () => {
     expect(await voyage.changeOf(changeId)).toMatchObject({ outcome: 'done' });
     const { repo } = await voyage.proveAt(userId, yard.two.remote);
     expect(repo.creates).toHaveLength(4);
+  }, 60_000);
+
+  it('which goes for good when his account there is active: because an operator wants to, and nothing is deleted there', async () => {
+    await member();
+    const { changeId, queueId } = await voyage.request(userId);
+    inWeather({ remote: goneFrom('com.atproto.repo.putRecord') });
+    await voyage.perform(queueId);
+    expect(await voyage.changeOf(changeId)).toMatchObject({ step: 'activated', outcome: null });
+    await expect(voyage.cancel(userId, changeId)).rejects.toMatchObject({ code: 'CHANGE_NOT_CANCELLABLE' });
+    const operator = (who: string) => sqlAsOwner(voyage.bench.database, (sql) => callBack(sql, who));
+    await expect(operator('1')).rejects.toMatchObject({ code: 'NO_MOVE' });
+    await operator(userId);
+    inWeather({ remote: cut });
+    await voyage.workOn(queueId, impatient);
+    expect(await voyage.changeOf(changeId)).toMatchObject({ outcome: 'cancelled' });
+    const { deps } = voyage.bench;
+    const { adminPassword } = yard.two.remote;
+    const before = deps.providers;
+    await useProviders(voyage.bench, await yard.two.providers({ remote: { adminPassword } }));
+    inWeather({});
+    expect(await reconcile()).toEqual({ local: 'in_use', [voyage.there]: 'possible' });
+    await useProviders(voyage.bench, before);
+    await expectHome();
+    expect(await voyage.statusAt(yard.two.remote, did)).toBe('deactivated');
   }, 60_000);
 
   it('which is named by the PLC directory only', async () => {
