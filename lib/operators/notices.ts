@@ -95,7 +95,7 @@ export const NOTICES = {
   move_unfinished: {
     means:
       'A member is on his way to another PDS and cannot be brought to its end, nor back: it is tried again every five minutes, for as long as it takes.',
-    todo: 'See how far it is in GET /api/admin/changes, and why in the log of change-identity, both by pnptv_uuid. Mostly a PDS refuses to activate an account: its log says why.',
+    todo: 'See how far it is in GET /api/admin/changes, and why in the log of change-identity, both by pnptv_uuid. Mostly a PDS refuses to activate an account: its log says why. From `activated` on it does not come home by itself: if the new PDS is gone for good, npm run move:back.',
     see: 'Moving',
   },
   deletion_unfinished: {

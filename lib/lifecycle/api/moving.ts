@@ -25,7 +25,7 @@ export const moveIdentity = contract({
   operationId: 'moveIdentity',
   summary:
     'Move to another PDS of this service with all that you have written: it is carried over while you go on, and for a minute or so at the end nothing can be written. ' +
-    'Your DID and your handle stay; logins in apps and app passwords do not move. It can be cancelled until the new PDS is in use',
+    'Your DID and your handle stay; logins in apps and app passwords do not move. It can be cancelled until your account there is active',
   method: 'POST',
   path: '/api/pds/move',
   access: 'member',

@@ -1,5 +1,4 @@
 import { tellMember } from '../../auth/bot/tell-member.ts';
-import type { Transaction } from '../../db/connect.ts';
 import { activateAccount } from '../../pds/client/accounts.ts';
 import { getRecommendedDidCredentials, updateHandle } from '../../pds/client/identity.ts';
 import { deleteRecord, putRecord, readHoldings } from '../../pds/client/migration.ts';
@@ -11,8 +10,8 @@ import { type Run, reserved } from '../../provisioning/run.ts';
 import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
 import { advance, endChange } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
-import { expectNotCancelled } from './cancelled.ts';
-import { ACTIVATING, NO_WAY_HOME, stepDone } from './progress.ts';
+import { Cancelled, isWantedHome } from './cancelled.ts';
+import { ACTIVATING, stepDone } from './progress.ts';
 import { type Owner, openEnd, ownerAt, type Station } from './stations.ts';
 
 /** Of no known lexicon: apps leave it alone. */
@@ -43,7 +42,7 @@ export async function activate(run: Run, change: Change): Promise<void> {
   }
   await giveHandle(run, station);
   await run.sql.begin(async (tx) => {
-    await expectWayHomeNotWanted(tx, change);
+    if (await isWantedHome(tx, change)) throw new Cancelled('wanted home');
     await advance(tx, run, change, { step: 'activated', progress: { stuck_since: null } });
   });
 }
@@ -52,14 +51,10 @@ export async function activate(run: Run, change: Change): Promise<void> {
 async function noteAsked(run: Run, change: Change): Promise<void> {
   const at = run.now();
   await run.sql.begin(async (tx) => {
-    await expectWayHomeNotWanted(tx, change);
+    if (await isWantedHome(tx, change)) throw new Cancelled('wanted home');
     await advance(tx, run, change, { progress: { [ACTIVATING]: at.toISOString() } });
   });
   if (run.now().getTime() - at.getTime() > run.times.http * 1000) throw new LeaseLost();
-}
-
-async function expectWayHomeNotWanted(tx: Transaction, change: Change): Promise<void> {
-  if (change.progress[NO_WAY_HOME] !== true) await expectNotCancelled(tx, change);
 }
 
 function isFinal(error: unknown): error is XrpcError {

@@ -3,7 +3,7 @@ import { appendAudit } from '../../audit/append.ts';
 import type { Sql, Transaction } from '../../db/connect.ts';
 import { cancelIn } from '../changes/cancel.ts';
 import { type Change, readOpenChange } from '../changes/change.ts';
-import { isPublished, NO_WAY_HOME, type Step } from './progress.ts';
+import { isPublished, NO_WAY_HOME, type Step, WANTED_IN_VAIN } from './progress.ts';
 import { CALLED_BACK } from './take-back.ts';
 
 /**
@@ -42,7 +42,7 @@ export async function callBack(sql: Sql, userId: string): Promise<void> {
 async function makeRevocable(tx: Transaction, { id, user_id }: Change): Promise<void> {
   await tx`
     UPDATE pds_changes SET step = ${'published' satisfies Step},
-      progress = progress || ${tx.json({ [NO_WAY_HOME]: false, stuck_since: null })}
+      progress = progress || ${tx.json({ [NO_WAY_HOME]: false, [WANTED_IN_VAIN]: false, stuck_since: null })}
     WHERE id = ${id}`;
   await tx`UPDATE user_pds_mapping SET epoch = epoch + 1 WHERE user_id = ${user_id}`;
 }

@@ -12,7 +12,7 @@ import { isOfThePds } from '../changes/patience.ts';
 import { newHome } from './arrive.ts';
 import { waitOut } from './freeze.ts';
 import { expectDidOurs } from './prepare.ts';
-import { ACTIVATING, hasLasted, NO_WAY_HOME, timeOf } from './progress.ts';
+import { ACTIVATING, hasLasted, NO_WAY_HOME, timeOf, WANTED_IN_VAIN } from './progress.ts';
 import { NOT_SUBMITTED, publishInDirectory } from './publish-plc.ts';
 import { FROZEN_MS, PATIENCE_MS } from './retreat.ts';
 import { readArrival, settleIn } from './settle-in.ts';
@@ -104,7 +104,7 @@ async function turnRound(run: Run, change: Change, retreat: Retreat, error: unkn
   const isFinal = outcomeOf(error, { work, now: now(), random: random.fraction }).kind === 'failed';
   if (!isFinal && !(await hasLasted(run, change, 'home_stuck_since', PATIENCE_MS))) throw error;
   goWithout(run, error);
-  await goOn(run, change, isWanted ? { [NO_WAY_HOME]: true } : {});
+  await goOn(run, change, isWanted ? { [WANTED_IN_VAIN]: true } : {});
   return undefined;
 }
 

@@ -1,4 +1,5 @@
-import { Parked } from '../../provisioning/queue/outcome.ts';
+import { notifyOperators } from '../../operators/notify.ts';
+import { outcomeOf, Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import type { Change } from '../changes/change.ts';
 import { goOnLater } from '../changes/go-on-later.ts';
@@ -10,10 +11,10 @@ import { carryOver, importBlobs, importRepo } from './carry-over.ts';
 import { comeHome, comeHomeInDirectory } from './come-home.ts';
 import { beginFreezing, freeze } from './freeze.ts';
 import { prepare } from './prepare.ts';
-import { isPastReturn, isPublished } from './progress.ts';
+import { hasLasted, isPastReturn, isPublished } from './progress.ts';
 import { publish } from './publish.ts';
 import { reasonToComeHome } from './reason-to-come-home.ts';
-import { reasonToRetreat } from './retreat.ts';
+import { PATIENCE_MS, reasonToRetreat } from './retreat.ts';
 import { goWithout, type Move, openStations } from './stations.ts';
 import { retreatOf, takeBack } from './take-back.ts';
 
@@ -43,6 +44,15 @@ const LATER = { reason: 'move_unfinished', afterMs: 5 * 60_000 } as const;
  * written to there never are.
  */
 export const move: Perform = async (run, change) => {
+  try {
+    await thereOrBack(run, change);
+  } catch (error) {
+    await tellOfSilence(run, change, error);
+    throw error;
+  }
+};
+
+async function thereOrBack(run: Run, change: Change): Promise<void> {
   const retreat = retreatOf(change);
   if (retreat && (await retreating(run, change, retreat))) return;
   if (!isPastReturn(change)) {
@@ -64,7 +74,17 @@ export const move: Perform = async (run, change) => {
     if (await retreating(run, change, reason)) return;
     throw new Parked('move_unfinished', run.now());
   }
-};
+}
+
+/** Nobody but operators can help who is where the document was changed, and finds everybody silent. */
+async function tellOfSilence(run: Run, change: Change, error: unknown): Promise<void> {
+  if (!isPublished(change) && change.step !== 'returned') return;
+  const { sql, work, now, random, identity } = run;
+  const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
+  if (outcome.kind !== 'parked' || outcome.reason !== 'provider_down') return;
+  if (!(await hasLasted(run, change, 'stuck_since', PATIENCE_MS))) return;
+  await notifyOperators(sql, { kind: 'move_unfinished', subject: identity.pnptv_uuid });
+}
 
 async function goThere(run: Run, change: Change): Promise<void> {
   if (!isPastReturn(change)) await expectNotCancelled(run.sql, change);

@@ -39,8 +39,11 @@ export const NO_WAY_BACK = 'no_way_back';
 /** The name in `progress` of: when the new PDS was asked to activate the account, as long as it has not answered. */
 export const ACTIVATING = 'activating_at';
 
-/** The name in `progress` of: there is nothing to come home to, or something was written at the new PDS. */
+/** The name in `progress` of: something was written at the new PDS. */
 export const NO_WAY_HOME = 'no_way_home';
+
+/** The name in `progress` of: he was wanted home, and could not come. */
+export const WANTED_IN_VAIN = 'wanted_in_vain';
 
 /** Whether its member can take it back: before the new account is known to be active, and he may have written there. */
 export function isRevocable({ step, progress }: Pick<Change, 'step' | 'progress'>): boolean {

@@ -2,7 +2,7 @@ import { LeaseLost, updateIdentity } from '../../provisioning/identity.ts';
 import { outcomeOf } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import type { Change } from '../changes/change.ts';
-import { Cancelled, isCancelWanted } from './cancelled.ts';
+import { Cancelled, isWantedHome } from './cancelled.ts';
 import { hasLasted, isPastReturn, isPublished, NO_WAY_HOME, timeOf } from './progress.ts';
 import { FROZEN_MS, PATIENCE_MS } from './retreat.ts';
 import type { Retreat } from './take-back.ts';
@@ -30,18 +30,13 @@ export async function reasonToComeHome(
 ): Promise<Retreat | undefined> {
   const isNamed = change.step === 'published' || (!isPublished(change) && isPastReturn(change));
   if (!isNamed || error instanceof LeaseLost) return undefined;
-  if (error instanceof Cancelled || (await isCancelled(run, change))) return { outcome: 'cancelled' };
+  if (error instanceof Cancelled || (await isWantedHome(run.sql, change))) return { outcome: 'cancelled' };
   const { work, now, random } = run;
   const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
   if (outcome.kind === 'failed')
     return (await isStuck(run, change, FROZEN_MS)) ? failed(UNWILLING) : undefined;
   const isSilent = outcome.kind === 'parked' && outcome.reason === 'provider_down';
   return isSilent && (await isStuck(run, change, PATIENCE_MS)) ? failed(SILENT) : undefined;
-}
-
-/** Also while that PDS is silent. */
-async function isCancelled({ sql }: Run, change: Change): Promise<boolean> {
-  return change.progress[NO_WAY_HOME] !== true && (await isCancelWanted(sql, change));
 }
 
 async function isStuck(run: Run, change: Change, ms: number): Promise<boolean> {

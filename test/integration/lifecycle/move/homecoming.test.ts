@@ -239,6 +239,12 @@ describe('coming home from a PDS that the document names already', () => {
         await voyage.perform(queueId);
       }
       expect(await voyage.changeOf(changeId)).toMatchObject({ step: 'published', outcome: null });
+      const { pnptv_uuid: subject } = await identityOf(voyage.bench, userId);
+      const told = await sqlAsOwner(
+        voyage.bench.database,
+        (sql) => sql`SELECT kind FROM operator_notices WHERE subject = ${subject}`,
+      );
+      expect([...told]).toEqual([{ kind: 'move_unfinished' }]);
       inWeather({ [first === 'local' ? 'remote' : 'local']: cut });
       await voyage.workOn(queueId);
       inWeather({});
@@ -274,6 +280,20 @@ describe('coming home from a PDS that the document names already', () => {
     expect(await voyage.changeOf(work.changeId)).toMatchObject({ error_code: 'MOVE_TARGET_SILENT' });
     expect(await reconcile()).toMatchObject({ [voyage.there]: 'deactivated' });
     await expectHome();
+  }, 60_000);
+
+  it('also when the old one is gone for good by then: he is free, and what the new one has is kept', async () => {
+    await member();
+    inWeather({ remote: goneFrom(ACTIVATE), local: goneFrom(ACTIVATE) });
+    const { changeId, queueId } = await voyage.request(userId);
+    await workTo('published', { changeId, queueId });
+    await voyage.cancel(userId, changeId);
+    await workTo('returned', { changeId, queueId });
+    await voyage.workOn(queueId, () => voyage.skip(7 * HOUR));
+    expect(await voyage.changeOf(changeId)).toMatchObject({ error_code: 'MOVE_NOT_TAKEN_BACK' });
+    inWeather({});
+    expect(await reconcile()).toEqual({ local: 'in_use', [voyage.there]: 'possible' });
+    expect(await voyage.statusAt(yard.two.remote, did)).toBe('deactivated');
   }, 60_000);
 
   it('through workers that die after every single thing that they do', async () => {
