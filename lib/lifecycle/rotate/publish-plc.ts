@@ -83,7 +83,7 @@ async function keepPublished(run: Run, change: Change, memberKey: string): Promi
     await updateIdentity(tx, identity, {
       rotation_key_sealed: sealed,
       rotation_public_key: foundBy(change).rotation_key ?? null,
-      ...settlingFrom(now()),
+      ...settlingFrom(now(), identity),
     });
     // What is waited for from here on is the PDS.
     await advance(tx, run, change, { step: 'published', progress: { kept_since: null } });

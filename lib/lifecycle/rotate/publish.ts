@@ -10,14 +10,22 @@ import { foundBy } from './made.ts';
 export async function publish(run: Run, change: Change): Promise<void> {
   await run.sql.begin(async (tx) => {
     await listMemberKey(tx, run, foundBy(change).member_key ?? '');
-    await updateIdentity(tx, run.identity, settlingFrom(run.now()));
+    await updateIdentity(tx, run.identity, settlingFrom(run.now(), run.identity));
     await advance(tx, run, change, { step: 'published' });
   });
 }
 
-/** Until it is over, the document that has just changed is served with `no-store`. */
-export function settlingFrom(now: Date): Pick<Identity, 'document_settles_at'> {
-  return { document_settles_at: new Date(now.getTime() + SETTLING_MS) };
+type Settling = Pick<Identity, 'document_settles_at'>;
+
+/** Until it is over, the document that has just changed is served with `no-store`; one that somebody else changes, on. */
+export function settlingFrom(now: Date, { document_settles_at: before }: Settling): Settling {
+  return { document_settles_at: before && new Date(now.getTime() + SETTLING_MS) };
+}
+
+/** The same, of mapping rows in SQL. */
+export function settle(sql: Queryable, now: Date) {
+  return sql`document_settles_at =
+    CASE WHEN document_settles_at IS NOT NULL THEN ${new Date(now.getTime() + SETTLING_MS)}::timestamptz END`;
 }
 
 /** Lists a new key of the member's as the active one; what was active retires when the grace period is over. */

@@ -5,7 +5,7 @@ import { readPlcLog } from '../../pds/plc/read-log.ts';
 import { sideBySide } from '../sweep/side-by-side.ts';
 import { isFree } from './due.ts';
 import { operate } from './plc-operation.ts';
-import { settlingFrom } from './publish.ts';
+import { settle } from './publish.ts';
 import { isOver, noteRetired } from './retire.ts';
 import type { RotateDueDeps } from './rotate-due.ts';
 
@@ -83,7 +83,7 @@ async function retireOf(deps: RotateDueDeps, holder: Holder): Promise<number> {
   }
   await sql.begin(async (tx) => {
     const freed = await tx`
-      UPDATE user_pds_mapping SET ${tx({ lease_until: null, ...settlingFrom(now()) })}
+      UPDATE user_pds_mapping SET lease_until = NULL, ${settle(tx, now())}
       WHERE id = ${holder.id} AND epoch = ${holder.epoch}`;
     if (freed.count === 0) return;
     await tx`UPDATE pds_verification_keys SET state = 'revoked' WHERE id IN ${tx(keys.map(({ id }) => id))}`;

@@ -1,7 +1,7 @@
 import { appendAudits } from '../../audit/append.ts';
 import type { Queryable, Transaction } from '../../db/connect.ts';
 import { isFree } from './due.ts';
-import { settlingFrom } from './publish.ts';
+import { settle } from './publish.ts';
 import type { RotateDueDeps } from './rotate-due.ts';
 
 const BATCH = 200;
@@ -42,7 +42,7 @@ async function retireBatch(tx: Transaction, now: Date): Promise<number> {
     UPDATE pds_verification_keys k SET state = 'revoked'
     FROM user_pds_mapping m WHERE m.id = ANY(${ids}::bigint[]) AND k.user_id = m.user_id AND ${isOver(tx, now)}
     RETURNING m.user_id, m.pnptv_uuid, k.key_id`;
-  await tx`UPDATE user_pds_mapping SET ${tx(settlingFrom(now))} WHERE id = ANY(${ids}::bigint[])`;
+  await tx`UPDATE user_pds_mapping SET ${settle(tx, now)} WHERE id = ANY(${ids}::bigint[])`;
   await noteRetired(tx, retired);
   return members.length;
 }

@@ -12,8 +12,11 @@ import { keepPdsSecrets } from '../../../../infra/local/atproto/pds-secrets.ts';
 import { type Plc, startPlc } from '../../../../infra/local/atproto/plc.ts';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { Did } from '../../../../lib/brands.ts';
+import { CHANGES } from '../../../../lib/lifecycle/changes/kinds.ts';
 import { requestChange } from '../../../../lib/lifecycle/changes/request.ts';
 import { prepareRepoKey, publishRepoKey } from '../../../../lib/lifecycle/rotate/repo-key.ts';
+import { retireKeys } from '../../../../lib/lifecycle/rotate/retire.ts';
+import { performWork } from '../../../../lib/provisioning/work.ts';
 import { ENCRYPTION_KEY } from '../../http/app.ts';
 import { DOMAIN, identityOf, openStage, type Stage } from '../../provisioning/stage.ts';
 import { expectWorkingIdentity, opened } from '../../provisioning/working-identity.ts';
@@ -185,6 +188,22 @@ describe('the key of a repository', { timeout: 90_000 }, () => {
       publishRepoKey({ ...custody.deps, fetch, sql: custody.db }, did as Did),
     ).rejects.toMatchObject({ code: 'CHANGE_IN_PROGRESS' });
     expect(await identityOf(custody.bench, userId)).toMatchObject(moved);
+  });
+
+  it('is in no store until it is published, whatever else the document shows meanwhile', async () => {
+    const { userId, did } = await memberWith('web');
+    const { bench } = custody;
+    await prepareRepoKey(custody.db, did as Did);
+    const { queued = '' } = await bench.sql.begin((tx) =>
+      requestChange(tx, { userId, kind: 'rotate_keys', by: userId, now: new Date() }),
+    );
+    expect(await performWork({ ...bench.deps, actions: CHANGES }, queued)).toBe('done');
+    expect(await settlesAt(userId)).toBeNull();
+    await custody.db`UPDATE pds_verification_keys SET retire_at = now() WHERE user_id = ${userId} AND state = 'retiring'`;
+    expect(await retireKeys(bench.deps, new Date(Date.now() + 60_000))).toBe(1);
+    expect(await settlesAt(userId)).toBeNull();
+    await publish(did);
+    expect(await settlesAt(userId)).not.toBeNull();
   });
 
   it('stays as it is beside a change, while the PDS is away, and for whom we do not know', async () => {
