@@ -27,7 +27,7 @@ export const CHANGES: Words = {
   },
   waits_for: {
     means:
-      'Why it does not go on for now, as a code; null when it does. In lower case what passes by itself: `notice` (its time), `provider_down`, `provider_busy`, `account_busy` (the PDS), `plc_down`, `plc_refused` (the PLC directory), `not_seen_yet` (the world reads what was before), `outcome_unknown`, `member_busy`, `out_of_time`, `move_unfinished`; and `operators`, who were told that it was given up: asked for again it begins again. In capitals what the member can change, who leaves: `ACCOUNT_NOT_THERE`, `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `HANDLE_NOT_YOURS`, `ROTATION_KEYS_NOT_OURS`, `ROTATION_KEYS_TOO_MANY`, `PLC_REFUSED`, `DID_ENDED`',
+      'Why it does not go on for now, as a code; null when it does. In lower case what passes by itself: `notice` (its time), `provider_down`, `provider_busy`, `account_busy` (the PDS), `plc_down`, `plc_refused` (the PLC directory), `not_seen_yet` (the world reads what was before), `outcome_unknown`, `member_busy`, `out_of_time`, `move_unfinished`, `deletion_unfinished`; and `operators`, who were told that it was given up: asked for again it begins again. In capitals what the member can change, who leaves: `ACCOUNT_NOT_THERE`, `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `HANDLE_NOT_YOURS`, `ROTATION_KEYS_NOT_OURS`, `ROTATION_KEYS_TOO_MANY`, `PLC_REFUSED`, `DID_ENDED`',
     example: null,
   },
   cancel_wanted: { means: 'It was asked to be taken back, and is as far as that can be', example: false },
