@@ -289,7 +289,7 @@ export const ERROR_CODES = {
   APP_PASSWORD_UNCERTAIN: {
     status: 503,
     message:
-      'Your PDS did not say whether it made this app password: look at the list in a minute. If it is there, nobody knows it: revoke it and make another one.',
+      'It is not certain that your PDS made this app password: look at the list in a minute. If it is there, nobody knows it: revoke it and make another one.',
   },
   PLC_UNAVAILABLE: {
     status: 503,

@@ -18,8 +18,8 @@ export const MOST_APP_PASSWORDS = 20;
  * intent is in the audit log, right before the PDS is asked for it: what is refused by then can be tried again.
  *
  * Throws `STEP_UP_REQUIRED`, `IDENTITY_NOT_READY`, `CHANGE_IN_PROGRESS`, `APP_PASSWORD_EXISTS`, `APP_PASSWORD_LIMIT`,
- * what `atHisPds` throws, and `APP_PASSWORD_UNCERTAIN` (503) when the answer got lost: it may be there, and nobody knows
- * it.
+ * what `atHisPds` throws, and `APP_PASSWORD_UNCERTAIN` (503) when the answer got lost, or could not be written down: it
+ * may be there, and nobody knows it.
  */
 export async function createAppPassword(
   deps: AppPasswordDeps,
@@ -40,13 +40,17 @@ export async function createAppPassword(
       await expectNoChange(tx, stepUp.userId);
       await note.pending(tx);
     });
+    let isMade = false;
     try {
       const made = await askFor(pds, accessJwt, { name, privileged });
+      isMade = true;
       await sql.begin(note.success);
       return made;
     } catch (cause) {
-      const error = isUncertain(cause) ? apiError('APP_PASSWORD_UNCERTAIN', { cause }) : toldOf(cause, now());
-      await sql.begin((tx) => note.failed(tx, error));
+      const uncertain = isMade || isUncertain(cause);
+      const error = uncertain ? apiError('APP_PASSWORD_UNCERTAIN', { cause }) : toldOf(cause, now());
+      // Where the log does not take that either, the intent stands in it, and the member has to know.
+      await sql.begin((tx) => note.failed(tx, error)).catch(() => {});
       throw error;
     }
   });

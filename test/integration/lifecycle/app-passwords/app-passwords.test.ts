@@ -321,6 +321,21 @@ describe('an answer that gets lost', () => {
     await revokeAppPassword(custody.deps, { userId, name: 'Phone' });
   });
 
+  it('or cannot be written down by us: then nobody knows it either, and he is told', async () => {
+    const { sql } = custody.deps;
+    let begun = 0;
+    // The first notes what is intended, the second what became of it.
+    const begin = (...args: Parameters<typeof sql.begin>) =>
+      ++begun > 1 ? Promise.reject(new Error('the connection is gone')) : sql.begin(...args);
+    const broken = new Proxy(sql, {
+      get: (target, name) => (name === 'begin' ? begin : Reflect.get(target, name)),
+    });
+    await expect(make(userId, 'Phone', { sql: broken })).rejects.toEqual(refusal('APP_PASSWORD_UNCERTAIN'));
+    expect((await story(userId)).at(-1)).toBe('app_password_created pending Phone');
+    expect(await namesAtPds(userId)).toEqual(['Phone']);
+    await revokeAppPassword(custody.deps, { userId, name: 'Phone' });
+  });
+
   it('of two at once by one name: one is handed out, and the other one says so', async () => {
     let arrived = 0;
     const both = Promise.withResolvers<void>();
