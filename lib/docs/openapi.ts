@@ -61,15 +61,19 @@ const NAMES: Readonly<Record<string, { default: string; description: string }>> 
   atprotoDid: { default: 'alice', description: "The first part of the member's handle" },
 };
 
-const DESCRIPTION = `Every answer of a route under /api is \`{"success": true, "data": …}\` (lists also have \
-\`pagination\`) or \`{"success": false, "error": {"code", "message", "request_id"}}\`; a 400 also names the wrong \
-\`fields\`. Times are ISO 8601 in UTC, handles are shown as \`@name.domain\`. A browser may change something from our own \
-pages and those of allowed origins only. Fields and parameters that a route does not know are refused. A route with \
-\`x-step-up\` needs the second factor: a step-up for its operation, on the target that is named there, comes first; its \
-\`example\` is the body of that. What changes an identity is done by a worker, one change of a member at a time: such a \
-route answers at once with a \`change_id\`, GET /api/pds/changes says how far it is, what it waits for and how it ended, \
-and the bot tells the member of what he should know without looking. Every \`message\` is for people to read, in English; \
-\`code\` is for programs.`;
+/** In paragraphs. */
+const DESCRIPTION = [
+  'Every answer of a route under /api is `{"success": true, "data": …}` (lists also have `pagination`) or ' +
+    '`{"success": false, "error": {"code", "message", "request_id"}}`; a 400 also names the wrong `fields`. Every `message` is ' +
+    'for people to read, in English; `code` is for programs. Times are ISO 8601 in UTC, handles are shown as `@name.domain`. ' +
+    'A browser may change something from our own pages and those of allowed origins only. Fields and parameters that a route ' +
+    'does not know are refused.',
+  'A route with `x-step-up` needs the second factor: a step-up for its operation, on the target that is named there, comes ' +
+    'first; its `example` is the body of that.',
+  'What changes an identity is done by a worker, one change of a member at a time: such a route answers at once with a ' +
+    '`change_id`. GET /api/pds/changes says how far it is, what it waits for and how it ended, and the bot tells the member ' +
+    'what he should know without looking. Exports have their own list.',
+].join('\n\n');
 
 /** The API as OpenAPI 3.1: https://spec.openapis.org/oas/v3.1.1. Made from the contracts alone. */
 export function openApiDocument(hosts: { PDS_APP_ORIGIN: string; PDS_DOMAIN: string }): OpenApiDocument {

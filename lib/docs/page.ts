@@ -19,8 +19,10 @@ export function renderPage(document: OpenApiDocument): { body: string; contentSe
 </head>
 <body><main>
 <h1>${info.title}: API</h1>
-<p>${prose(info.description)}</p>
-<p>A login sets the cookie <code>__Host-session</code>; <code>curl -c cookies.txt</code> keeps it and
+${info.description.split('\n\n').map(
+  (paragraph) => html`<p>${prose(paragraph)}</p>
+`,
+)}<p>A login sets the cookie <code>__Host-session</code>; <code>curl -c cookies.txt</code> keeps it and
 <code>-b cookies.txt</code> shows it. That of a Mini App answers with a <code>token</code> instead, for the header
 <code>Authorization: Bearer …</code>. The same for programs: <a href="/api/openapi.json">OpenAPI ${document.openapi}</a>.</p>
 <nav>${tags.map(

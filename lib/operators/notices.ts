@@ -101,7 +101,7 @@ export const NOTICES = {
   deletion_unfinished: {
     means:
       'A member is being deleted, and it cannot be brought to its end: it is tried again every hour. After a week a PDS that is in the way is left out.',
-    todo: 'See `step` and `progress` of his open row in pds_changes, and the log of change-identity (by pnptv_uuid). Mostly a PDS answers with an error: its log says why.',
+    todo: 'Read why in the log of change-identity (by pnptv_uuid; how far it is says GET /api/admin/changes). Mostly a PDS answers with an error: its log says why.',
     see: 'Leaving for good',
   },
 } as const satisfies Record<string, NoticeText>;

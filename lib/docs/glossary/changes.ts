@@ -1,4 +1,27 @@
+import type { ParkedReason } from '../../provisioning/queue/settle.ts';
 import { EXAMPLE_DOMAIN, type Words } from './word.ts';
+
+/** What a change waits for that nobody has to do anything about but us. */
+const PASSES: Readonly<Record<Exclude<ParkedReason, 'member'>, string>> = {
+  notice: 'its time',
+  provider_down: 'the PDS does not answer',
+  provider_busy: 'the PDS wants to be left alone for a while',
+  account_busy: 'as far as this account is concerned',
+  plc_down: 'the PLC directory does not answer',
+  plc_refused: 'or refuses',
+  not_seen_yet: 'the world still reads what was before',
+  outcome_unknown: 'what became of a request',
+  member_busy: 'other work on the identity',
+  out_of_time: 'the next turn of the worker',
+  move_unfinished: 'the new PDS',
+  deletion_unfinished: 'a PDS that cannot delete for now',
+};
+
+function codes(words: Readonly<Record<string, string>>): string {
+  return Object.entries(words)
+    .map(([code, what]) => `\`${code}\` (${what})`)
+    .join(', ');
+}
 
 /** Changes of an identity, and its end. */
 export const CHANGES: Words = {
@@ -27,7 +50,10 @@ export const CHANGES: Words = {
   },
   waits_for: {
     means:
-      'Why it does not go on for now, as a code; null when it does. In lower case what passes by itself: `notice` (its time), `provider_down`, `provider_busy`, `account_busy` (the PDS), `plc_down`, `plc_refused` (the PLC directory), `not_seen_yet` (the world reads what was before), `outcome_unknown`, `member_busy`, `out_of_time`, `move_unfinished`, `deletion_unfinished`; and `operators`, who were told that it was given up: asked for again it begins again. In capitals what the member can change, who leaves: `ACCOUNT_NOT_THERE`, `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `HANDLE_NOT_YOURS`, `ROTATION_KEYS_NOT_OURS`, `ROTATION_KEYS_TOO_MANY`, `PLC_REFUSED`, `DID_ENDED`',
+      `Why it does not go on for now, as a code; null when it does. In lower case what passes by itself: ${codes(PASSES)}; ` +
+      'and `operators`, who were told that it was given up: asked for again it begins again. In capitals what the member can ' +
+      'change, who leaves: `ACCOUNT_NOT_THERE`, `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `HANDLE_NOT_YOURS`, ' +
+      '`ROTATION_KEYS_NOT_OURS`, `ROTATION_KEYS_TOO_MANY`, `PLC_REFUSED`, `DID_ENDED`',
     example: null,
   },
   cancel_wanted: { means: 'It was asked to be taken back, and is as far as that can be', example: false },

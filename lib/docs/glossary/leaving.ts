@@ -8,7 +8,8 @@ const ROTATION_KEYS_THERE = {
   means:
     'Of a did:plc: those that the new PDS wants to see, `rotationKeys` of getRecommendedDidCredentials; they stand below yours and ours',
   example: [ROTATION_KEY],
-};
+  failure: true,
+} as const;
 const SIGNATURE = 'ZBW_b0_RM2ODifTNk-bD9xxYPseCItiGuRoy8RtwrKVzQ4gGDe8_GDpWFmZaOqI-ga76xxUVTtDqPq-GIkThMA';
 const ECDSA = 'ECDSA, 64 bytes r and s, s in the lower half, in base64url';
 
@@ -60,8 +61,10 @@ export const LEAVING: Words = {
     example: SIGNATURE,
   },
   confirmation: {
-    means: 'The same by the key that you had before, of a did:web: then the new one counts at once',
+    means:
+      'The same by the key that you had before, of a did:web: then the new one counts at once. The first one needs none',
     example: SIGNATURE,
+    failure: true,
   },
   key: { means: 'The key to take away, as did:key', example: ROTATION_KEY },
   'makeRecoveryKey.private_key': {

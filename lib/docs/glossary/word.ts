@@ -1,6 +1,6 @@
 /**
- * What a field means and, where its type does not say it, what stands in it. A field of a `failure` only is in no
- * example: those show what goes well.
+ * What a field means and, where its type does not say it, what stands in it. A field of a `failure` only, or one with
+ * which the request of most would be one, is in no example: those show what goes well.
  */
 export type Word = { readonly means: string; readonly example?: unknown; readonly failure?: true };
 export type Words = Readonly<Record<string, Word>>;

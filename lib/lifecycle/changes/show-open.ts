@@ -32,7 +32,7 @@ export async function showOpenChanges(
     FROM (SELECT count(*) AS total FROM pds_changes WHERE ended_at IS NULL) counted LEFT JOIN LATERAL (
       SELECT c.id, c.user_id, c.pnptv_uuid, c.kind, c.step, c.requested_by, c.cancel_wanted_at IS NOT NULL AS cancel_wanted,
         c.created_at, c.due_at, greatest(0, floor(extract(epoch FROM now() - c.due_at)))::int AS age_seconds,
-        c.progress->>'waits_for' AS obstacle, work.*
+        c.progress->>'waits_for' AS obstacle, c.due_at > now() AS is_early, work.*
       FROM pds_changes c LEFT JOIN LATERAL (
         SELECT id AS queue_id, status AS work_status, parked_reason, next_retry, error_details->>'code' AS error_code
         FROM pds_provisioning_queue q WHERE q.user_id = c.user_id AND q.action = c.kind ORDER BY id DESC LIMIT 1
@@ -42,9 +42,9 @@ export async function showOpenChanges(
   return pageOf(
     rows,
     page,
-    ({ work_status, parked_reason, obstacle, next_retry, created_at, due_at, ...row }) => ({
+    ({ work_status, parked_reason, obstacle, is_early, next_retry, created_at, due_at, ...row }) => ({
       ...row,
-      waits_for: waitsFor({ work_status, parked_reason, obstacle }),
+      waits_for: waitsFor({ work_status, parked_reason, obstacle, is_early }),
       next_try_at: work_status === 'pending' ? (next_retry?.toISOString() ?? null) : null,
       created_at: created_at.toISOString(),
       due_at: due_at.toISOString(),

@@ -34,7 +34,7 @@ export async function showChanges(
     FROM (SELECT count(*) AS total FROM pds_changes c WHERE c.user_id = me.id) counted
     LEFT JOIN LATERAL (
       SELECT id, kind, step, wish, progress, outcome, due_at, cancel_wanted_at, created_at, ended_at, error_code, error_message,
-        progress->>'waits_for' AS obstacle, work.*
+        progress->>'waits_for' AS obstacle, due_at > now() AS is_early, work.*
       FROM pds_changes c LEFT JOIN LATERAL (
         SELECT status AS work_status, parked_reason FROM pds_provisioning_queue q
         WHERE q.user_id = c.user_id AND q.action = c.kind AND c.ended_at IS NULL ORDER BY q.id DESC LIMIT 1

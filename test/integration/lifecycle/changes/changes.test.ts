@@ -153,6 +153,9 @@ describe('a change of an identity', () => {
       ...{ waits_for: null, error_code: null, queue_id: Number(queued), next_try_at: expect.any(String) },
     });
     expect((await listed())?.age_seconds).toBeGreaterThanOrEqual(60);
+    await bench.sql`UPDATE pds_changes SET due_at = now() + interval '1 minute' WHERE id = ${changeId}`;
+    expect(await listed()).toMatchObject({ waits_for: 'notice', age_seconds: 0 });
+    await bench.sql`UPDATE pds_changes SET due_at = now() - interval '1 minute' WHERE id = ${changeId}`;
     await perform(async () => {
       throw new ProvisioningError('PDS_ADDRESS_WRONG', 'for good');
     }, queued);
