@@ -34,9 +34,10 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
+          globalSetup: ['test/setup/bundles.ts'],
           // Each file runs a whole platform, about 20 processes.
           include: ['test/{e2e,chaos}/**/*.test.ts'],
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 3 },
         },
       },

@@ -29,6 +29,8 @@ import { synthesize } from './template/synthesize.ts';
 export type PlatformOptions = {
   /** Where everything that survives a restart lies. */
   dataDir: string;
+  /** Where the functions are bundled already (infra/build.ts). Default: they are bundled at the start. */
+  bundles?: string;
   /** Port of the app; 0 or absent: a free one. */
   httpPort?: number;
   /** Port of the PDS; 0 or absent: one that was free at the first start on this folder. */
@@ -131,6 +133,7 @@ async function start(options: PlatformOptions, stopper: Stopper): Promise<Platfo
   const admins = [ADMIN_TELEGRAM_ID, options.settings?.ADMIN_TELEGRAM_IDS].filter(Boolean);
   const assembling = synthesize({
     dataDir,
+    bundles: options.bundles,
     environment: {
       TELEGRAM_API_ROOT: `${gatewayUrl}${BOT_API_PATH}`,
       TELEGRAM_ADMIN_CHAT_ID: String(ADMIN_TELEGRAM_ID),

@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Platform, startPlatform } from '../../infra/local/platform.ts';
 import { readPlatformFile } from '../../infra/local/platform-file.ts';
 import { findProcess } from '../../infra/local/process/process-table.ts';
@@ -27,6 +27,7 @@ describe('the platform', { timeout: START_LIMIT_MS }, () => {
   const start = () =>
     startPlatform({
       dataDir,
+      bundles: inject('bundles'),
       durable: false,
       onNotice: (text) => notices.push(text),
       onLog: (_source, line) => printed.push(line),

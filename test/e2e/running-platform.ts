@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inject } from 'vitest';
 import { type Platform, type PlatformOptions, startPlatform } from '../../infra/local/platform.ts';
 import type { TelegramUser } from '../../infra/local/telegram.ts';
 import { connect, type Sql } from '../../lib/db/connect.ts';
@@ -33,6 +34,7 @@ export async function openPlatform(options: Partial<PlatformOptions> = {}): Prom
     const platform = await startPlatform({
       durable: false,
       stage: 'test',
+      bundles: inject('bundles'),
       ...options,
       ...more,
       dataDir,

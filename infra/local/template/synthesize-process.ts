@@ -4,10 +4,10 @@ import { createApp } from '../../app.ts';
 import { buildFunctions } from '../../build.ts';
 import { stageFromEnv } from '../../stage.ts';
 
-// node synthesize-process.ts <dist> <outdir>: the app of `cdk deploy`, with bundles and output in places of our own.
-const [dist = '', outdir = ''] = process.argv.slice(2);
+// node synthesize-process.ts <outdir> <dist> [bundled]: the app of `cdk deploy`, with bundles and output in places of our own.
+const [outdir = '', dist = '', bundled] = process.argv.slice(2);
 try {
-  await buildFunctions({ dist });
+  if (bundled === undefined) await buildFunctions({ dist });
   createApp(
     stageFromEnv(process.env),
     (subsystem, operation) => Code.fromAsset(path.join(dist, subsystem, operation)),

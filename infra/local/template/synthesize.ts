@@ -18,6 +18,8 @@ const INPUTS = [
 export type SynthesizeOptions = {
   /** Where the assembly (`cdk.out`) and the bundles (`dist`) go. */
   dataDir: string;
+  /** Where the functions are bundled already, by buildFunctions. */
+  bundles?: string | undefined;
   /** What infra/stage.ts reads, beside PATH nothing else. */
   environment: Readonly<Record<string, string>>;
 };
@@ -26,7 +28,7 @@ export type SynthesizeOptions = {
  * Bundles the functions and synthesizes infra/app.ts, in a process of its own. Returns the cloud assembly's directory.
  * When neither a source nor the stage changed since the last time, that assembly is used again (`reused`).
  */
-export async function synthesize({ dataDir, environment }: SynthesizeOptions) {
+export async function synthesize({ dataDir, bundles, environment }: SynthesizeOptions) {
   const directory = path.join(dataDir, 'cdk.out');
   const unfinished = `${directory}.unfinished`;
   const stamp = path.join(directory, 'inputs.sha256');
@@ -39,8 +41,9 @@ export async function synthesize({ dataDir, environment }: SynthesizeOptions) {
     [
       '--disable-warning=ExperimentalWarning',
       path.join(import.meta.dirname, 'synthesize-process.ts'),
-      path.join(dataDir, 'dist'),
       unfinished,
+      bundles ?? path.join(dataDir, 'dist'),
+      ...(bundles ? ['bundled'] : []),
     ],
     {
       cwd: ROOT,

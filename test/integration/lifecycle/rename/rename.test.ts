@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => world.close());
 const { fetch: realFetch } = globalThis;
 beforeEach(() => {
-  world.bench.deps.fetch = realFetch;
+  Object.assign(world.bench.deps, { fetch: realFetch, times: TIMES.test });
   world.stopSkipping();
 });
 afterEach(async () => {
