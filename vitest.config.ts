@@ -1,10 +1,12 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/setup/longest-first.ts';
 
 /** One project after the other: they differ in how many of their files a machine of two cores can carry at once. */
 export default defineConfig({
   test: {
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    sequence: { sequencer: LongestFirst },
     // What keeps the members' keys, and what makes and opens their accounts, is tested or not merged.
     coverage: {
       include: ['lib/{vault,provisioning,auth}/**'],
@@ -37,7 +39,7 @@ export default defineConfig({
           globalSetup: ['test/setup/bundles.ts'],
           // Each file runs a whole platform, about 20 processes.
           include: ['test/{e2e,chaos}/**/*.test.ts'],
-          maxWorkers: 2,
+          maxWorkers: 1,
           sequence: { groupOrder: 3 },
         },
       },

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, inject, it } from 'vitest';
 import { readPlatformFile } from '../../infra/local/platform-file.ts';
 import { freePort } from '../../infra/local/process/free-port.ts';
 import { logIn } from '../e2e/member-journey.ts';
@@ -71,6 +71,7 @@ async function startChild(options: {
     [
       fileURLToPath(new URL('./platform-process.ts', import.meta.url)),
       `--data=${options.dataDir}`,
+      `--bundles=${inject('bundles')}`,
       `--port=${options.httpPort}`,
       `--pds-port=${options.pdsPort}`,
     ],

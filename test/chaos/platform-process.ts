@@ -5,12 +5,14 @@ import { startPlatform } from '../../infra/local/platform.ts';
 const { values } = parseArgs({
   options: {
     data: { type: 'string', default: '' },
+    bundles: { type: 'string', default: '' },
     port: { type: 'string', default: '0' },
     'pds-port': { type: 'string', default: '0' },
   },
 });
 await startPlatform({
   dataDir: values.data,
+  bundles: values.bundles,
   httpPort: Number(values.port),
   pdsPort: Number(values['pds-port']),
   stage: 'test',
