@@ -49,8 +49,7 @@ export async function takeBack(run: Run, change: Change, retreat: Retreat): Prom
   const end = isOpen ? retreat : LEFT_CLOSED;
   await sql.begin(async (tx) => {
     await enqueue(tx, { userId, action: 'verify', now: now() });
-    // What nobody can read at the old PDS may be all that there is.
-    if (left) await writeDown(tx, left, isOpen ? {} : { lookAt: new Date(now().getTime() + LOOK_BACK_MS) });
+    if (left) await writeDown(tx, left, isOpen ? {} : keptFrom(change, now()));
     // As all the time: who gave up before `prepared` has changed nothing.
     await updateIdentity(tx, identity, {
       create_started_at: null,
@@ -72,6 +71,14 @@ const LEFT_CLOSED: Retreat = {
   message:
     'Your present PDS has not let us activate your account again for a day. When it is back, revoke your identity and come back. If it does not come back, tell an operator within 30 days: so long the other PDS keeps what was carried over.',
 };
+
+/**
+ * What nobody can read at the old PDS may be all that there is: it is kept for as long as anything left behind. Where the
+ * document once named it, it is looked at soon all the same: active it must not stay.
+ */
+function keptFrom({ step }: Change, at: Date) {
+  return step === 'returned' ? { movedAt: at } : { lookAt: new Date(at.getTime() + LOOK_BACK_MS) };
+}
 
 /** False when the old PDS has not let it be for a day: one that is gone must not keep its member from every other change. */
 async function isThawed(run: Run, change: Change): Promise<boolean> {

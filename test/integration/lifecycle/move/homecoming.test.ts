@@ -2,6 +2,7 @@ import type { AtpAgent } from '@atproto/api';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { callBack } from '../../../../lib/lifecycle/move/call-back.ts';
 import { reconcileOrphans } from '../../../../lib/provisioning/orphans/reconcile.ts';
+import { plc } from '../../../unit/identity/plc/judge.ts';
 import type { Fault } from '../../provisioning/faulty.ts';
 import { mortal } from '../../provisioning/mortal.ts';
 import { identityOf, type QueueRow, rowOf, sqlAsOwner } from '../../provisioning/stage.ts';
@@ -63,6 +64,7 @@ describe('coming home from a PDS that the document names already', () => {
       return does ? call.send().then(cut) : cut();
     };
   };
+  const directory = () => new plc.Client(yard.directory.url);
   const impatient = ({ parked_reason }: QueueRow) =>
     parked_reason === 'provider_down' && voyage.skip(HOUR / 5);
   /** Works on a row until the move stands at this step. */
@@ -95,6 +97,7 @@ describe('coming home from a PDS that the document names already', () => {
     async (didMethod) => {
       await member(didMethod);
       const { credential_version: before } = await identityOf(voyage.bench, userId);
+      const entry = didMethod === 'plc' && (await directory().getDocumentData(did));
       inWeather({ remote: goneFrom(ACTIVATE, true) });
       const { changeId, queueId } = await voyage.request(userId);
       await voyage.workOn(queueId, impatient);
@@ -112,9 +115,29 @@ describe('coming home from a PDS that the document names already', () => {
       inWeather({});
       expect(await reconcile()).toEqual({ local: 'in_use', [voyage.there]: 'deactivated' });
       expect(await expectHome()).toMatchObject({ credential_version: before + 2 });
+      if (entry) expect(await directory().getDocumentData(did)).toEqual(entry);
     },
     60_000,
   );
+
+  it('which is stopped then, and started again when he is back', async () => {
+    await member();
+    let stopped: Promise<void> | undefined;
+    inWeather({
+      remote: ({ nsid }) => {
+        if (nsid === ACTIVATE) stopped = yard.two.remote.stop();
+        return stopped?.then(cut);
+      },
+    });
+    const { changeId, queueId } = await voyage.request(userId);
+    await voyage.workOn(queueId, impatient);
+    expect(await voyage.changeOf(changeId)).toMatchObject({ error_code: 'MOVE_TARGET_SILENT' });
+    inWeather({});
+    expect(await reconcile()).toMatchObject({ [voyage.there]: 'possible' });
+    await yard.two.restartRemote();
+    await expectHome();
+    expect(await reconcile()).toMatchObject({ [voyage.there]: 'deactivated' });
+  }, 60_000);
 
   it('which does not want to activate his account after all', async () => {
     await member();
@@ -284,7 +307,7 @@ describe('coming home from a PDS that the document names already', () => {
 
   it('also when the old one is gone for good by then: he is free, and what the new one has is kept', async () => {
     await member();
-    inWeather({ remote: goneFrom(ACTIVATE), local: goneFrom(ACTIVATE) });
+    inWeather({ remote: goneFrom(ACTIVATE, true), local: goneFrom(ACTIVATE) });
     const { changeId, queueId } = await voyage.request(userId);
     await workTo('published', { changeId, queueId });
     await voyage.cancel(userId, changeId);
@@ -292,7 +315,7 @@ describe('coming home from a PDS that the document names already', () => {
     await voyage.workOn(queueId, () => voyage.skip(7 * HOUR));
     expect(await voyage.changeOf(changeId)).toMatchObject({ error_code: 'MOVE_NOT_TAKEN_BACK' });
     inWeather({});
-    expect(await reconcile()).toEqual({ local: 'in_use', [voyage.there]: 'possible' });
+    expect(await reconcile()).toEqual({ local: 'in_use', [voyage.there]: 'deactivated' });
     expect(await voyage.statusAt(yard.two.remote, did)).toBe('deactivated');
   }, 60_000);
 
