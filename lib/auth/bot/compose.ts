@@ -110,7 +110,8 @@ function leaving(texts: Texts, { event, endpoint, by_key, at, why }: Leaving): H
 function exported({ export: texts }: Texts, news: ExportNews): Html | string {
   if (news.event === 'expired') return texts.expired;
   if (news.event === 'failed') return texts.failed(news.error);
-  return texts.ready(Math.ceil(news.bytes / 1e6), timeOf(news.until));
+  const ready = texts.ready(Math.ceil(news.bytes / 1e6), timeOf(news.until));
+  return news.without_repository ? `${ready} ${texts.withoutRepository}` : ready;
 }
 
 function state(

@@ -50,7 +50,7 @@ export type Leaving = {
 };
 /** What became of an archive: it can be downloaded `until` then, it could not be made, or its time is over. */
 export type ExportNews =
-  | { event: 'ready'; bytes: number; until: string }
+  | { event: 'ready'; bytes: number; until: string; without_repository: boolean }
   | { event: 'failed'; error: NonNullable<Facts['error']> }
   | { event: 'expired' };
 /** To whom, and in which language. A `userId` is a member's; without one it is said to a stranger. */

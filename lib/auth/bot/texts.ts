@@ -54,6 +54,7 @@ export type Texts = {
   left: (endpoint: string) => string;
   export: {
     ready: (megabytes: number, until: string) => string;
+    withoutRepository: string;
     failed: (why: Why) => Html;
     expired: string;
   };

@@ -23,12 +23,13 @@ import type { Storage } from './storage.ts';
 
 /** A storage that keeps nothing, or lets us read nothing, is no reason to go on for ever. */
 const MOST_ANEW = 3;
-/** Of an identity that is not in use any more the PDS may be gone for good: so long it is waited for. */
-const PATIENCE_MS = 3600_000;
+const HOUR = 3600_000;
+/** So long a PDS is waited for: of an identity that is not in use any more it may be gone for good. */
+const PATIENCE_MS = { in_use: 72 * HOUR, not_in_use: HOUR };
 
 /**
  * Makes the archive that a member has asked for, from wherever an earlier worker left it. It waits for a PDS that is
- * down, as long as the identity is in use; what the PDS refuses is left out, and said.
+ * down, for three days while the identity is in use; what the PDS does not give out then, or refuses, is left out, and said.
  */
 export function exporting(storage: Storage): (run: Run) => Promise<void> {
   return async (run) => {
@@ -79,7 +80,7 @@ function factsOf({ identity }: Run, { contents }: Export) {
 
 const REPOSITORY = 'repository';
 
-/** The account, if it can be asked. What is not in use any more and does not answer is not waited for for ever. */
+/** The account, if it can be asked. What does not answer is not waited for for ever. */
 async function reach(archive: Archive): Promise<Source | undefined> {
   const { run, wanted } = archive;
   if (wanted.step === 'repository' && !wanted.progress.repository) return undefined;
@@ -94,8 +95,10 @@ async function reach(archive: Archive): Promise<Source | undefined> {
   } catch (error) {
     const away = error instanceof XrpcError ? error.providerDown : error instanceof Parked;
     const waited = run.now().getTime() - wanted.created_at.getTime();
-    if (!away || run.identity.status === 'active' || waited < PATIENCE_MS) throw error;
-    leaveOut(archive, REPOSITORY, 'The PDS where your account was does not answer.');
+    const patience = PATIENCE_MS[run.identity.status === 'active' ? 'in_use' : 'not_in_use'];
+    if (!away || waited < patience) throw error;
+    if (!wanted.progress.repository)
+      leaveOut(archive, REPOSITORY, 'The PDS of your account did not answer, however long we waited.');
     return undefined;
   }
 }

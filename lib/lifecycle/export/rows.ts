@@ -116,7 +116,12 @@ export async function endExport(run: Run, wanted: Export, end: ExportEnd): Promi
     if (ended === undefined) throw new LeaseLost();
     const details = failure
       ? ({ event: 'failed', error: { code: failure.code, message: failure.message } } as const)
-      : ({ event: 'ready', bytes: wanted.size, until: ended.expires_at.toISOString() } as const);
+      : ({
+          event: 'ready',
+          bytes: wanted.size,
+          until: ended.expires_at.toISOString(),
+          without_repository: !wanted.progress.repository,
+        } as const);
     await sayTo(tx, wanted.user_id, { kind: 'export', details });
     await noteExport(tx, wanted, {
       status: failure ? 'failed' : 'success',

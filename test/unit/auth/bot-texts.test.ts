@@ -79,7 +79,10 @@ const SAYINGS: Saying[] = [
           }) as const,
       ),
   ),
-  { kind: 'export', details: { event: 'ready', bytes: 1, until: '2026-11-27T09:30:00.000Z' } },
+  ...[true, false].map((without_repository) => {
+    const until = '2026-11-27T09:30:00.000Z';
+    return { kind: 'export', details: { event: 'ready', bytes: 1, until, without_repository } } as const;
+  }),
   { kind: 'export', details: { event: 'failed', error: { code: 'X', message: '<b>&"\'' } } },
   { kind: 'export', details: { event: 'expired' } },
   { kind: 'too_often', details: { seconds: 60 } },

@@ -93,6 +93,7 @@ export const EN: Texts = {
   export: {
     ready: (megabytes, until) =>
       `Your export is ready (${megabytes} MB), and can be downloaded until ${until}: /api/pds/exports. If it was not you who asked for it, log in now and end your other sessions.`,
+    withoutRepository: 'Your repository is not in it: your PDS did not give it out.',
     failed: ({ message }) => html`Your export could not be made. ${message}`,
     expired: 'Your export is not kept any longer, as announced. Ask for another one whenever you want it.',
   },

@@ -96,6 +96,7 @@ export const ES: Texts = {
   export: {
     ready: (megabytes, until) =>
       `Tu exportación está lista (${megabytes} MB) y se puede descargar hasta el ${until}: /api/pds/exports. Si no la pediste tú, inicia sesión ahora y cierra tus otras sesiones.`,
+    withoutRepository: 'Tu repositorio no está en ella: tu PDS no lo entregó.',
     // As above: the reason is in English.
     failed: ({ code }) =>
       html`Tu exportación no se pudo hacer (<code>${code}</code>). Pídela otra vez; si no sirve, avisa a los administradores y dales este código.`,

@@ -80,7 +80,9 @@ describe('an export', () => {
     });
     expect(await rowOfExport(exportId)).toMatchObject({ outcome: 'ready', keys_jwe: null });
     const until = (await rowOfExport(exportId))?.expires_at.toISOString();
-    expect(await told(userId)).toEqual([{ event: 'ready', bytes: readFileSync(file).length, until }]);
+    expect(await told(userId)).toEqual([
+      { event: 'ready', bytes: readFileSync(file).length, until, without_repository: false },
+    ]);
     const log = await bench.db`
       SELECT status FROM pds_provisioning_log WHERE user_id = ${userId} AND action = 'exported' ORDER BY seq`;
     expect(log.map(({ status }) => status)).toEqual(['pending', 'success']);

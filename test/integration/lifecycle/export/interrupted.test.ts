@@ -262,6 +262,37 @@ describe('an identity that is not in use any more', () => {
     expect(await verifyArchive(await fileOf(second.exportId))).toMatchObject(without);
   });
 
+  it('is exported without also while it is in use, when its PDS keeps silent for three days; with it, if that came before', async () => {
+    const userId = await bench.member();
+    await bench.post(userId);
+    const waited = async (exportId: number, hours: number) => {
+      await forget(userId);
+      await bench.db`
+        UPDATE pds_exports SET created_at = now() - make_interval(hours => ${hours}) WHERE id = ${exportId}`;
+    };
+    const silent = faultyNetwork(() => Promise.reject(new TypeError('fetch failed')));
+    const first = await bench.request(userId);
+    expect(await bench.run(first.queued ?? '', { fetch: silent.fetch })).toBe('parked');
+    await waited(first.exportId, 71);
+    expect(await bench.run(first.queued ?? '', { fetch: silent.fetch })).toBe('parked');
+    await waited(first.exportId, 73);
+    await bench.finish(first.queued ?? '', { fetch: silent.fetch });
+    expect(await verifyArchive(await fileOf(first.exportId))).toMatchObject({
+      manifest: { repository: null, left_out: [{ what: 'repository' }, { what: 'preferences' }] },
+    });
+    const second = await bench.request(userId);
+    const late = faultyNetwork(({ nsid }) =>
+      nsid.endsWith('getPreferences') ? Promise.reject(new TypeError('fetch failed')) : undefined,
+    );
+    expect(await bench.run(second.queued ?? '', { fetch: late.fetch })).toBe('parked');
+    await waited(second.exportId, 73);
+    await bench.finish(second.queued ?? '', { fetch: silent.fetch });
+    expect(await verifyArchive(await fileOf(second.exportId))).toMatchObject({
+      repository: { records: 1, blobs: 1 },
+      manifest: { left_out: [{ what: 'preferences' }] },
+    });
+  });
+
   it('whose keys are destroyed is exported unsigned, which says so', async () => {
     const userId = await bench.member();
     await bench.db`
