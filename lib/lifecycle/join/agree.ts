@@ -30,7 +30,8 @@ export function consentToJoin(
 
 /**
  * A second administrator stands in for the old account. Throws what `lockJoin` and {@link settleAgreement} throw, and
- * `SECOND_ADMIN_REQUIRED` (403) for who asked for it, or takes part in it.
+ * `SECOND_ADMIN_REQUIRED` (403) for who asked for it, or takes part in it; for everybody, where who asked takes part: he
+ * counts for none of the two.
  */
 export function approveJoin(
   deps: AgreeDeps,
@@ -38,7 +39,8 @@ export function approveJoin(
 ): Promise<Answered> {
   return deps.sql.begin(async (tx) => {
     const join = await lockJoin(tx, joinId);
-    if ([join.requested_by, join.from_user_id, join.to_user_id].includes(by)) {
+    const accounts = [join.from_user_id, join.to_user_id];
+    if (by === join.requested_by || accounts.includes(by) || accounts.includes(join.requested_by)) {
       throw apiError('SECOND_ADMIN_REQUIRED');
     }
     if (join.approved_by === null) {

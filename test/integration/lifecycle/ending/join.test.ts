@@ -226,6 +226,17 @@ describe('joining an identity to a new Telegram account', () => {
     expect(authors).toEqual(expect.arrayContaining([ADMIN, SECOND]));
   });
 
+  it('takes two administrators whose own account it is not', async () => {
+    const { from, to } = await accounts();
+    const wish = { from_user_id: from, to_user_id: to, reason: 'mine now' };
+    const { id: joinId } = await requestJoin({ sql: ending.api }, { ...wish, by: to });
+    await consent(joinId, to);
+    await expect(approveJoin(deps(), { joinId, by: SECOND })).rejects.toMatchObject({
+      code: 'SECOND_ADMIN_REQUIRED',
+    });
+    expect(await consent(joinId, from)).toMatchObject({ state: 'agreed' });
+  });
+
   it('never happens without the new account, nor by one administrator alone', async () => {
     const { from, to } = await accounts();
     const joinId = await request(from, to);
