@@ -1,4 +1,4 @@
-import { returnHandle } from '../../identity/change-handle.ts';
+import { giveUpHandle, returnHandle } from '../../identity/change-handle.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
@@ -13,7 +13,8 @@ import { isNamed, tellPds } from './tell-pds.ts';
 
 /**
  * taking_back → failed, or cancelled: our document names the old handle again, so does the PDS, should it have heard of the new one,
- * and that one is free again, or stands as it did before. Until it is certain what the PDS goes by, both names lead to
+ * and that one is free again, or stands as it did before; where the PDS cannot be told and perhaps goes by it, it is kept
+ * from everybody else for as long as one that was given up. Until it is certain what the PDS goes by, both names lead to
  * the DID.
  */
 export async function takeBack(run: Run, change: Change): Promise<void> {
@@ -21,15 +22,18 @@ export async function takeBack(run: Run, change: Change): Promise<void> {
   const { user_id: userId, pds_did: did } = reserved(run);
   const { from, to, before } = namesOf(change);
   const isTaken = from !== undefined;
+  let isFree = true;
   if (isTaken) {
     if (identity.did_method === 'web' && identity.pds_handle !== from) {
       await updateIdentity(sql, identity, { pds_handle: from });
     }
-    await tellPdsBack(run, change);
+    isFree = await tellPdsBack(run, change);
   }
   const settled = { pds_handle: from, document_settles_at: new Date(now().getTime() + SETTLING_MS) };
   await sql.begin(async (tx) => {
-    if (isTaken) await returnHandle(tx, { userId, did, handle: to, before });
+    const name = { userId, did, handle: to };
+    if (isTaken && isFree) await returnHandle(tx, { ...name, before });
+    if (!isFree) await giveUpHandle(tx, { ...name, now: now(), graceDays: 0 });
     const audit = { action: 'updated', details: { change: 'handle', handle: to } } as const;
     await endTakenBack(tx, run, change, { audit, ...(isTaken && { identity: settled }) });
   });
@@ -37,21 +41,24 @@ export async function takeBack(run: Run, change: Change): Promise<void> {
 
 /**
  * A PDS that lets us in no more, or is silent for good, cannot be told anything; what it goes by is then not ours to say.
- * But a name that it has put into the log of a did:plc is given to nobody: that is waited for as long as it takes.
+ * But a name that it has put into the log of a did:plc is given to nobody: that is waited for as long as it takes. False
+ * when it may go by the new one.
  */
-async function tellPdsBack(run: Run, change: Change): Promise<void> {
+async function tellPdsBack(run: Run, change: Change): Promise<boolean> {
   const { sent_at: sentAt } = change.progress;
-  if (typeof sentAt !== 'string') return;
+  if (typeof sentAt !== 'string') return true;
   const over = new Date(Date.parse(sentAt) + run.times.quarantine * 1000);
   if (run.now() < over) throw new Parked('outcome_unknown', over);
   const { from, to } = namesOf(change);
   try {
     await tellPds(run, change, from);
+    return true;
   } catch (error) {
     const isFinal = error instanceof ProvisioningError && !error.retryable;
     if (!isFinal && !isRejection(error)) {
       if (!(await isWornOut(run, change, error)) || (await isNamed(run, to))) throw error;
     }
     run.log.warn('the PDS cannot be told of the old handle', { error });
+    return false;
   }
 }

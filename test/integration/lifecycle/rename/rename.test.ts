@@ -90,6 +90,10 @@ async function expectCalled({ user_id }: Pick<Identity, 'user_id'>, handle: Hand
 
 /** As if nothing had happened: the name is anybody's, and the work is over. */
 async function expectAsBefore(member: Identity, name: Handle, code: string) {
+  await expectBefore(member, code);
+  expect(await world.bench.sql`SELECT FROM hostnames WHERE hostname = ${name}`).toHaveLength(0);
+}
+async function expectBefore(member: Identity, code: string) {
   await watched?.stop();
   expect(await world.lastChange(member.user_id)).toMatchObject({ outcome: 'failed', error_code: code });
   const after = await expectCalled(member, member.pds_handle);
@@ -100,7 +104,6 @@ async function expectAsBefore(member: Identity, name: Handle, code: string) {
     'pds_did',
   ] as const)
     expect(after[column]).toEqual(member[column]);
-  expect(await world.bench.sql`SELECT FROM hostnames WHERE hostname = ${name}`).toHaveLength(0);
   expect(await world.toldTo(member.user_id)).toContain('change_failed');
 }
 
@@ -315,7 +318,7 @@ describe('a handle that cannot be had', () => {
     expect(await didAt(name)).toBeUndefined();
   });
 
-  it('is free again when the PDS has not answered for a day', async () => {
+  it('is kept from others when the PDS may go by it, and has not answered for a day', async () => {
     const member = await world.member();
     const name = newName();
     watch(member.pds_did, [member.pds_handle]);
@@ -335,7 +338,13 @@ describe('a handle that cannot be had', () => {
     await world.workOn(queueId);
     world.stopSkipping();
     world.bench.deps.fetch = realFetch;
-    await expectAsBefore(member, name, 'PDS_UNAVAILABLE');
+    await expectBefore(member, 'PDS_UNAVAILABLE');
+    expect(await didAt(name, new Date(Date.now() + 2 * DAY))).toBeUndefined();
+    const [held] = await world.bench.sql<{ free_at: Date }[]>`
+      SELECT free_at FROM hostnames WHERE hostname = ${name} AND user_id = ${member.user_id}`;
+    expect(held?.free_at.getTime()).toBeGreaterThan(Date.now() + 89 * DAY);
+    await rename(member, name);
+    await expectCalled(member, name);
   });
 
   it('is taken back from a PDS that did it late, after it had refused', async () => {
