@@ -1,7 +1,7 @@
 import { notifyOperators } from '../../operators/notify.ts';
 import { outcomeOf, Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
-import type { Change } from '../changes/change.ts';
+import { type Change, readOpenChange } from '../changes/change.ts';
 import { goOnLater } from '../changes/go-on-later.ts';
 import type { Perform } from '../changes/perform.ts';
 import { createOrAdopt } from './account.ts';
@@ -107,6 +107,9 @@ async function arrive(run: Run, change: Change): Promise<void> {
 /** False when he is to go on after all. */
 async function retreating(...[run, change, reason]: Parameters<typeof takeBack>): Promise<boolean> {
   try {
+    const stored = await readOpenChange(run.sql, run.identity.user_id);
+    // A commit whose end nobody saw: the next run goes on from there.
+    if (stored && stored.step !== change.step) throw new Parked('move_unfinished', run.now());
     if (isPublished(change)) {
       if (!(await comeHome(run, change, reason))) return false;
     } else if (isPastReturn(change)) {

@@ -1,4 +1,4 @@
-import { LOOK_BACK_MS, writeDown } from '../../provisioning/orphans/left.ts';
+import { LOOK_BACK_MS, sealLeft, writeDown } from '../../provisioning/orphans/left.ts';
 import { advance } from '../changes/advance.ts';
 import { expectNotCancelled } from './cancelled.ts';
 import { bothHoldings, sameRepo } from './carry-over.ts';
@@ -21,7 +21,8 @@ export async function publish(move: Move): Promise<void> {
   const { did_method } = run.identity;
   if (needsSource(change) && !(await isCarriedOver(move))) return beginAgain(move);
   const arrival = await readArrival(run, end);
-  const { recommended, left } = arrival;
+  const left = await sealLeft(run, run.now());
+  const { recommended } = arrival;
   if (did_method === 'plc') {
     await publishInDirectory(run, recommended, () => noteSubmission(run, change, recommended));
   }

@@ -2,6 +2,7 @@ import { LeaseLost, updateIdentity } from '../../provisioning/identity.ts';
 import { outcomeOf } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import type { Change } from '../changes/change.ts';
+import { isOfThePds } from '../changes/patience.ts';
 import { Cancelled, isWantedHome } from './cancelled.ts';
 import { hasLasted, isPastReturn, isPublished, NO_WAY_HOME, timeOf } from './progress.ts';
 import { FROZEN_MS, PATIENCE_MS } from './retreat.ts';
@@ -33,8 +34,9 @@ export async function reasonToComeHome(
   if (error instanceof Cancelled || (await isWantedHome(run.sql, change))) return { outcome: 'cancelled' };
   const { work, now, random } = run;
   const outcome = outcomeOf(error, { work, now: now(), random: random.fraction });
-  if (outcome.kind === 'failed')
+  if (outcome.kind === 'failed' && isOfThePds(error)) {
     return (await isStuck(run, change, FROZEN_MS)) ? failed(UNWILLING) : undefined;
+  }
   const isSilent = outcome.kind === 'parked' && outcome.reason === 'provider_down';
   return isSilent && (await isStuck(run, change, PATIENCE_MS)) ? failed(SILENT) : undefined;
 }

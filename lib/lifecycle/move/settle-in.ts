@@ -4,7 +4,6 @@ import { getRecommendedDidCredentials, type RecommendedCredentials } from '../..
 import type { PdsSession } from '../../pds/client/sessions.ts';
 import { accountPassword, sessionOf } from '../../provisioning/account/adopt.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
-import { sealLeft } from '../../provisioning/orphans/left.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { openFromMapping } from '../../provisioning/secrets.ts';
 import {
@@ -18,12 +17,11 @@ import { type OwnCredentials, openPrivateKey } from '../custody/bundle.ts';
 import { sealForNextVersion } from '../custody/replace.ts';
 import { ownerAt, type Station, turnTo } from './stations.ts';
 
-/** What the document and the row are to say of one end, and what is written down of the other. */
+/** What the document and the row are to say of one end. */
 export type Arrival = {
   recommended: RecommendedCredentials;
   atprotoKey: string;
   sealed: Awaited<ReturnType<typeof sealForNextVersion>>;
-  left: Awaited<ReturnType<typeof sealLeft>>;
 };
 
 /** Reads it at the end where he is to live, and seals it: all that can fail without the directory, before that is asked. */
@@ -33,7 +31,7 @@ export async function readArrival(run: Run, end: Station): Promise<Arrival> {
   const atprotoKey = repoMultikey(recommended.repoKey);
   await expectItsOwnAddress(end.run, end.host, recommended.endpoint);
   const sealed = await sealAll(run, end, await sessionOf(end.run, end.host));
-  return { recommended, atprotoKey, sealed, left: await sealLeft(run, run.now()) };
+  return { recommended, atprotoKey, sealed };
 }
 
 /** What makes up the identity, sealed for its next version: see `sealForNextVersion`. */

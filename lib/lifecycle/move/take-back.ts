@@ -1,16 +1,15 @@
 import { tellMember } from '../../auth/bot/tell-member.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
 import { LOOK_BACK_MS, sealLeft, writeDown } from '../../provisioning/orphans/left.ts';
-import { Parked } from '../../provisioning/queue/outcome.ts';
 import { enqueue } from '../../provisioning/queue/queue.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
 import { advance, type End, endChange } from '../changes/advance.ts';
-import { type Change, readOpenChange } from '../changes/change.ts';
+import type { Change } from '../changes/change.ts';
 import { isWornOut } from '../changes/patience.ts';
 import { openFromChange } from '../changes/sealed.ts';
 import { thaw } from './freeze.ts';
-import { isFrozen, isPublished, NO_WAY_BACK } from './progress.ts';
+import { isFrozen, NO_WAY_BACK } from './progress.ts';
 import { hasLeft } from './publish-plc.ts';
 import { NEW_PASSWORD, runAt } from './stations.ts';
 
@@ -34,9 +33,6 @@ export function retreatOf({ progress }: Change): Retreat | undefined {
  * An old PDS that does not let itself be activated for a day is left as it is, and so is what was carried over.
  */
 export async function takeBack(run: Run, change: Change, retreat: Retreat): Promise<boolean> {
-  const stored = await readOpenChange(run.sql, run.identity.user_id);
-  // A commit whose end nobody saw: the next run goes on from there.
-  if (stored && isPublished(stored)) throw new Parked('move_unfinished', run.now());
   if (retreatOf(change) === undefined) await advance(run.sql, run, change, { progress: { retreat } });
   if (await hasLeft(run, change)) {
     await advance(run.sql, run, change, { progress: { retreat: null, [NO_WAY_BACK]: true } });
