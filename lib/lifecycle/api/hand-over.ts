@@ -30,6 +30,13 @@ const destination = {
   handle: z.optional(handle),
   rotation_keys: z.optional(z.array(didKey).check(z.minLength(1), z.maxLength(3))),
 };
+/** What may be wrong with it. */
+const OF_DESTINATION = [
+  'TARGET_INVALID',
+  'TARGET_UNREACHABLE',
+  'TARGET_NOT_A_PDS',
+  'TARGET_IS_OURS',
+] as const;
 const requested = z.object({
   change_id: z.int(),
   due_at: timestamp,
@@ -49,18 +56,16 @@ export const requestHandOver = contract({
   limits: { member: { max: 10, windowSeconds: 86_400 }, address: { max: 100, windowSeconds: 3600 } },
   body: z.strictObject(destination),
   data: requested,
-  errors: [
-    'TARGET_INVALID',
-    'TARGET_UNREACHABLE',
-    'TARGET_NOT_A_PDS',
-    'TARGET_IS_OURS',
-    'IDENTITY_NOT_READY',
-    'CHANGE_IN_PROGRESS',
-  ],
+  errors: [...OF_DESTINATION, 'IDENTITY_NOT_READY', 'CHANGE_IN_PROGRESS'],
 });
 
 /** What shows that a request is of whoever holds the key: the time of it, and the signature over all of it. */
 const authority = { did, issued_at: timestamp, signature };
+const OF_AUTHORITY = [
+  'RECOVERY_SIGNATURE_EXPIRED',
+  'RECOVERY_SIGNATURE_INVALID',
+  'SIGNATURE_REPLAYED',
+] as const;
 
 export const recoverByHandOver = contract({
   operationId: 'recoverByHandOver',
@@ -74,13 +79,8 @@ export const recoverByHandOver = contract({
   body: z.strictObject({ ...authority, ...destination }),
   data: requested,
   errors: [
-    'RECOVERY_SIGNATURE_EXPIRED',
-    'RECOVERY_SIGNATURE_INVALID',
-    'SIGNATURE_REPLAYED',
-    'TARGET_INVALID',
-    'TARGET_UNREACHABLE',
-    'TARGET_NOT_A_PDS',
-    'TARGET_IS_OURS',
+    ...OF_AUTHORITY,
+    ...OF_DESTINATION,
     'IDENTITY_NOT_READY',
     'CHANGE_IN_PROGRESS',
     'CHANGE_NOT_CANCELLABLE',
@@ -99,12 +99,5 @@ export const recoverByCancelling = contract({
   limits: { address: network },
   body: z.strictObject(authority),
   data: z.object({ cancelled_change_id: z.nullable(z.int()), kept_recovery_key: z.boolean() }),
-  errors: [
-    'RECOVERY_SIGNATURE_EXPIRED',
-    'RECOVERY_SIGNATURE_INVALID',
-    'SIGNATURE_REPLAYED',
-    'CHANGE_NOT_FOUND',
-    'CHANGE_NOT_CANCELLABLE',
-    'PLC_UNAVAILABLE',
-  ],
+  errors: [...OF_AUTHORITY, 'CHANGE_NOT_FOUND', 'CHANGE_NOT_CANCELLABLE', 'PLC_UNAVAILABLE'],
 });

@@ -30,6 +30,15 @@ export const getRecoveryKey = contract({
   errors: ['IDENTITY_NOT_READY', 'PLC_UNAVAILABLE', 'RATE_LIMITED'],
 });
 
+const OF_CHANGING_IT = [
+  'CHANGE_IN_PROGRESS',
+  'IDENTITY_NOT_READY',
+  'ROTATION_KEYS_NOT_OURS',
+  'ROTATION_KEYS_CHANGED',
+  'PLC_REFUSED',
+  'PLC_UNAVAILABLE',
+] as const;
+
 /** https://web.plc.directory/spec/v0.1/did-plc. The directory takes 10 operations on a DID an hour and 30 a day. */
 export const setRecoveryKey = contract({
   operationId: 'setRecoveryKey',
@@ -53,12 +62,7 @@ export const setRecoveryKey = contract({
     'RECOVERY_KEY_INVALID',
     'RECOVERY_KEY_NOT_PROVEN',
     'RECOVERY_KEY_NOT_CONFIRMED',
-    'CHANGE_IN_PROGRESS',
-    'IDENTITY_NOT_READY',
-    'ROTATION_KEYS_NOT_OURS',
-    'ROTATION_KEYS_CHANGED',
-    'PLC_REFUSED',
-    'PLC_UNAVAILABLE',
+    ...OF_CHANGING_IT,
   ],
 });
 
@@ -74,15 +78,7 @@ export const removeRecoveryKey = contract({
   limits: { member: { max: 5, windowSeconds: 86_400 }, address: { max: 100, windowSeconds: 3600 } },
   params: z.strictObject({ key: didKey }),
   data: z.extend(recoveryKey, { changed: z.boolean() }),
-  errors: [
-    'RECOVERY_KEY_NOT_FOUND',
-    'CHANGE_IN_PROGRESS',
-    'IDENTITY_NOT_READY',
-    'ROTATION_KEYS_NOT_OURS',
-    'ROTATION_KEYS_CHANGED',
-    'PLC_REFUSED',
-    'PLC_UNAVAILABLE',
-  ],
+  errors: ['RECOVERY_KEY_NOT_FOUND', ...OF_CHANGING_IT],
 });
 
 export const makeRecoveryKey = contract({

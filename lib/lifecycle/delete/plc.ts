@@ -1,7 +1,6 @@
 import type { PlcLog } from '../../identity/plc/log.ts';
 import { signOperation, signTombstone } from '../../identity/plc/operation.ts';
 import { submitOperation } from '../../pds/plc/directory.ts';
-import { PlcError } from '../../pds/plc/plc-error.ts';
 import { readPlcLog } from '../../pds/plc/read-log.ts';
 import { askDirectory, ourRotationKey } from '../../provisioning/plc/directory.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
@@ -47,13 +46,9 @@ export async function endPlcDid(run: Run): Promise<DidEnd> {
     const operation = lastOperation(log, { ours, key, hasLeft: identity.left_at !== null });
     if (operation === undefined) return 'not_ours';
     await hold(run);
-    await askDirectory(run, (directory) =>
-      submitOperation(directory, did, operation).catch((error) => {
-        // Somebody was faster, or it was handed in before: the log tells.
-        if (!(error instanceof PlcError) || error.fault !== 'refused') throw error;
-        run.log.warn('the PLC directory refused the end of a DID', { error });
-      }),
-    );
+    const refusal = await askDirectory(run, (directory) => submitOperation(directory, did, operation));
+    // Somebody was faster, or it was handed in before: the log tells.
+    if (refusal) run.log.warn('the PLC directory refused the end of a DID', { error: refusal });
   } finally {
     key.fill(0);
   }

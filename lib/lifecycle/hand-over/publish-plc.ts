@@ -1,12 +1,9 @@
 import type { PlcData } from '../../identity/plc/data.ts';
 import type { PlcLog } from '../../identity/plc/log.ts';
-import { signOperation } from '../../identity/plc/operation.ts';
-import { submitOperation } from '../../pds/plc/directory.ts';
-import { PlcError } from '../../pds/plc/plc-error.ts';
 import { askDirectory, ourRotationKey, readOwnLog } from '../../provisioning/plc/directory.ts';
+import { operate } from '../../provisioning/plc/operate.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
-import { type Run, reserved } from '../../provisioning/run.ts';
-import { openFromMapping } from '../../provisioning/secrets.ts';
+import type { Run } from '../../provisioning/run.ts';
 import type { Change } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
 import { holderOf } from '../rotation-key/show.ts';
@@ -36,20 +33,10 @@ export async function publishPlc(run: Run, change: Change): Promise<TargetProble
   const publisher = await whoPublishes(run, change);
   if (publisher !== 'us') return publisher === 'done' ? undefined : publisher;
   const log = await readOwnLog(run);
-  const { vault, identity } = run;
-  const { rotation_key_sealed: sealed } = identity;
-  const rotationKey = await openFromMapping(vault, identity, 'rotation_key_sealed', sealed ?? '');
-  const operation = signOperation(newData(run, log, change), log.head, rotationKey);
-  rotationKey.fill(0);
+  const wanted = { signer: run.identity, log, data: newData(run, log, change) };
   await hold(run);
-  await askDirectory(run, async (directory) => {
-    try {
-      await submitOperation(directory, reserved(run).pds_did, operation);
-    } catch (error) {
-      if (!(error instanceof PlcError) || error.fault !== 'refused') throw error;
-      run.log.warn('the PLC directory refuses what hands a member over', { error });
-    }
-  });
+  const refusal = await askDirectory(run, (directory) => operate(run.vault, directory, wanted));
+  if (refusal) run.log.warn('the PLC directory refuses what hands a member over', { error: refusal });
   return isPublished((await readOwnLog(run)).data, change) ? undefined : 'PLC_REFUSED';
 }
 

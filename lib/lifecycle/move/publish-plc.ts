@@ -1,13 +1,11 @@
 import type { PlcData } from '../../identity/plc/data.ts';
 import type { PlcLog } from '../../identity/plc/log.ts';
-import { signOperation } from '../../identity/plc/operation.ts';
 import type { RecommendedCredentials } from '../../pds/client/identity.ts';
 import { submitOperation } from '../../pds/plc/directory.ts';
-import { PlcError } from '../../pds/plc/plc-error.ts';
 import { askDirectory, ourRotationKey, readOwnLog } from '../../provisioning/plc/directory.ts';
+import { signWithOurKey } from '../../provisioning/plc/operate.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
-import { openFromMapping } from '../../provisioning/secrets.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
@@ -35,24 +33,12 @@ export async function publishInDirectory(
   if (namesPds(before.data, recommended)) return;
   const data = withNewPds(before, ourRotationKey(run), recommended);
   if (data === undefined) throw notOurs();
-  const key = await openFromMapping(
-    vault,
-    identity,
-    'rotation_key_sealed',
-    identity.rotation_key_sealed ?? '',
-  );
-  const operation = signOperation(data, before.head, key);
-  key.fill(0);
+  const operation = await signWithOurKey(vault, { signer: identity, log: before, data });
   await submitting();
   await hold(run);
-  const refusal = await askDirectory(run, async (directory) => {
-    try {
-      await submitOperation(directory, reserved(run).pds_did, operation);
-    } catch (error) {
-      if (!(error instanceof PlcError) || error.fault !== 'refused') throw error;
-      return error;
-    }
-  });
+  const refusal = await askDirectory(run, (directory) =>
+    submitOperation(directory, reserved(run).pds_did, operation),
+  );
   const after = await readOwnLog(run);
   if (namesPds(after.data, recommended)) return;
   throw new ProvisioningError(

@@ -3,6 +3,7 @@ import type { PlcLog } from '../../identity/plc/log.ts';
 import { notifyOperators } from '../../operators/notify.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
 import { askDirectory, ourRotationKey, readOwnLog } from '../../provisioning/plc/directory.ts';
+import { operate } from '../../provisioning/plc/operate.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { sealForMapping } from '../../provisioning/secrets.ts';
@@ -11,7 +12,6 @@ import type { Change } from '../changes/change.ts';
 import { holdOn } from '../changes/hold.ts';
 import { backUpCredentials } from '../custody/backup.ts';
 import { type Found, foundBy, openMade } from './made.ts';
-import { operate } from './plc-operation.ts';
 import { listMemberKey, readNextKeyId, settlingFrom } from './publish.ts';
 
 /** The directory takes 10 operations on a DID an hour, and 30 a day. https://web.plc.directory/spec/v0.1/did-plc */
@@ -51,13 +51,13 @@ async function replaceKeys(run: Run, log: PlcLog & { data: PlcData }, keys: Keys
   const verificationMethods = { ...data.verificationMethods, [keys.keyId]: keys.memberKey };
   const wishes = [{ ...withOurs, verificationMethods }, withOurs];
   for (const wish of wishes) {
-    const taken = await askDirectory(run, (directory) =>
+    const refusal = await askDirectory(run, (directory) =>
       operate(vault, directory, { signer, log, data: wish }),
     );
     // What it refuses now it may have taken before: then its answer had been lost.
     const after = await readOwnLog(run);
     if (after.data.rotationKeys.includes(keys.fresh)) return;
-    if (taken || after.head !== log.head) break;
+    if (!refusal || after.head !== log.head) break;
     run.log.info('the PLC directory does not take the operation');
   }
   // What a request that got no answer may still do, nobody knows: so it is not given up, or the key in it would be lost.

@@ -36,15 +36,21 @@ export async function readPlcDocument(directory: PlcDirectory, did: Did): Promis
 }
 
 /**
- * Hands an operation in. Throws PlcError: after `refused` it has had no effect (but may have had one before, if it was
- * handed in before); after any other the log tells.
+ * Hands an operation in. Returns the error of a directory that refuses it: then it has had no effect (but may have had one
+ * before, if it was handed in before). Throws PlcError for any other answer, or none: then the log tells.
  */
 export async function submitOperation(
   directory: PlcDirectory,
   did: Did,
   operation: PlcOperation | Tombstone,
-): Promise<void> {
-  await ask(directory, 'submit', `/${did}`, operation);
+): Promise<PlcError | undefined> {
+  try {
+    await ask(directory, 'submit', `/${did}`, operation);
+    return undefined;
+  } catch (error) {
+    if (error instanceof PlcError && error.fault === 'refused') return error;
+    throw error;
+  }
 }
 
 /** Throws PlcError unless the directory and its database answer. */

@@ -1,12 +1,9 @@
 import type { PlcData } from '../../identity/plc/data.ts';
 import type { PlcLog } from '../../identity/plc/log.ts';
-import { signOperation } from '../../identity/plc/operation.ts';
-import { submitOperation } from '../../pds/plc/directory.ts';
-import { PlcError } from '../../pds/plc/plc-error.ts';
 import { type Run, reserved } from '../run.ts';
-import { openFromMapping } from '../secrets.ts';
 import { FIRST_MEMBER_KEY } from '../steps/reserved.ts';
 import { askDirectory } from './directory.ts';
+import { operate } from './operate.ts';
 
 /**
  * Adds the member's own Ed25519 key to the document of his did:plc, by an operation that our rotation key signs. A
@@ -17,7 +14,7 @@ import { askDirectory } from './directory.ts';
  */
 export async function publishMemberKey(run: Run, log: PlcLog & { data: PlcData }): Promise<void> {
   const { vault, identity } = run;
-  const { pds_did, pds_public_key } = reserved(run);
+  const { pds_public_key } = reserved(run);
   const { verificationMethods } = log.data;
   const memberKey = `did:key:${pds_public_key}`;
   if (verificationMethods[FIRST_MEMBER_KEY] === memberKey) return;
@@ -25,16 +22,8 @@ export async function publishMemberKey(run: Run, log: PlcLog & { data: PlcData }
     ...log.data,
     verificationMethods: { ...verificationMethods, [FIRST_MEMBER_KEY]: memberKey },
   };
-  const sealed = identity.rotation_key_sealed ?? '';
-  const rotationKey = await openFromMapping(vault, identity, 'rotation_key_sealed', sealed);
-  const operation = signOperation(data, log.head, rotationKey);
-  rotationKey.fill(0);
-  await askDirectory(run, async (directory) => {
-    try {
-      await submitOperation(directory, pds_did, operation);
-    } catch (error) {
-      if (!(error instanceof PlcError) || error.fault !== 'refused') throw error;
-      run.log.info('the PLC directory does not take the key of the member', { error });
-    }
-  });
+  const refusal = await askDirectory(run, (directory) =>
+    operate(vault, directory, { signer: identity, log, data }),
+  );
+  if (refusal) run.log.info('the PLC directory does not take the key of the member', { error: refusal });
 }

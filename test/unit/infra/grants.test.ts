@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { everywhere, functionsOf, LOCAL, PRODUCTION, resourcesOf, synthesize } from './synthesized.ts';
+import {
+  everywhere,
+  functionsOf,
+  LOCAL,
+  PRODUCTION,
+  resourcesOf,
+  synthesize,
+  WORKERS,
+} from './synthesized.ts';
 
 type Statement = { Effect: string; Action: string | string[]; Resource: unknown; Condition?: unknown };
 
@@ -108,19 +116,6 @@ describe.each([
   });
 
   it('give each function the database login of its role, and none to who asks it nothing', () => {
-    const WORKERS = [
-      'audit-seal-root',
-      'lifecycle-plan-health-sweep',
-      'lifecycle-sweep-health',
-      'lifecycle-change-identity',
-      'lifecycle-clean-up',
-      'lifecycle-rotate-due-keys',
-      'lifecycle-tell-operators',
-      'provisioning-dead-letter',
-      'provisioning-provision-identity',
-      'provisioning-reconcile-orphans',
-      'provisioning-relay',
-    ];
     const expected = (id: string) => {
       if (id.startsWith('docs-') || id === 'auth-preflight') return [];
       if (id === 'database-migrate') return ['api', 'owner', 'worker'];

@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { kebabCase } from '../../../infra/routes.ts';
 import { SETTINGS, type SettingName } from '../../../lib/config.ts';
 import { CONTRACTS } from '../../../lib/docs/contracts.ts';
-import { functionsOf, PRODUCTION, synthesize } from './synthesized.ts';
+import { functionsOf, PRODUCTION, synthesize, WORKERS } from './synthesized.ts';
 
 const FUNCTIONS = path.resolve(import.meta.dirname, '../../../functions');
 const files = globSync('*/*.ts', { cwd: FUNCTIONS }).sort();
@@ -96,22 +96,7 @@ function environmentOf(id: string): string[] {
 describe('functions', () => {
   it('are the contracts, the workers and the migration, no more and no less', () => {
     const contracts = CONTRACTS.map(({ subsystem, operationId }) => `${subsystem}-${kebabCase(operationId)}`);
-    const others = [
-      'audit-seal-root',
-      'auth-deliver-messages',
-      'auth-preflight',
-      'database-migrate',
-      'lifecycle-plan-health-sweep',
-      'lifecycle-sweep-health',
-      'lifecycle-change-identity',
-      'lifecycle-clean-up',
-      'lifecycle-rotate-due-keys',
-      'lifecycle-tell-operators',
-      'provisioning-dead-letter',
-      'provisioning-provision-identity',
-      'provisioning-reconcile-orphans',
-      'provisioning-relay',
-    ];
+    const others = [...WORKERS, 'auth-deliver-messages', 'auth-preflight', 'database-migrate'];
     expect(files.map(idOf).sort()).toEqual([...contracts, ...others].sort());
     expect([...functions.keys()].sort()).toEqual(files.map(idOf).sort());
   });

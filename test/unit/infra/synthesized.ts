@@ -29,6 +29,21 @@ export const PRODUCTION = {
 };
 export const LOCAL = { PDS_STAGE: 'local' };
 
+/** The functions that work with the database as `pds_worker`. */
+export const WORKERS = [
+  'audit-seal-root',
+  'lifecycle-plan-health-sweep',
+  'lifecycle-sweep-health',
+  'lifecycle-change-identity',
+  'lifecycle-clean-up',
+  'lifecycle-rotate-due-keys',
+  'lifecycle-tell-operators',
+  'provisioning-dead-letter',
+  'provisioning-provision-identity',
+  'provisioning-reconcile-orphans',
+  'provisioning-relay',
+];
+
 const outdirs: string[] = [];
 afterAll(() => {
   for (const directory of outdirs) rmSync(directory, { recursive: true, force: true });

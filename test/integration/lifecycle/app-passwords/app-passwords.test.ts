@@ -1,5 +1,4 @@
 import { AtpAgent } from '@atproto/api';
-import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verifyMember } from '../../../../lib/audit/verify.ts';
 import type { ApiHandler } from '../../../../lib/http/route.ts';
@@ -12,10 +11,8 @@ import type { AppPasswordDeps } from '../../../../lib/lifecycle/app-passwords/at
 import { createAppPassword, MOST_APP_PASSWORDS } from '../../../../lib/lifecycle/app-passwords/create.ts';
 import { revokeAppPassword } from '../../../../lib/lifecycle/app-passwords/revoke.ts';
 import { requestChange } from '../../../../lib/lifecycle/changes/request.ts';
-import { readMessage } from '../../../../lib/provisioning/queue/queue.ts';
-import { performWork } from '../../../../lib/provisioning/work.ts';
 import { loggedInAndSteppedUp, steppedUp } from '../../auth/stepped-up.ts';
-import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
+import { type Call, call, ENCRYPTION_KEY, logIn } from '../../http/app.ts';
 import { type Fault, faultyNetwork, silence } from '../../provisioning/faulty.ts';
 import { identityOf, openStage, type Stage } from '../../provisioning/stage.ts';
 import { opened } from '../../provisioning/working-identity.ts';
@@ -34,12 +31,7 @@ let handlers: Record<Operation, ApiHandler>;
 beforeAll(async () => {
   stage = await openStage();
   custody = await openCustody(stage, ENCRYPTION_KEY);
-  setEnvironment(custody.bench.database, {
-    PROVISIONING_QUEUE_URL: custody.bench.deps.queueUrl,
-    AWS_ENDPOINT_URL_SQS: stage.sqs.url,
-    PDS_LOCAL_ENDPOINT: stage.pds.url,
-    PDS_RATE_LIMIT_BYPASS_KEY: stage.pds.rateLimitBypassKey,
-  });
+  custody.setRouteEnvironment();
   handlers = {
     createAppPassword: (await import('../../../../functions/lifecycle/create-app-password.ts')).handler,
     listAppPasswords: (await import('../../../../functions/lifecycle/list-app-passwords.ts')).handler,
@@ -101,18 +93,8 @@ async function story(userId: string) {
 }
 
 describe('an app password', () => {
-  async function activeMember() {
-    const user = newcomer();
-    const cookie = await logIn(user);
-    const { bench } = custody;
-    const { Messages = [] } = await stage.sqsClient.send(
-      new ReceiveMessageCommand({ QueueUrl: bench.deps.queueUrl, MaxNumberOfMessages: 10 }),
-    );
-    for (const { Body = '' } of Messages) await performWork(bench.deps, readMessage(Body) ?? '');
-    return { userId: String(user.id), cookie };
-  }
   it('lets another app in until it is revoked, and nothing here keeps it', async () => {
-    const { userId, cookie } = await activeMember();
+    const { userId, cookie } = await custody.loggedInMember();
     const body = { name: 'My phone' };
     expect((await ask('createAppPassword', { cookie, body })).error?.code).toBe('STEP_UP_REQUIRED');
     await steppedUp(custody.db, userId, 'createAppPassword', body);
@@ -156,7 +138,7 @@ describe('an app password', () => {
   });
 
   it('is nobody else’s to see or to revoke', async () => {
-    const [owner, other] = [await activeMember(), await activeMember()];
+    const [owner, other] = [await custody.loggedInMember(), await custody.loggedInMember()];
     await make(owner.userId, 'Tablet');
     expect((await ask('listAppPasswords', { cookie: other.cookie })).data).toEqual([]);
     const foreign = await ask('revokeAppPassword', { cookie: other.cookie, params: { name: 'Tablet' } });

@@ -1,3 +1,4 @@
+import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import type { StepUpNeed } from '../../../../lib/auth/step-up.ts';
 import type { Did } from '../../../../lib/brands.ts';
 import { connect, type Sql } from '../../../../lib/db/connect.ts';
@@ -5,11 +6,13 @@ import { type BackupType, backUpCredentials } from '../../../../lib/lifecycle/cu
 import { type RestoreDeps, restoreBackup } from '../../../../lib/lifecycle/custody/restore.ts';
 import { updateAccountPassword } from '../../../../lib/pds/client/admin.ts';
 import { connectionTo } from '../../../../lib/pds/provider.ts';
+import { readMessage } from '../../../../lib/provisioning/queue/queue.ts';
 import { sealForMapping } from '../../../../lib/provisioning/secrets.ts';
 import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { performWork } from '../../../../lib/provisioning/work.ts';
 import { createVault, type Vault } from '../../../../lib/vault/vault.ts';
 import { loggedInAndSteppedUp } from '../../auth/stepped-up.ts';
+import { logIn, newcomer, setEnvironment } from '../../http/app.ts';
 import { type Bench, identityOf, openBench, type Stage } from '../../provisioning/stage.ts';
 import { opened } from '../../provisioning/working-identity.ts';
 
@@ -23,6 +26,12 @@ export type Custody = {
   vault: Vault;
   /** A member whose identity is active; returns his id. */
   member(): Promise<string>;
+  /** Has functions of routes that are imported after it find what is here. */
+  setRouteEnvironment(): void;
+  /** A member who has logged in by the route, and whose identity is active. */
+  loggedInMember(): Promise<{ userId: string; cookie: string }>;
+  /** Does the work that the messages of the queue name; returns how many there were. */
+  workOff(): Promise<number>;
   backUp(userId: string, type?: BackupType): Promise<number>;
   /** As if he had just shown his second factor for this backup. */
   stepUp(userId: string, backupId: number): Promise<StepUpNeed>;
@@ -52,6 +61,27 @@ export async function openCustody(stage: Stage, encryptionKey?: string): Promise
       const { userId, queueId } = await bench.member();
       await performWork(bench.deps, queueId);
       return userId;
+    },
+    setRouteEnvironment() {
+      setEnvironment(bench.database, {
+        PROVISIONING_QUEUE_URL: bench.deps.queueUrl,
+        AWS_ENDPOINT_URL_SQS: stage.sqs.url,
+        PDS_LOCAL_ENDPOINT: stage.pds.url,
+        PDS_RATE_LIMIT_BYPASS_KEY: stage.pds.rateLimitBypassKey,
+      });
+    },
+    async loggedInMember() {
+      const user = newcomer();
+      const cookie = await logIn(user);
+      while ((await custody.workOff()) > 0);
+      return { userId: String(user.id), cookie };
+    },
+    async workOff() {
+      const { Messages = [] } = await stage.sqsClient.send(
+        new ReceiveMessageCommand({ QueueUrl: bench.deps.queueUrl, MaxNumberOfMessages: 10 }),
+      );
+      for (const { Body = '' } of Messages) await performWork(bench.deps, readMessage(Body) ?? '');
+      return Messages.length;
     },
     async backUp(userId, type = 'manual') {
       return (await sql.begin((tx) => backUpCredentials({ tx, vault }, userId, type))).id;

@@ -1,12 +1,9 @@
-import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApiHandler } from '../../../../lib/http/route.ts';
 import * as contracts from '../../../../lib/lifecycle/api.ts';
 import { provisioningLog } from '../../../../lib/pds/api.ts';
-import { readMessage } from '../../../../lib/provisioning/queue/queue.ts';
-import { performWork } from '../../../../lib/provisioning/work.ts';
 import { steppedUp } from '../../auth/stepped-up.ts';
-import { type Call, call, ENCRYPTION_KEY, logIn, newcomer, setEnvironment } from '../../http/app.ts';
+import { type Call, call, ENCRYPTION_KEY, logIn, newcomer } from '../../http/app.ts';
 import { openStage, type Stage } from '../../provisioning/stage.ts';
 import { type Custody, openCustody } from './custody.ts';
 
@@ -18,12 +15,7 @@ let handlers: Record<'createBackup' | 'listBackups' | 'restoreBackup' | 'provisi
 beforeAll(async () => {
   stage = await openStage();
   custody = await openCustody(stage, ENCRYPTION_KEY);
-  setEnvironment(custody.bench.database, {
-    PROVISIONING_QUEUE_URL: custody.bench.deps.queueUrl,
-    AWS_ENDPOINT_URL_SQS: stage.sqs.url,
-    PDS_LOCAL_ENDPOINT: stage.pds.url,
-    PDS_RATE_LIMIT_BYPASS_KEY: stage.pds.rateLimitBypassKey,
-  });
+  custody.setRouteEnvironment();
   handlers = {
     createBackup: (await import('../../../../functions/lifecycle/create-backup.ts')).handler,
     listBackups: (await import('../../../../functions/lifecycle/list-backups.ts')).handler,
@@ -40,23 +32,6 @@ const CONTRACTS = { ...contracts, provisioningLog };
 const ask = (operation: keyof typeof handlers, options: Call) =>
   call(handlers[operation], CONTRACTS[operation], options);
 
-/** Does what the messages say that wait; returns how many there were. */
-async function work(): Promise<number> {
-  const { bench } = custody;
-  const { Messages = [] } = await stage.sqsClient.send(
-    new ReceiveMessageCommand({ QueueUrl: bench.deps.queueUrl, MaxNumberOfMessages: 10 }),
-  );
-  for (const { Body = '' } of Messages) await performWork(bench.deps, readMessage(Body) ?? '');
-  return Messages.length;
-}
-
-async function activeMember() {
-  const user = newcomer();
-  const cookie = await logIn(user);
-  while ((await work()) > 0);
-  return { userId: String(user.id), cookie };
-}
-
 /** As if he had just shown his second factor in the one session that he has. */
 const showSecondFactor = (userId: string, id: number) =>
   steppedUp(custody.db, userId, 'restoreBackup', String(id));
@@ -64,14 +39,14 @@ const restore = (cookie: string, id: number | string) =>
   ask('restoreBackup', { cookie, params: { id: String(id) } });
 
 it('a member backs up, loses his password, restores, and sees all of it', async () => {
-  const { userId, cookie } = await activeMember();
+  const { userId, cookie } = await custody.loggedInMember();
   const { backup_id: id } = (await ask('createBackup', { cookie })).data;
   await custody.breakPassword(userId);
   expect((await restore(cookie, id)).error?.code).toBe('STEP_UP_REQUIRED');
   await showSecondFactor(userId, id);
   const { data } = await restore(cookie, id);
   expect(data).toMatchObject({ backup_id: id, recovery_backup_id: expect.any(Number) });
-  expect(await work()).toBe(1);
+  expect(await custody.workOff()).toBe(1);
   const [identity] =
     await custody.db`SELECT verification_status FROM user_pds_mapping WHERE user_id = ${userId}`;
   expect(identity).toEqual({ verification_status: 'accessible' });
@@ -111,7 +86,7 @@ it('a member backs up, loses his password, restores, and sees all of it', async 
 });
 
 it('the list says which have expired; the newest has not', async () => {
-  const { userId, cookie } = await activeMember();
+  const { userId, cookie } = await custody.loggedInMember();
   await ask('createBackup', { cookie });
   await custody.db`UPDATE pds_credential_backups SET expires_at = now() - interval '1 day' WHERE user_id = ${userId}`;
   const { data } = await ask('listBackups', { cookie });
@@ -124,7 +99,7 @@ it('the list says which have expired; the newest has not', async () => {
 });
 
 it('nobody sees or restores the backups of another', async () => {
-  const [owner, other] = [await activeMember(), await activeMember()];
+  const [owner, other] = [await custody.loggedInMember(), await custody.loggedInMember()];
   const { backup_id: id } = (await ask('createBackup', { cookie: owner.cookie })).data;
   const ids = (await ask('listBackups', { cookie: other.cookie })).data.map(
     (backup: { id: number }) => backup.id,
