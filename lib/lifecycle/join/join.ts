@@ -78,8 +78,10 @@ export async function tellBoth(
   kind: 'join_asked' | 'join_due' | 'join_off',
   dueAt: Date | null = null,
 ): Promise<void> {
-  const { from } = await identitiesOf(tx, join);
-  const details = { join_id: join.id, pds_handle: from.pds_handle, due_at: dueAt?.toISOString() ?? null };
+  const [from] = await tx<Pick<Named, 'pds_handle'>[]>`
+    SELECT pds_handle FROM user_pds_mapping WHERE user_id = ${join.from_user_id}`;
+  const handle = showHandle(from?.pds_handle ?? null);
+  const details = { join_id: join.id, pds_handle: handle, due_at: dueAt?.toISOString() ?? null };
   for (const userId of [join.from_user_id, join.to_user_id]) await sayTo(tx, userId, { kind, details });
 }
 
