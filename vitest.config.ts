@@ -4,8 +4,9 @@ import { LongestFirst } from './test/setup/longest-first.ts';
 /** One project after the other: they differ in how many of their files a machine of two cores can carry at once. */
 export default defineConfig({
   test: {
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } },
     sequence: { sequencer: LongestFirst },
     // What keeps the members' keys, and what makes and opens their accounts, is tested or not merged.
     coverage: {

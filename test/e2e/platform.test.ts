@@ -13,9 +13,9 @@ import { findProcess } from '../../infra/local/process/process-table.ts';
 import { call, type IdentityInfo, logIn, watchUntilActive } from './member-journey.ts';
 
 const LOCAL = path.resolve(import.meta.dirname, '../../infra/local');
-const START_LIMIT_MS = 90_000;
+const START_LIMIT_MS = 240_000;
 /** A part that does not end when it is asked holds up the others for ten seconds. */
-const STOP_LIMIT_MS = 8_000;
+const STOP_LIMIT_MS = 10_000;
 
 const newDataDir = () => mkdtemp(path.join(tmpdir(), 'pds-platform-'));
 
@@ -66,7 +66,7 @@ describe('the platform', { timeout: START_LIMIT_MS }, () => {
     const before = platform.pds.pid();
     platform.pds.kill();
     await expect
-      .poll(() => notices.join('\n'), { timeout: 5_000 })
+      .poll(() => notices.join('\n'), { timeout: 30_000 })
       .toContain('PDS ended with signal SIGKILL');
     await expect
       .poll(
@@ -188,7 +188,7 @@ describe('npm start', { timeout: START_LIMIT_MS }, () => {
     const children = childrenOf(first.child.pid);
     expect(children.length).toBeGreaterThan(10);
     first.child.kill('SIGKILL');
-    await expect.poll(() => children.filter((pid) => findProcess(pid)), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => children.filter((pid) => findProcess(pid)), { timeout: 30_000 }).toEqual([]);
     expect(readPlatformFile(dataDir)).toBeDefined();
 
     const second = spawnCommand({}, 'start.ts', ...args);
@@ -202,9 +202,7 @@ describe('npm start', { timeout: START_LIMIT_MS }, () => {
     expect(existsSync(dataDir)).toBe(false);
   });
 
-  it('leaves nothing of a platform that was killed a moment ago, by --fresh or npm run reset', {
-    timeout: 90_000, // two starts, each of which bundles everything
-  }, async () => {
+  it('leaves nothing of a platform that was killed a moment ago, by --fresh or npm run reset', async () => {
     const dataDir = await newDataDir();
     const args = ['--data', dataDir, '--port', '0', '--pds-port', '0'];
     const botToken = () => JSON.parse(readFileSync(path.join(dataDir, 'operator.json'), 'utf8')).botToken;
@@ -221,7 +219,7 @@ describe('npm start', { timeout: START_LIMIT_MS }, () => {
     const { code, output } = await run('reset.ts', '--data', dataDir);
     expect([code, output]).toEqual([0, `Removed ${dataDir}. The next npm start begins with nothing.\n`]);
     expect(existsSync(dataDir)).toBe(false);
-    await expect.poll(() => children.filter((pid) => findProcess(pid)), { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => children.filter((pid) => findProcess(pid)), { timeout: 30_000 }).toEqual([]);
     expect(existsSync(dataDir)).toBe(false);
   });
 });

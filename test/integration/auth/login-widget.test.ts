@@ -282,7 +282,7 @@ it('does not wait for a queue that accepts and never answers', async () => {
     expect((await call(fresh.handler, loginWidget, { body: signedLogin() })).status).toBe(200);
     const took = performance.now() - begun;
     expect(took).toBeGreaterThan(500); // it has tried
-    expect(took).toBeLessThan(3000);
+    expect(took).toBeLessThan(15_000);
   } finally {
     hung.closeAllConnections();
     hung.close();

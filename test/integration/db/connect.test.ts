@@ -182,7 +182,7 @@ describe('a pause', () => {
     await client`SELECT 1`;
     await expect
       .poll(() => sql`SELECT count(*) AS n FROM pg_stat_activity WHERE application_name = 'leaving'`, {
-        timeout: 5000,
+        timeout: 30_000,
       })
       .toEqual([{ n: 0 }]);
     expect(await client`SELECT 1 AS n`).toEqual([{ n: 1 }]);

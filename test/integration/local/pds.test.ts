@@ -125,7 +125,7 @@ describe('a member on it', () => {
     const call = agent.com.atproto.server.createAccount(account, { headers, encoding: 'application/json' });
     await expect(call).rejects.toThrow('External handle did not resolve to DID');
     // A resolver that does not answer costs five seconds at the first of its tries.
-    expect(performance.now() - begun).toBeLessThan(4_000);
+    expect(performance.now() - begun).toBeLessThan(5_000);
   });
 
   it('gets a did:plc, which the directory still knows after a restart', async () => {

@@ -130,7 +130,8 @@ describe('a member whose identity is active', () => {
     stage.pds.pause();
     const begun = performance.now();
     const { data } = await ask('health', { cookie }).finally(() => stage.pds.resume());
-    expect(performance.now() - begun).toBeLessThan(3000);
+    // On a busy machine a little more; a request to a PDS may take eight.
+    expect(performance.now() - begun).toBeLessThan(6_000);
     expect(data).toMatchObject({ has_pds: true, accessible: false, verification_status: 'accessible' });
     expect(data.probes).toEqual({
       pds: 'unknown',

@@ -236,7 +236,7 @@ describe('a restore is refused, and changes nothing,', () => {
     ['is too busy', () => Promise.resolve(Response.json({ error: 'RateLimitExceeded' }, { status: 429 }))],
     ['answers, but too late', ({ send }) => send().then(silence)],
   ];
-  it.each(faults)('while the PDS %s', { timeout: 20_000 }, async (_, fault) => {
+  it.each(faults)('while the PDS %s', async (_, fault) => {
     const userId = await custody.member();
     const backupId = await custody.backUp(userId);
     await expectRefused(userId, backupId, 'UNAVAILABLE', {
@@ -246,7 +246,7 @@ describe('a restore is refused, and changes nothing,', () => {
     await custody.restore(userId, backupId);
   });
 
-  it('while the PDS is stopped', { timeout: 20_000 }, async () => {
+  it('while the PDS is stopped', async () => {
     const userId = await custody.member();
     const backupId = await custody.backUp(userId);
     await stage.pds.stop();
