@@ -17,7 +17,8 @@ type Taken = Repository & Omit<Entry, 'name'>;
 /**
  * Adds the repository, as it is at one moment, behind all blobs that it names: those that came since the list are
  * fetched, and when one of them is gone again the repository is, too, taken anew. What the PDS still does not have then
- * is written down as missing. It is one step: a worker that dies, or has no time left, leaves none of it, and the next one begins it anew.
+ * is written down as missing. It is one step: a worker that dies, or has no time left, leaves none of it, and the next
+ * one begins it anew.
  */
 export async function addRepository(reading: Reading): Promise<void> {
   const { archive, folder } = reading;

@@ -28,8 +28,9 @@ export type RequestedHandOver = { change_id: number; due_at: string; missing: Ta
 
 /**
  * Asks for a member to be handed over to a PDS that he names, in 72 hours, by his session and his second factor, once
- * that PDS answers as one. Sent again it is told of the same change, and what is missing by then. Throws `STEP_UP_REQUIRED`, `TARGET_INVALID`,
- * `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `TARGET_IS_OURS`, and what `requestChange` throws.
+ * that PDS answers as one. Sent again it is told of the same change, and of what is missing by then. Throws
+ * `STEP_UP_REQUIRED`, `TARGET_INVALID`, `TARGET_UNREACHABLE`, `TARGET_NOT_A_PDS`, `TARGET_IS_OURS`, and what
+ * `requestChange` throws.
  */
 export async function requestHandOver(
   deps: HandOverDeps,
