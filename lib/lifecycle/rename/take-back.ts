@@ -12,10 +12,10 @@ import { namesOf } from './names.ts';
 import { isNamed, tellPds } from './tell-pds.ts';
 
 /**
- * taking_back → failed, or cancelled: our document names the old handle again, so does the PDS, should it have heard of the new one,
- * and that one is free again, or stands as it did before; where the PDS cannot be told and perhaps goes by it, it is kept
- * from everybody else for as long as one that was given up. Until it is certain what the PDS goes by, both names lead to
- * the DID.
+ * taking_back → failed, or cancelled: our document names the old handle again, so does the PDS, should it have heard of
+ * the new one, and that one is free again, or stands as it did before; where the PDS cannot be told and perhaps goes by it,
+ * it is kept from everybody else for as long as one that was given up. Until it is certain what the PDS goes by, both names
+ * lead to the DID.
  */
 export async function takeBack(run: Run, change: Change): Promise<void> {
   const { sql, identity, now } = run;
