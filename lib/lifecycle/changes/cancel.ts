@@ -75,12 +75,14 @@ export async function cancelIn(
     return { cancelled: true };
   }
   if (!TAKEN_BACK[change.kind]?.(change)) throw apiError('CHANGE_NOT_CANCELLABLE');
-  await tx`UPDATE pds_changes SET cancel_wanted_at = coalesce(cancel_wanted_at, now()) WHERE id = ${changeId}`;
+  const noted = await tx`
+    UPDATE pds_changes SET cancel_wanted_at = now() WHERE id = ${changeId} AND cancel_wanted_at IS NULL`;
   // Also where its work was given up. And whatever it waits for, it need not wait for that.
   await enqueue(tx, { userId, action: change.kind });
   await tx`
     UPDATE pds_provisioning_queue SET next_retry = least(next_retry, now()), sent_at = NULL
     WHERE user_id = ${userId} AND action = ${change.kind} AND status = 'pending'`;
+  if (noted.count > 0) await logCancel(tx, { ...change, userId, by, cancelled: false });
   return { cancelled: false };
 }
 
@@ -100,19 +102,27 @@ async function lockWork(tx: Transaction, userId: string, changeId: number): Prom
 }
 
 async function end(tx: Transaction, change: Found & { userId: string; by: string }): Promise<void> {
-  const { id, kind, pnptv_uuid: pnptvUuid, userId, by } = change;
+  const { id, kind, userId } = change;
   await tx`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled' WHERE id = ${id}`;
   await tx`
     UPDATE pds_provisioning_queue SET status = 'completed', parked_reason = NULL
     WHERE user_id = ${userId} AND action = ${kind} AND status IN ('pending', 'processing')`;
   if (kind === 'hand_over') await sayTo(tx, userId, leavingNews(change, { event: 'cancelled' }));
+  await logCancel(tx, { ...change, cancelled: true });
+}
+
+/** Who took it back; what is not `cancelled` by that ends later, and the entry of its end says how. */
+async function logCancel(
+  tx: Transaction,
+  { id, kind, pnptv_uuid, userId, by, cancelled }: Found & { userId: string; by: string; cancelled: boolean },
+): Promise<void> {
   const { createdBy, ...how } = authorOf(by, userId);
   await appendAudit(tx, {
     userId,
-    pnptvUuid,
+    pnptvUuid: pnptv_uuid,
     action: 'updated',
-    status: 'success',
-    details: { change: kind, change_id: id, cancelled: true, ...how },
+    status: cancelled ? 'success' : 'pending',
+    details: { change: kind, change_id: id, cancelled, ...how },
     createdBy,
   });
 }

@@ -225,6 +225,10 @@ describe('a change of an identity', () => {
     };
     expect(await cancelInWork('delete')).toBe('CHANGE_NOT_CANCELLABLE');
     expect(await cancelInWork('move')).toEqual({ cancelled: false });
+    const logged = await bench.sql`
+      SELECT status, details->'cancelled' AS cancelled, created_by FROM pds_provisioning_log
+      WHERE user_id = ${userId} AND details->>'change' = 'move'`;
+    expect([...logged]).toEqual([{ status: 'pending', cancelled: false, created_by: userId }]);
   });
 
   it('is taken back although its work was given up', async () => {
