@@ -11,7 +11,7 @@ describe('build', () => {
   beforeAll(async () => {
     dist = await mkdtemp(path.join(tmpdir(), 'pds-dist-'));
     bundles = await buildFunctions({ dist });
-  });
+  }, 240_000);
   afterAll(() => rm(dist, { recursive: true, force: true }));
 
   it('keeps every function within its budget', () => {

@@ -38,5 +38,5 @@ describe('what others check', () => {
       'control/careless/Resource: AwsSolutions-SQS3',
       'control/careless/Resource: AwsSolutions-SQS4',
     ]);
-  }, 60_000);
+  }, 240_000);
 });
