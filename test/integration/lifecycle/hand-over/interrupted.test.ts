@@ -8,6 +8,7 @@ import { destroySecretsOfWhoLeft } from '../../../../lib/lifecycle/hand-over/des
 import type { Destination } from '../../../../lib/lifecycle/recovery-key/words.ts';
 import { getRepoStatus } from '../../../../lib/pds/client/accounts.ts';
 import { didOfEndpoint } from '../../../../lib/pds/strangers.ts';
+import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { mortal } from '../../provisioning/mortal.ts';
 import { type Bench, identityOf, openBench } from '../../provisioning/stage.ts';
 import { openTwoPds, type TwoPds } from '../../provisioning/two-pds.ts';
@@ -22,7 +23,7 @@ let leaver: Leaver;
 let to: Destination;
 beforeAll(async () => {
   two = await openTwoPds();
-  bench = await openBench(two);
+  bench = await openBench(two, { times: TIMES.local });
   desk = await openDesk(bench);
   leaver = await newLeaver(bench);
   await desk.listen(leaver);

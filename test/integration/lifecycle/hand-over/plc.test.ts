@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Plc, startPlc } from '../../../../infra/local/atproto/plc.ts';
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
+import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { k256, plc as reference } from '../../../unit/identity/plc/judge.ts';
 import { type Bench, identityOf, openBench } from '../../provisioning/stage.ts';
 import { openTwoPds, type TwoPds } from '../../provisioning/two-pds.ts';
@@ -16,7 +17,7 @@ beforeAll(async () => {
   plc = await startPlc();
   plcUrl = plc.url.replace('127.0.0.1', 'localhost'); // a PDS resolves no DID at an IP address
   two = await openTwoPds({ plcUrl });
-  bench = await openBench(two);
+  bench = await openBench(two, { times: TIMES.local });
   bench.deps.naming = { ...bench.deps.naming, didMethod: 'plc' };
   desk = await openDesk(bench);
 });

@@ -5,6 +5,7 @@ import { verifyMember } from '../../../../lib/audit/verify.ts';
 import { welcome } from '../../../../lib/auth/login/log-in.ts';
 import { findIdentity } from '../../../../lib/pds/info.ts';
 import { readPlcLog } from '../../../../lib/pds/plc/read-log.ts';
+import { TIMES } from '../../../../lib/provisioning/times.ts';
 import { k256, plc as reference } from '../../../unit/identity/plc/judge.ts';
 import { type Bench, identityOf, openBench } from '../../provisioning/stage.ts';
 import { openTwoPds, type TwoPds } from '../../provisioning/two-pds.ts';
@@ -28,7 +29,7 @@ beforeAll(async () => {
   plc = await startPlc();
   plcUrl = plc.url.replace('127.0.0.1', 'localhost'); // a PDS resolves no DID at an IP address
   two = await openTwoPds({ plcUrl });
-  bench = await openBench(two);
+  bench = await openBench(two, { times: TIMES.local });
   desk = await openDesk(bench);
 });
 afterAll(async () => {
