@@ -8,6 +8,7 @@ import { encodeMultikey } from '../../../lib/identity/multikey.ts';
 import { readPlcLog } from '../../../lib/pds/plc/read-log.ts';
 import { enqueue } from '../../../lib/provisioning/queue/queue.ts';
 import { openFromMapping } from '../../../lib/provisioning/secrets.ts';
+import { TIMES } from '../../../lib/provisioning/times.ts';
 import { performWork } from '../../../lib/provisioning/work.ts';
 import { plc } from '../../unit/identity/plc/judge.ts';
 import { openCustody } from '../lifecycle/custody/custody.ts';
@@ -54,7 +55,7 @@ afterEach(async () => {
 });
 
 async function openPlcBench(): Promise<Bench> {
-  const made = await openBench(stage, { now });
+  const made = await openBench(stage, { now, times: TIMES.local });
   made.deps.naming = { ...made.deps.naming, didMethod: 'plc' };
   made.deps.providers = made.deps.providers.map((provider) => ({ ...provider, inviteCode }));
   return made;
