@@ -54,11 +54,11 @@ describe('a platform that is killed', () => {
       SELECT provisioning_step AS step, count(*) FROM user_pds_mapping GROUP BY step`;
     console.log(`CHAOS_SEED=${SEED}: found after the kills:`, [...steps]);
     expect(steps.reduce((sum, { count }) => sum + count, 0)).toBe(members.length);
-    await untilActive(running, { timeoutMs: 60_000 });
+    await untilActive(running, { timeoutMs: 150_000 });
     await expectWorkingIdentities(running, members);
     await expectNoDoublesNorOrphans(running);
     await expectReconciled(running);
-  }, 150_000);
+  }, 300_000);
 });
 
 async function startChild(options: {

@@ -50,12 +50,12 @@ describe('a PDS that fails', () => {
     }
 
     await running.platform.pds.start();
-    await untilActive(running, { members: idsOf(members), timeoutMs: 60_000 });
+    await untilActive(running, { members: idsOf(members), timeoutMs: 150_000 });
     expect((await rowsOf(members)).every(({ attempt_count }) => attempt_count === 0)).toBe(true);
     await expectWorkingIdentities(running, idsOf(members));
     await expectNoDoublesNorOrphans(running);
     await expectReconciled(running);
-  }, 120_000);
+  }, 300_000);
 
   it('hangs for longer than the quarantine with createAccount unread, and wakes up: each gets one account', async () => {
     running.platform.pds.pause();
@@ -70,19 +70,19 @@ describe('a PDS that fails', () => {
     } finally {
       running.platform.pds.resume();
     }
-    await untilActive(running, { members: idsOf(members), timeoutMs: 60_000 });
+    await untilActive(running, { members: idsOf(members), timeoutMs: 150_000 });
     await expectWorkingIdentities(running, idsOf(members));
     await expectNoDoublesNorOrphans(running);
     await expectReconciled(running);
-  }, 120_000);
+  }, 300_000);
 
   it('is killed while it makes accounts, and comes back: each gets one account', async () => {
     const members = await logInAll(running, ['skyler', 'holly', 'flynn', 'lydia', 'todd', 'badger']);
     await expect.poll(() => createStarted(members), { interval: 10, timeout: 15_000 }).not.toHaveLength(0);
     running.platform.pds.kill();
-    await untilActive(running, { members: idsOf(members), timeoutMs: 60_000 });
+    await untilActive(running, { members: idsOf(members), timeoutMs: 150_000 });
     await expectWorkingIdentities(running, idsOf(members));
     await expectNoDoublesNorOrphans(running);
     await expectReconciled(running);
-  }, 120_000);
+  }, 300_000);
 });

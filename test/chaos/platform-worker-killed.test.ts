@@ -53,7 +53,7 @@ describe('a worker that is killed', () => {
     await Promise.all(relays);
     const members = (await Promise.all(logins)).flat().map(({ id }) => id);
 
-    await untilActive(running, { timeoutMs: 90_000 });
+    await untilActive(running, { timeoutMs: 150_000 });
     await expectWorkingIdentities(running, members);
     await expectNoDoublesNorOrphans(running);
     await expectReconciled(running);

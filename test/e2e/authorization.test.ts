@@ -339,12 +339,12 @@ beforeAll(async () => {
   const user = newcomer('patient_zero');
   otherMember = newcomer('neighbour');
   for (const each of [user, otherMember, { id: running.platform.adminTelegramId }]) await logInAnew(each);
-  await untilActive(running, { timeoutMs: 60_000 });
+  await untilActive(running, { timeoutMs: 150_000 });
   const [row] = await running.sql<{ did: string; handle: string }[]>`
     SELECT pds_did AS did, pds_handle AS handle FROM user_pds_mapping WHERE user_id = ${String(user.id)}`;
   if (!row) throw new Error('no identity');
   member = { ...user, ...row };
-}, 120_000);
+}, 300_000);
 afterAll(() => running?.close());
 
 /** All that a route could have changed. What the worker does by itself comes and goes: checks, automatic backups. */

@@ -22,12 +22,12 @@ beforeAll(async () => {
   const user = newcomer('patient_zero');
   const { cookie } = await logIn(running.platform, user);
   ({ cookie: adminCookie } = await logIn(running.platform, { id: running.platform.adminTelegramId }));
-  await untilActive(running, { timeoutMs: 60_000 });
+  await untilActive(running, { timeoutMs: 150_000 });
   const [row] = await running.sql<{ did: string; handle: string }[]>`
     SELECT pds_did AS did, pds_handle AS handle FROM user_pds_mapping WHERE user_id = ${String(user.id)}`;
   if (!row) throw new Error('no identity');
   member = { ...user, ...row, cookie };
-}, 120_000);
+}, 300_000);
 afterAll(() => running?.close());
 
 const post = (path: string, options: AskOptions) => ask(running.platform, 'POST', path, options);

@@ -10,7 +10,7 @@ import { openPlatform, type RunningPlatform, untilActive } from './running-platf
 let running: RunningPlatform;
 beforeAll(async () => {
   running = await openPlatform();
-}, 120_000);
+}, 300_000);
 afterAll(() => running?.close());
 
 /** Runs an npm script's program as a person would. */
@@ -32,7 +32,7 @@ it('somebody who writes /start to the bot owns an identity, and his link logs hi
   const started = await write('/start');
   expect(started).toMatchObject({ code: 0, output: expect.stringContaining('Welcome!') });
   const [, link = ''] = /\[Log in\] (\S+)/.exec(started.output) ?? [];
-  await untilActive(running, { timeoutMs: 60_000, members: [String(demoTelegramId('bea'))] });
+  await untilActive(running, { timeoutMs: 150_000, members: [String(demoTelegramId('bea'))] });
   const identity = await write('/identity', '--language', 'es');
   expect(identity.output).toMatch(/Nombre: @bea\.pnptv\.test\nDID: did:web:bea-\w{6}\.pnptv\.test/);
 
@@ -45,7 +45,7 @@ it('somebody who writes /start to the bot owns an identity, and his link logs hi
   const { json } = await ask(running.platform, 'GET', '/api/auth/session', { cookie });
   expect(json.data).toMatchObject({ member: { username: 'bea' }, pds: { status: 'active' } });
   expect((await ask(running.platform, 'POST', pathname)).headers.location).toBe(pathname);
-}, 90_000);
+}, 300_000);
 
 it('what Telegram did not take is sent by the schedule', async () => {
   const { botApi } = running.platform;

@@ -37,7 +37,7 @@ async function demo(
   return { code, last: stdout.trimEnd().split('\n').at(-1) ?? '', stderr };
 }
 
-describe('npm run demo', { timeout: 90_000 }, () => {
+describe('npm run demo', { timeout: 300_000 }, () => {
   it('proves three members at once and says so in its last line', async () => {
     const { code, last, stderr } = await demo(['--members', '3', '--json']);
     expect([code, stderr]).toEqual([0, '']);

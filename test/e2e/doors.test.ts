@@ -9,7 +9,7 @@ const ALICE = { id: demoTelegramId('alice'), first_name: 'Alice', username: 'ali
 let running: RunningPlatform;
 beforeAll(async () => {
   running = await openPlatform();
-}, 120_000);
+}, 300_000);
 afterAll(() => running?.close());
 
 describe('every door', () => {

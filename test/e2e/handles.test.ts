@@ -64,10 +64,10 @@ describe('provisioning that is disabled at first', () => {
 
   it('makes up for it once it is enabled: everybody gets a working identity', async () => {
     await running.restart({ settings: {} });
-    await untilActive(running, { timeoutMs: 60_000 });
+    await untilActive(running, { timeoutMs: 150_000 });
     await expectWorkingIdentities(running, [...ids.values()]);
     await expectNoDoublesNorOrphans(running);
-  }, 90_000);
+  }, 300_000);
 
   it.each(KINDS)('gives a member whose username is %s a valid handle that resolves', async (kind) => {
     const { status, pds_handle: shown, pds_did: did } = await infoOf(kind);

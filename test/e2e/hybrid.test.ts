@@ -10,7 +10,7 @@ describe('npm start -- --mode hybrid', () => {
   let running: RunningPlatform;
   beforeAll(async () => {
     running = await openPlatform({ mode: 'hybrid' });
-  }, 120_000);
+  }, 300_000);
   afterAll(() => running.close());
 
   it('runs two PDSs with rate limits, one of which asks for invites', async () => {
@@ -30,7 +30,7 @@ describe('npm start -- --mode hybrid', () => {
     const { platform, sql } = running;
     const names = Array.from({ length: MEMBERS }, (_, n) => `hybrid_${n}`);
     const residents = await logInAll(running, names.slice(0, RESIDENTS));
-    await untilActive(running, { timeoutMs: 60_000 });
+    await untilActive(running, { timeoutMs: 150_000 });
     const newcomers = logInAll(running, names.slice(RESIDENTS));
     // Killed with creations under way, and started again only when everybody else is through.
     await expect
@@ -51,11 +51,11 @@ describe('npm start -- --mode hybrid', () => {
             WHERE status <> 'active' AND (provider_id <> 'local' OR provisioning_step IN ('requested', 'reserved'))`;
           return waiting;
         },
-        { interval: 500, timeout: 60_000 },
+        { interval: 500, timeout: 150_000 },
       )
       .toBe(0);
     await platform.pds.start();
-    await untilActive(running, { members, timeoutMs: 60_000 });
+    await untilActive(running, { members, timeoutMs: 150_000 });
     await expectWorkingIdentities(running, members);
 
     await reconcile(running);
@@ -64,7 +64,7 @@ describe('npm start -- --mode hybrid', () => {
     expect(figures.reduce((sum, { active }) => sum + active, 0)).toBe(MEMBERS);
     for (const { active } of figures) expect(active).toBeGreaterThan(0);
     expect(await sql`SELECT FROM user_pds_mapping WHERE status <> 'active'`).toHaveLength(0);
-  }, 180_000);
+  }, 300_000);
 });
 
 /** The reconciler comes when every quarantine is over, and again when it has to look twice. */

@@ -171,7 +171,7 @@ describe('what the platform says', () => {
     await tell('POST', '/api/pds/create-backup', { cookie: bob });
     await platform.pds.start();
     // Until the circuit breaker is closed nobody's work would begin.
-    await untilActive(running, { timeoutMs: 60_000 });
+    await untilActive(running, { timeoutMs: 150_000 });
 
     // A worker that dies at work, and an account whose stored credentials do not fit any more.
     const carol = newcomer('silent_carol');
@@ -184,7 +184,7 @@ describe('what the platform says', () => {
     );
     platform.functions.kill(WORKER);
     platform.pds.resume();
-    await untilActive(running, { timeoutMs: 60_000 });
+    await untilActive(running, { timeoutMs: 150_000 });
     await openAll();
     const pds = { fetch, now: () => new Date(), endpoint: platform.pds.url, timeoutMs: 10_000 };
     const { adminPassword } = pdsSecrets;

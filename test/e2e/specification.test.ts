@@ -25,7 +25,7 @@ let jars: { member: string; admin: string };
 beforeAll(async () => {
   running = await openPlatform();
   jars = { member: await jarOf('alice'), admin: await jarOf('admin', '--admin') };
-  await untilActive(running, { timeoutMs: 60_000 });
+  await untilActive(running, { timeoutMs: 150_000 });
   // The first checks of the two identities come after them.
   await vi.waitUntil(
     async () => {
@@ -35,7 +35,7 @@ beforeAll(async () => {
     },
     { timeout: 20_000, interval: 100 },
   );
-}, 150_000);
+}, 300_000);
 afterAll(async () => {
   await running?.close();
   for (const jar of Object.values(jars ?? {})) await rm(jar, { recursive: true });
