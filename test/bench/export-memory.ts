@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { startS3 } from '../../infra/local/aws/s3/s3.ts';
+import { Worker } from 'node:worker_threads';
 import { verifyArchive } from '../../infra/local/export-verify/verify-archive.ts';
 import { connect, type Sql } from '../../lib/db/connect.ts';
 import { exporting } from '../../lib/lifecycle/export/perform.ts';
@@ -16,7 +17,7 @@ import type { Ground } from './ground.ts';
 import { timed } from './measure.ts';
 import { type Held, watchMemory } from './watch-memory.ts';
 
-/** What one export cost: the memory is that of the worker and of the S3 that it fills, in one process. */
+/** What one export cost: the memory is that of the worker, without the S3 that it fills. */
 export type ExportFigures = { records: number; tookMs: number; archiveMb: number } & Held;
 
 const RECORDS_A_REQUEST = 200;
@@ -27,9 +28,8 @@ export async function measureExports(ground: Ground, sizes: readonly number[]): 
   const worker = await openBenchWorker(ground);
   const api = connect(ground.apiUrl);
   const folder = await mkdtemp(path.join(tmpdir(), 'bench-exports-'));
-  const server = await startS3(folder);
-  server.addBucket({ name: 'exports', locked: false });
-  process.env.AWS_ENDPOINT_URL_S3 = server.url;
+  const server = new Worker(new URL('./s3-thread.ts', import.meta.url), { workerData: folder });
+  [process.env.AWS_ENDPOINT_URL_S3] = await once(server, 'message');
   const s3 = openS3();
   const exporter = { ...worker, actions: { export: exporting(createStorage(s3, 'exports')) } };
   const measure = async (records: number, place: number): Promise<ExportFigures> => {
@@ -58,7 +58,7 @@ export async function measureExports(ground: Ground, sizes: readonly number[]): 
   } finally {
     s3.destroy();
     worker.sqs.destroy();
-    await Promise.all([worker.sql.end(), api.end(), server.stop()]);
+    await Promise.all([worker.sql.end(), api.end(), server.terminate()]);
     await rm(folder, { recursive: true, force: true });
   }
 }
