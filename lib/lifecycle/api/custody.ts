@@ -100,5 +100,5 @@ export const revealCredentials = contract({
       private_key: z.string(),
     }),
   ]),
-  errors: ['IDENTITY_NOT_READY', 'NO_ROTATION_KEYS'],
+  errors: ['IDENTITY_NOT_READY', 'NO_ROTATION_KEYS', 'CHANGE_IN_PROGRESS'],
 });

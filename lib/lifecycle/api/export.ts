@@ -23,7 +23,7 @@ export const requestExport = contract({
     keys_code: z.nullable(z.string()),
     created_at: timestamp,
   }),
-  errors: ['IDENTITY_NOT_READY', 'EXPORT_IN_PROGRESS'],
+  errors: ['IDENTITY_NOT_READY', 'EXPORT_IN_PROGRESS', 'CHANGE_IN_PROGRESS'],
 });
 
 export const listExports = contract({

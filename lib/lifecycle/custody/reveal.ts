@@ -6,21 +6,22 @@ import type { Sql, Transaction } from '../../db/connect.ts';
 import { apiError } from '../../http/error-codes.ts';
 import type { Vault } from '../../vault/vault.ts';
 import type { revealCredentials } from '../api.ts';
+import { isArriving } from '../move/arriving.ts';
 import { type OwnCredentials, openPassword, openPrivateKey, openRotationKey } from './bundle.ts';
 
 export type Revealed = z.output<typeof revealCredentials.data>;
 export type Credential = Revealed['credential'];
 
 /** `key_id`: fragment of the DID document, without `#`. */
-type Owned = OwnCredentials & { key_id: string };
+type Owned = OwnCredentials & { key_id: string; is_arriving: boolean };
 
 /**
  * Reveals one credential to its owner. First, in one transaction, the step-up is used up and the intent is written into
  * the audit log; only when that is committed is anything opened; and what became of it is written down before it leaves.
  * What cannot be logged is not released: when the first entry fails the step-up is still good, when the second fails it
  * is spent. Throws `STEP_UP_REQUIRED` (403), then `IDENTITY_NOT_READY` (409) unless the identity is active: who
- * has revoked it brings it back first, but who has left has them for a while; and `NO_ROTATION_KEYS` (409) for the rotation
- * key of a did:web.
+ * has revoked it brings it back first, but who has left has them for a while; `NO_ROTATION_KEYS` (409) for the rotation key
+ * of a did:web; and `CHANGE_IN_PROGRESS` (409) for the password of an account that he is still moving into.
  */
 export async function revealCredential(
   { sql, vault }: { sql: Sql; vault: Vault },
@@ -41,6 +42,7 @@ export async function revealCredential(
     await useStepUp(tx, need);
     const row = await readOwned(tx, need.userId);
     if (credential === 'rotation_key' && row.rotation_key_sealed === null) throw apiError('NO_ROTATION_KEYS');
+    if (credential === 'account_password' && row.is_arriving) throw apiError('CHANGE_IN_PROGRESS');
     await note(tx, row, { status: 'pending' });
     return row;
   });
@@ -59,7 +61,7 @@ async function readOwned(tx: Transaction, userId: string): Promise<Owned> {
   const [owned] = await tx<Owned[]>`
     SELECT m.user_id, m.pnptv_uuid, m.pds_did, m.pds_handle, m.pds_endpoint, m.pds_public_key,
       m.pds_private_key_encrypted, m.pds_private_key_iv, m.pds_private_key_auth_tag, m.account_password_sealed,
-      m.rotation_key_sealed, m.rotation_public_key, m.credential_version, k.key_id
+      m.rotation_key_sealed, m.rotation_public_key, m.credential_version, k.key_id, ${isArriving(tx)} AS is_arriving
     FROM user_pds_mapping m
     JOIN pds_verification_keys k ON k.user_id = m.user_id AND k.public_key_multibase = m.pds_public_key
     WHERE m.user_id = ${userId} AND m.pds_private_key_encrypted IS NOT NULL

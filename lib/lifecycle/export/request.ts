@@ -6,6 +6,7 @@ import { apiError } from '../../http/error-codes.ts';
 import { enqueue, type QueueId } from '../../provisioning/queue/queue.ts';
 import type { Vault } from '../../vault/vault.ts';
 import type { OwnCredentials } from '../custody/bundle.ts';
+import { isArriving } from '../move/arriving.ts';
 import { encryptKeys, newCode } from './keys.ts';
 import { type Contents, noteExport } from './rows.ts';
 
@@ -26,7 +27,8 @@ const OF = ['active', 'revoked'];
  * here and now, for whom they may also be revealed to (lib/lifecycle/custody/reveal.ts), and encrypted under a code
  * that is returned and kept nowhere: what waits for the worker, and lies in the archive, nobody opens but who was shown
  * the code. As with any revealed credential, the intent stands in the audit log before, and what became of it before the code
- * leaves. Throws `STEP_UP_REQUIRED` (403), `IDENTITY_NOT_READY` and `EXPORT_IN_PROGRESS` (409).
+ * leaves. Throws `STEP_UP_REQUIRED` (403), `IDENTITY_NOT_READY` and `EXPORT_IN_PROGRESS` (409), and, for keys while he moves
+ * into another account, `CHANGE_IN_PROGRESS` (409).
  */
 export async function requestExport(
   { sql, vault, now }: RequestDeps,
@@ -102,13 +104,14 @@ async function expectNone(tx: Transaction, userId: string): Promise<void> {
 }
 
 async function readOwn(tx: Transaction, userId: string): Promise<OwnCredentials> {
-  const [own] = await tx<OwnCredentials[]>`
+  const [own] = await tx<(OwnCredentials & { is_arriving: boolean })[]>`
     SELECT user_id, pnptv_uuid, pds_did, pds_handle, pds_endpoint, pds_public_key, pds_private_key_encrypted,
       pds_private_key_iv, pds_private_key_auth_tag, account_password_sealed, rotation_key_sealed, rotation_public_key,
-      credential_version
-    FROM user_pds_mapping WHERE user_id = ${userId} AND pds_private_key_encrypted IS NOT NULL
+      credential_version, ${isArriving(tx)} AS is_arriving
+    FROM user_pds_mapping m WHERE user_id = ${userId} AND pds_private_key_encrypted IS NOT NULL
       AND (status = 'active' OR left_at IS NOT NULL)`;
   if (own === undefined) throw apiError('IDENTITY_NOT_READY');
+  if (own.is_arriving) throw apiError('CHANGE_IN_PROGRESS');
   return own;
 }
 

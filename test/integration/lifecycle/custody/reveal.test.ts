@@ -256,6 +256,22 @@ describe('without its step-up, no credential', () => {
   });
 });
 
+it('is no password of an account that its member is still moving into: he may come home, and what he wrote there would not', async () => {
+  await db`
+    INSERT INTO pds_changes (user_id, pnptv_uuid, kind, requested_by)
+    SELECT user_id, pnptv_uuid, 'move', user_id FROM user_pds_mapping WHERE user_id = ${owner.id}`;
+  for (const step of ['published', 'coming_home', 'activated', 'written']) {
+    await db`UPDATE pds_changes SET step = ${step} WHERE user_id = ${owner.id}`;
+    await confirm({ target: 'account_password' });
+    expect([step, await attempt('account_password')]).toEqual([step, [409, 'CHANGE_IN_PROGRESS']]);
+  }
+  expect([await unspent(), await log()]).toEqual([4, []]);
+  await confirm();
+  expect((await reveal('private_key')).status).toBe(200);
+  await db`UPDATE pds_changes SET step = 'returned' WHERE user_id = ${owner.id}`;
+  expect((await reveal('account_password')).data.password).toBe(owner.password);
+});
+
 describe('what cannot be logged', () => {
   const whole = async (credential: Credential) => JSON.stringify(await reveal(credential));
 

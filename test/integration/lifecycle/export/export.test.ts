@@ -206,6 +206,17 @@ describe('an export', () => {
     expect(await rowOfExport(exportId)).toMatchObject({ outcome: 'ready' });
   });
 
+  it('has no keys while its member moves into another account: he may come home from there', async () => {
+    const userId = await bench.member();
+    await bench.db`
+      INSERT INTO pds_changes (user_id, pnptv_uuid, kind, step, requested_by)
+      SELECT user_id, pnptv_uuid, 'move', 'published', user_id FROM user_pds_mapping WHERE user_id = ${userId}`;
+    await expect(bench.request(userId, 'data_and_keys')).rejects.toMatchObject({
+      code: 'CHANGE_IN_PROGRESS',
+    });
+    expect((await bench.request(userId)).keysCode).toBeNull();
+  });
+
   it('is refused to who has no identity yet', async () => {
     const { userId } = await bench.bench.member();
     await expect(bench.request(userId)).rejects.toMatchObject({ code: 'IDENTITY_NOT_READY' });
