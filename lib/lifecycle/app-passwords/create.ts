@@ -6,7 +6,7 @@ import {
   listAppPasswords,
 } from '../../pds/client/app-passwords.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
-import { expectNoChange } from '../changes/request.ts';
+import { expectNoChangeBegun } from '../changes/request.ts';
 import { type AppPasswordDeps, atHisPds, toldOf } from './at-his-pds.ts';
 import { noteOn, readOwner } from './owner.ts';
 
@@ -29,7 +29,7 @@ export async function createAppPassword(
   await expectStepUp(sql, stepUp);
   const owner = await readOwner(sql, stepUp.userId, ['active']);
   // While it is rotated or moved, the password that is stored may not be the account's.
-  await expectNoChange(sql, stepUp.userId);
+  await expectNoChangeBegun(sql, stepUp.userId, now());
   const note = noteOn(owner, 'app_password_created', { name, privileged });
   return atHisPds(deps, owner, async (pds, accessJwt) => {
     const present = await listAppPasswords(pds, accessJwt);
@@ -37,7 +37,7 @@ export async function createAppPassword(
     if (present.length >= MOST_APP_PASSWORDS) throw apiError('APP_PASSWORD_LIMIT');
     await sql.begin(async (tx) => {
       await useStepUp(tx, stepUp);
-      await expectNoChange(tx, stepUp.userId);
+      await expectNoChangeBegun(tx, stepUp.userId, now());
       await note.pending(tx);
     });
     let isMade = false;

@@ -69,3 +69,13 @@ export async function requestChange(
 export async function expectNoChange(sql: Queryable, userId: string): Promise<void> {
   if (await readOpenChange(sql, userId)) throw apiError('CHANGE_IN_PROGRESS');
 }
+
+/** No request of a member takes longer. */
+const BEGINS_SOON_MS = 60_000;
+
+/** The same, but not for one that only waits for its notice, and does so for longer than a request may take. */
+export async function expectNoChangeBegun(sql: Queryable, userId: string, now: Date): Promise<void> {
+  const open = await readOpenChange(sql, userId);
+  const isWaiting = open?.step === 'requested' && open.due_at.getTime() > now.getTime() + BEGINS_SOON_MS;
+  if (open && !isWaiting) throw apiError('CHANGE_IN_PROGRESS');
+}

@@ -241,6 +241,13 @@ describe('no app password is made', () => {
       requestChange(tx, { userId, kind: 'rename', wish: { handle: 'b' }, by: userId, now: new Date() }),
     );
     await expectRefused('Tablet', 'CHANGE_IN_PROGRESS');
+    // Not by one that only waits for its notice, until shortly before that is over.
+    const dueIn = (seconds: number) => custody.db`
+      UPDATE pds_changes SET due_at = now() + ${seconds} * interval '1 second' WHERE user_id = ${userId} AND ended_at IS NULL`;
+    await dueIn(3600);
+    expect((await make(userId, 'In time')).name).toBe('In time');
+    await dueIn(30);
+    await expectRefused('Tablet', 'CHANGE_IN_PROGRESS');
     await custody.db`UPDATE pds_changes SET ended_at = now(), outcome = 'cancelled' WHERE user_id = ${userId}`;
     const setStatus = (status: string) =>
       custody.db`UPDATE user_pds_mapping SET status = ${status} WHERE user_id = ${userId}`;
