@@ -30,11 +30,11 @@ export const NEW_PASSWORD = 'account_password';
  * wants to be left alone.
  */
 export async function openStations(run: Run, change: Change): Promise<Move> {
-  const old = needsSource(change) ? openEnd(run, run) : findHost(run, reserved(run).provider_id);
+  const old = needsSource(change) ? openUnasked(run, run) : findHost(run, reserved(run).provider_id);
   const source = { run, host: await old };
   const password = await openFromChange(run.vault, change, NEW_PASSWORD);
   const there = await runAt(run, String(change.wish.provider), Buffer.from(password).toString('utf8'));
-  const target = { run: there, host: await openEnd(run, there) };
+  const target = { run: there, host: await openUnasked(run, there) };
   return { run, change, did: reserved(run).pds_did, source, target };
 }
 
@@ -43,6 +43,13 @@ export async function openEnd(run: Run, at: Run): Promise<AccountHost> {
   await turnTo(run, await findHost(run, reserved(at).provider_id));
   const host = await openAccountHost(at);
   run.host = host;
+  return host;
+}
+
+/** The same of one that is asked nothing yet: until then nobody is to hear that it is well. */
+async function openUnasked(run: Run, at: Run): Promise<AccountHost> {
+  const host = await openEnd(run, at);
+  delete run.host;
   return host;
 }
 

@@ -91,6 +91,29 @@ describe('a move in bad weather', () => {
     await voyage.proveAt(userId, yard.two.remote);
   }, 60_000);
 
+  it('tells nobody that the old PDS is well again before that has answered', async () => {
+    const userId = await voyage.member();
+    const { changeId, queueId } = await voyage.request(userId);
+    const cut = () => Promise.reject(Object.assign(new Error('cut'), { code: 'ECONNREFUSED' }));
+    voyage.bench.deps.fetch = faultyTo(yard.two.remote, ({ nsid }) =>
+      nsid === 'com.atproto.server.createAccount' ? cut() : undefined,
+    ).fetch;
+    await voyage.perform(queueId);
+    expect(await voyage.changeOf(changeId)).toMatchObject({ step: 'prepared' });
+    voyage.bench.deps.fetch = faultyTo(yard.two.pds, cut).fetch;
+    await sqlAsOwner(
+      voyage.bench.database,
+      (sql) => sql`
+        UPDATE pds_providers SET breaker_state = 'open', breaker_until = now(), consecutive_failures = 5 WHERE id = 'local'`,
+    );
+    voyage.skip(120_000);
+    expect(await voyage.perform(queueId)).toBe('parked');
+    const [local] = await voyage.bench.sql`SELECT breaker_state FROM pds_providers WHERE id = 'local'`;
+    expect(local).toEqual({ breaker_state: 'open' });
+    const told = await sqlAsOwner(voyage.bench.database, (sql) => sql`SELECT kind FROM operator_notices`);
+    expect(told.map(({ kind }) => kind)).not.toContain('circuit_closed');
+  }, 60_000);
+
   it('does without the old PDS, should that die, once the PLC directory names the new one', async () => {
     const userId = await voyage.member('plc');
     await writePicture(await voyage.clientOf(userId));
