@@ -1,4 +1,5 @@
 import type { Did } from '../../brands.ts';
+import { describeServer } from '../../pds/client/server.ts';
 import type { PdsSession } from '../../pds/client/sessions.ts';
 import { XrpcError } from '../../pds/xrpc-error.ts';
 import { sessionOf } from '../../provisioning/account/adopt.ts';
@@ -46,10 +47,18 @@ export async function openEnd(run: Run, at: Run): Promise<AccountHost> {
   return host;
 }
 
-/** The same of one that is asked nothing yet: until then nobody is to hear that it is well. */
+/**
+ * The same of one that is not asked for anything yet: until then nobody hears that it is well. Who is let in as its probe
+ * does ask, or nobody would hear of it.
+ */
 async function openUnasked(run: Run, at: Run): Promise<AccountHost> {
   const host = await openEnd(run, at);
-  delete run.host;
+  if (host.state.breaker_state === 'closed') {
+    delete run.host;
+  } else {
+    await hold(run);
+    await describeServer(host.pds);
+  }
   return host;
 }
 
