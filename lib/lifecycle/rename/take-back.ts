@@ -2,12 +2,12 @@ import { giveUpHandle, returnHandle } from '../../identity/change-handle.ts';
 import { isRejection } from '../../pds/xrpc-error.ts';
 import { updateIdentity } from '../../provisioning/identity.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
-import { Parked } from '../../provisioning/queue/outcome.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
 import type { Change } from '../changes/change.ts';
 import { endTakenBack } from '../changes/or-take-back.ts';
 import { isWornOut } from '../changes/patience.ts';
+import { waitOut } from '../changes/wait-out.ts';
 import { namesOf } from './names.ts';
 import { isNamed, tellPds } from './tell-pds.ts';
 
@@ -47,8 +47,7 @@ export async function takeBack(run: Run, change: Change): Promise<void> {
 async function tellPdsBack(run: Run, change: Change): Promise<boolean> {
   const { sent_at: sentAt } = change.progress;
   if (typeof sentAt !== 'string') return true;
-  const over = new Date(Date.parse(sentAt) + run.times.quarantine * 1000);
-  if (run.now() < over) throw new Parked('outcome_unknown', over);
+  waitOut(run, sentAt);
   const { from, to } = namesOf(change);
   try {
     await tellPds(run, change, from);

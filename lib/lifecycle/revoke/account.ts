@@ -16,13 +16,18 @@ export async function look(run: Run) {
   return { host: run.host, ...(await expectAccount(run, run.host)) };
 }
 
+/** Stores when the request leaves that may take effect although its answer is never seen. */
+type Departing = () => Promise<void>;
+const unnoted: Departing = async () => {};
+
 /** Has the PDS deactivate the account, and sees that it did. One that its member has deactivated there is left as it is. */
-export async function deactivate(run: Run): Promise<void> {
+export async function deactivate(run: Run, departing = unnoted): Promise<void> {
   const { host, status } = await look(run);
   if (status === 'deactivated') return;
   await hold(run);
   const { accessJwt } = await sessionOf(run, host);
   await hold(run);
+  await departing();
   await deactivateAccount(host.pds, accessJwt);
   if (!(await look(run)).active) return;
   throw new ProvisioningError(
@@ -33,12 +38,13 @@ export async function deactivate(run: Run): Promise<void> {
 }
 
 /** Has the PDS activate the account, and sees that it did, and that the DID document which it reads is right. */
-export async function activate(run: Run): Promise<void> {
+export async function activate(run: Run, departing = unnoted): Promise<void> {
   const { host } = await look(run);
   // While the directory is down, the PDS finds no document of a did:plc, and would be blamed for it.
   if (run.identity.did_method === 'plc') await askDirectory(run, checkDirectory);
   await hold(run);
   await sessionOf(run, host);
   await hold(run);
+  await departing();
   await askToActivate(run, host);
 }

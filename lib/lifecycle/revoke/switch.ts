@@ -1,11 +1,12 @@
 import type { AuditEntry } from '../../audit/append.ts';
-import { isRejection } from '../../pds/xrpc-error.ts';
+import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
 import type { Change } from '../changes/change.ts';
 import { endTakenBack, orTakeBack } from '../changes/or-take-back.ts';
 import { isWornOut } from '../changes/patience.ts';
+import { waitOut } from '../changes/wait-out.ts';
 import { activate, deactivate, look } from './account.ts';
 
 type Switch = {
@@ -35,7 +36,7 @@ export async function switchAccount(
         const { active } = await look(run);
         await advance(run.sql, run, change, { step: 'looked', progress: { was_active: active } });
       }
-      await (on ? activate(run) : deactivate(run));
+      await send(run, change, on);
       await conclude();
     },
     async (reason) => {
@@ -43,6 +44,18 @@ export async function switchAccount(
       await takeBack();
     },
   );
+}
+
+/** When the request left is stored, unless the PDS says that it is over: what comes late is waited for before it is undone. */
+async function send(run: Run, change: Change, on: boolean): Promise<void> {
+  const note = (sent_at: string | null) => advance(run.sql, run, change, { progress: { sent_at } });
+  const departing = () => note(run.now().toISOString());
+  try {
+    await (on ? activate(run, departing) : deactivate(run, departing));
+  } catch (error) {
+    if (error instanceof XrpcError && error.final) await note(null);
+    throw error;
+  }
 }
 
 async function restore(run: Run, change: Change, action: AuditEntry['action']): Promise<void> {
@@ -54,6 +67,7 @@ async function restore(run: Run, change: Change, action: AuditEntry['action']): 
 
 /** A PDS that lets us in no more, has lost the account, or is silent for good, has nothing that we could put back. */
 async function makeAsBefore(run: Run, change: Change, wasActive: boolean): Promise<void> {
+  waitOut(run, change.progress.sent_at);
   try {
     if ((await look(run)).active !== wasActive) await (wasActive ? activate(run) : deactivate(run));
   } catch (error) {

@@ -41,6 +41,11 @@ const pds = () =>
     5_000,
   );
 const accountOf = ({ pds_did }: Identity) => getRepoStatus(pds(), pds_did as Did);
+async function openChangeOf(userId: string): Promise<number> {
+  const [change] = await world.bench.sql<[{ id: number }]>`
+    SELECT id FROM pds_changes WHERE user_id = ${userId} AND ended_at IS NULL`;
+  return change.id;
+}
 /** At the PDS, as its apps let him. */
 const asMember = async (member: Identity) => {
   const password = await opened(world.bench, member, 'account_password_sealed');
@@ -196,6 +201,33 @@ it('is left as it was by a PDS that has not answered for a day', async () => {
   await expectBack(member);
 });
 
+it.each(['revoke', 'come_back'] as const)(
+  'is as before a %s that was cancelled, whatever comes late',
+  async (kind) => {
+    const { bench } = world;
+    const member = await world.member();
+    if (kind === 'come_back') await revoke(member);
+    let arrives = async (): Promise<unknown> => expect.unreachable();
+    const { fetch, heal } = faultyNetwork(({ nsid, send }) => {
+      if (!/\.(de)?activateAccount$/.test(nsid)) return undefined;
+      arrives = send;
+      return silence();
+    });
+    bench.deps.fetch = fetch;
+    const queueId = await askFor[kind](member);
+    expect(await performWork(bench.deps, queueId)).toBe('parked');
+    heal();
+    const { user_id: userId } = member;
+    await cancelChange({ sql: bench.sql }, { userId, changeId: await openChangeOf(userId), by: userId });
+    expect(await performWork(bench.deps, queueId)).toBe('parked');
+    await arrives();
+    expect(await world.workOn(queueId)).toMatchObject({ status: 'completed' });
+    expect(await world.lastChange(userId)).toMatchObject({ outcome: 'cancelled' });
+    if (kind === 'come_back') await expectRevoked(member);
+    else await expectBack(member);
+  },
+);
+
 it('is left off when its member does not want to wait for the PLC directory any more', async () => {
   const { bench } = world;
   const member = await world.member('plc');
@@ -209,9 +241,8 @@ it('is left off when its member does not want to wait for the PLC directory any 
   expect(await performWork(bench.deps, queueId)).toBe('parked');
   expect(await rowOf(bench, queueId)).toMatchObject({ parked_reason: 'plc_down' });
   const { user_id: userId } = member;
-  const [change] = await bench.sql<[{ id: number }]>`
-    SELECT id FROM pds_changes WHERE user_id = ${userId} AND ended_at IS NULL`;
-  expect(await cancelChange({ sql: bench.sql }, { userId, changeId: change.id, by: userId })).toEqual({
+  const changeId = await openChangeOf(userId);
+  expect(await cancelChange({ sql: bench.sql }, { userId, changeId, by: userId })).toEqual({
     cancelled: false,
   });
   expect(await performWork(bench.deps, queueId)).toBe('done');
@@ -273,7 +304,7 @@ describe('what cannot be done', () => {
     const member = await world.member();
     world.bench.deps.fetch = faultyNetwork(({ nsid, send }) =>
       nsid.endsWith('.deactivateAccount')
-        ? send().then(() => new Response(null, { status: 500 }))
+        ? send().then(() => Response.json({ error: 'InternalServerError' }, { status: 500 }))
         : undefined,
     ).fetch;
     // Each of the three times it is active again: the PDS's own doing, or its member's.
