@@ -47,8 +47,13 @@ export async function useStepUp(tx: Transaction, need: StepUpNeed): Promise<void
  * before it comes to its transaction, and asks nobody anything for who has not shown his second factor.
  */
 export async function expectStepUp(sql: Queryable, need: StepUpNeed): Promise<void> {
+  if (!(await hasStepUp(sql, need))) throw apiError('STEP_UP_REQUIRED');
+}
+
+/** Whether there is one to use now. */
+export async function hasStepUp(sql: Queryable, need: StepUpNeed): Promise<boolean> {
   const [usable] = await sql`SELECT id FROM step_ups WHERE ${isUsable(sql, need)} LIMIT 1`;
-  if (usable === undefined) throw apiError('STEP_UP_REQUIRED');
+  return usable !== undefined;
 }
 
 function isUsable(sql: Queryable, { userId, sessionId, operation, target }: StepUpNeed) {

@@ -38,7 +38,7 @@ export const ERROR_CODES = {
     message:
       'A handle is one name under our domain: 3 to 18 of a-z, 0-9 and single hyphens inside, with a letter among them.',
   },
-  HANDLE_RESERVED: { status: 400, message: 'This handle belongs to nobody: choose another one.' },
+  HANDLE_RESERVED: { status: 400, message: 'This handle is kept for nobody: choose another one.' },
   BODY_UNEXPECTED: { status: 400, message: 'This route takes no body: leave it out.' },
 
   SESSION_REQUIRED: { status: 401, message: 'There is no living session: log in again.' },

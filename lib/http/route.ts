@@ -2,7 +2,7 @@ import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { networkOf } from '../auth/rate-limit.ts';
 import type { Member } from '../auth/session/session.ts';
-import { needStepUp } from '../auth/step-up.ts';
+import { hasStepUp, needStepUp, type StepUpNeed } from '../auth/step-up.ts';
 import { envelope, errorAnswer, withCommonHeaders } from './answer.ts';
 import { askerOf } from './asker.ts';
 import { refuseForeignPages } from './browser-origin.ts';
@@ -53,8 +53,8 @@ export function route<const C extends Contract>(
       await asker.insist(); // 401 goes before 400
       throw refusal;
     });
-    await countUse(contract, deps, asker.known.member, origin.address);
     const stepUp = needStepUp(contract, asker.known.member, input);
+    await countUse(contract, deps, { member: await countedAs(deps, stepUp, asker.known.member), ...origin });
     const newCookies: string[] = [];
     const request = {
       ...origin,
@@ -93,17 +93,29 @@ function textOf({ headers }: ApiEvent, name: string): string | undefined {
 }
 
 /**
+ * Whose limit a member's request counts for. What lacks its second factor counts by itself: somebody who has found nothing
+ * but an open session must not use up what its owner may do a day.
+ */
+async function countedAs(
+  { sessions }: RouteDeps<Contract>,
+  stepUp: StepUpNeed | undefined,
+  member: Member | undefined,
+): Promise<string | undefined> {
+  if (stepUp === undefined || sessions === undefined) return member?.id;
+  return (await hasStepUp(sessions.sql, stepUp)) ? stepUp.userId : `${stepUp.userId}:unconfirmed`;
+}
+
+/**
  * Counts a request that is in order against the limits of its contract. Throws `RATE_LIMITED` (429). What is too much for
  * one member does not count for his network: he would use up what others behind the same address may do.
  */
 async function countUse(
   { operationId, limits }: Contract,
   { limit }: RouteDeps<Contract>,
-  member: Member | undefined,
-  address: string,
+  { member, address }: { member: string | undefined; address: string },
 ): Promise<void> {
   if (limits === undefined) return;
   if (limit === undefined) throw new Error('a limited route needs to know how to count');
-  if (limits.member && member) await limit(operationId, member.id, limits.member);
+  if (limits.member && member) await limit(operationId, member, limits.member);
   if (limits.address) await limit(operationId, networkOf(address), limits.address);
 }

@@ -70,7 +70,7 @@ const OF_AUTHORITY = [
 export const recoverByHandOver = contract({
   operationId: 'recoverByHandOver',
   summary:
-    'The same by your recovery key alone, for whoever has lost his Telegram account. It takes the place of a change that is still waiting; a session cannot take it back',
+    'The same by your recovery key alone, for whoever has lost his Telegram account. It takes the place of a change that is still waiting; once that key is trusted, a session cannot take it back',
   method: 'POST',
   path: '/api/recovery/hand-over',
   access: 'public',

@@ -8,6 +8,7 @@ import { freshDatabase, type TestDatabase } from '../../setup/database.ts';
 import { call, ENCRYPTION_KEY, setEnvironment } from '../http/app.ts';
 import { giveIdentity } from '../lifecycle/active-identity.ts';
 import { ask, memberWithFactor, stepUp } from './second-factor.ts';
+import { steppedUp } from './stepped-up.ts';
 
 /** What a step-up for several fields opens, and what not: the routes as they run, for a member whose PDS answers nobody. */
 const KEY = 'did:key:zQ3shR6ZRPvP3QHbGnJXBFBYyniEZuW13ZL9urvob9EiNf6AW';
@@ -79,6 +80,18 @@ describe('a step-up for several fields', () => {
     expect(await outcome('createAppPassword', APP)).toBe('UNAVAILABLE');
     await db`UPDATE step_ups SET used_at = now()`;
     expect(await outcome('createAppPassword', APP)).toBe(UNCONFIRMED);
+  });
+
+  it('is not in vain because somebody with nothing but the session has asked too often', async () => {
+    await db`DELETE FROM rate_limits`;
+    const limit = requestHandOver.limits.member.max;
+    for (let n = 0; n < limit; n += 1) expect(await outcome('requestHandOver', THERE)).toBe(UNCONFIRMED);
+    expect(await outcome('requestHandOver', THERE)).toBe('RATE_LIMITED');
+    await steppedUp(db, member.id, 'requestHandOver', THERE);
+    expect(await outcome('requestHandOver', THERE)).toBe('TARGET_UNREACHABLE');
+    await db`UPDATE rate_limits SET hits = ${limit} WHERE bucket = ${`requestHandOver:${member.id}`}`;
+    await steppedUp(db, member.id, 'requestHandOver', THERE);
+    expect(await outcome('requestHandOver', THERE)).toBe('RATE_LIMITED');
   });
 
   it('says what it is for as it was read', async () => {
