@@ -47,3 +47,9 @@ export async function readOpenChange(sql: Queryable, userId: string): Promise<Ch
 export function authorOf(by: string, userId: string): { createdBy: string; by_recovery_key?: true } {
   return by === 'recovery_key' ? { createdBy: userId, by_recovery_key: true } : { createdBy: by };
 }
+
+/** A time that was noted in `progress`. */
+export function timeOf({ progress }: Pick<Change, 'progress'>, name: string): Date | undefined {
+  const noted = progress[name];
+  return typeof noted === 'string' ? new Date(noted) : undefined;
+}

@@ -7,12 +7,12 @@ import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { outcomeOf } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
-import type { Change, Facts } from '../changes/change.ts';
+import { type Change, type Facts, timeOf } from '../changes/change.ts';
 import { isOfThePds } from '../changes/patience.ts';
+import { waitOut } from '../changes/wait-out.ts';
 import { newHome } from './arrive.ts';
-import { waitOut } from './freeze.ts';
 import { expectDidOurs } from './prepare.ts';
-import { ACTIVATING, hasLasted, NO_WAY_HOME, timeOf, WANTED_IN_VAIN } from './progress.ts';
+import { ACTIVATING, hasLasted, NO_WAY_HOME, WANTED_IN_VAIN } from './progress.ts';
 import { NOT_SUBMITTED, publishInDirectory } from './publish-plc.ts';
 import { FROZEN_MS, PATIENCE_MS } from './retreat.ts';
 import { readArrival, settleIn } from './settle-in.ts';
@@ -120,7 +120,7 @@ async function goOn(run: Run, change: Change, progress: Facts): Promise<void> {
 async function isWrittenTo(run: Run, change: Change): Promise<boolean> {
   try {
     const station = await newHome(run);
-    await waitOut(run, timeOf(change, ACTIVATING));
+    waitOut(run, timeOf(change, ACTIVATING), 'move_unfinished');
     const look = async () => {
       const { activated, repoCommit } = await readHoldings(await ownerAt(run, station));
       return { activated, written: repoCommit !== change.progress.repo_commit };

@@ -4,9 +4,10 @@ import { isRejection } from '../../pds/xrpc-error.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { Parked } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
-import type { Change } from '../changes/change.ts';
+import { type Change, timeOf } from '../changes/change.ts';
+import { waitOut } from '../changes/wait-out.ts';
 import { giveHandle } from './arrive.ts';
-import { stepDone, timeOf } from './progress.ts';
+import { stepDone } from './progress.ts';
 import { type Move, openEnd, ownerAt } from './stations.ts';
 
 /**
@@ -14,7 +15,7 @@ import { type Move, openEnd, ownerAt } from './stations.ts';
  * could still be imported: it would take back what is carried over afterwards.
  */
 export async function beginFreezing({ run, change }: Move): Promise<void> {
-  await waitOut(run, timeOf(change, 'import_started_at'));
+  waitOut(run, timeOf(change, 'import_started_at'), 'move_unfinished');
   await stepDone(run, change, 'freezing', {
     freezing_at: run.now().toISOString(),
     import_started_at: null,
@@ -47,7 +48,7 @@ export async function thaw(run: Run, change: Change): Promise<void> {
   const source = { run, host: await openEnd(run, run) };
   const owner = await ownerAt(run, source);
   await activateAccount(owner.pds, owner.accessJwt).catch((error) => orNotSeenYet(run, error));
-  if (change.step === 'freezing') await waitOut(run, timeOf(change, 'freezing_at'));
+  if (change.step === 'freezing') waitOut(run, timeOf(change, 'freezing_at'), 'move_unfinished');
   const { activated, validDid } = await readHoldings(await ownerAt(run, source));
   const comesHome = change.step === 'returned';
   if (activated && (validDid || !comesHome)) return comesHome ? giveHandle(run, source) : undefined;
@@ -63,11 +64,4 @@ function orNotSeenYet({ identity, now }: Run, error: unknown): never {
   const { document_settles_at: settlesAt } = identity;
   if (isRejection(error) && settlesAt && now() < settlesAt) throw new Parked('not_seen_yet', settlesAt);
   throw error;
-}
-
-/** Throws Parked as long as what left at `at` may still be at work. */
-export async function waitOut({ now, times }: Run, at: Date | undefined): Promise<void> {
-  if (at === undefined) return;
-  const end = new Date(at.getTime() + times.quarantine * 1000);
-  if (now() < end) throw new Parked('move_unfinished', end);
 }

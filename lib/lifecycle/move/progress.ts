@@ -1,6 +1,6 @@
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
-import type { Change, Facts } from '../changes/change.ts';
+import { type Change, type Facts, timeOf } from '../changes/change.ts';
 
 /** In this order; what is done of a move is its `step`. */
 export const STEPS = [
@@ -76,10 +76,4 @@ export async function hasLasted(run: Run, change: Change, name: string, ms: numb
   if (since) return at.getTime() - since.getTime() > ms;
   await advance(run.sql, run, change, { progress: { [name]: at.toISOString() } });
   return false;
-}
-
-/** A time that was noted in `progress`. */
-export function timeOf({ progress }: Pick<Change, 'progress'>, name: string): Date | undefined {
-  const noted = progress[name];
-  return typeof noted === 'string' ? new Date(noted) : undefined;
 }

@@ -7,11 +7,11 @@ import { signWithOurKey } from '../../provisioning/plc/operate.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
-import type { Change } from '../changes/change.ts';
+import { type Change, timeOf } from '../changes/change.ts';
 import { hold } from '../changes/hold.ts';
+import { waitOut } from '../changes/wait-out.ts';
 import { expectNotCancelled } from './cancelled.ts';
-import { waitOut } from './freeze.ts';
-import { NO_WAY_BACK, timeOf } from './progress.ts';
+import { NO_WAY_BACK } from './progress.ts';
 
 const SUBMITTED = 'plc_submitted_at';
 const ENDPOINT = 'plc_endpoint';
@@ -74,7 +74,7 @@ export async function hasLeft(run: Run, change: Change): Promise<boolean> {
   await hold(run);
   const { data } = await readOwnLog(run);
   if (data.services.atproto_pds?.endpoint === change.progress[ENDPOINT]) return true;
-  await waitOut(run, submittedAt);
+  waitOut(run, submittedAt, 'move_unfinished');
   return false;
 }
 

@@ -1,10 +1,10 @@
 import { LeaseLost, updateIdentity } from '../../provisioning/identity.ts';
 import { outcomeOf } from '../../provisioning/queue/outcome.ts';
 import type { Run } from '../../provisioning/run.ts';
-import type { Change } from '../changes/change.ts';
+import { type Change, timeOf } from '../changes/change.ts';
 import { isOfThePds } from '../changes/patience.ts';
 import { Cancelled, isWantedHome } from './cancelled.ts';
-import { hasLasted, isPastReturn, isPublished, NO_WAY_HOME, timeOf } from './progress.ts';
+import { hasLasted, isPastReturn, isPublished, NO_WAY_HOME } from './progress.ts';
 import { FROZEN_MS, PATIENCE_MS } from './retreat.ts';
 import type { Retreat } from './take-back.ts';
 

@@ -3,9 +3,9 @@ import { LeaseLost } from '../../provisioning/identity.ts';
 import { outcomeOf } from '../../provisioning/queue/outcome.ts';
 import type { ParkedReason } from '../../provisioning/queue/settle.ts';
 import type { Run } from '../../provisioning/run.ts';
-import type { Change } from '../changes/change.ts';
+import { type Change, timeOf } from '../changes/change.ts';
 import { Cancelled } from './cancelled.ts';
-import { hasLasted, isFrozen, timeOf } from './progress.ts';
+import { hasLasted, isFrozen } from './progress.ts';
 import type { Retreat } from './take-back.ts';
 
 /** How long a PDS that does not answer is waited for, while the member can go on as before. */

@@ -4,7 +4,7 @@ import { updateIdentity } from '../../provisioning/identity.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import { type Run, reserved } from '../../provisioning/run.ts';
 import { SETTLING_MS } from '../../provisioning/steps/identity_published.ts';
-import type { Change } from '../changes/change.ts';
+import { type Change, timeOf } from '../changes/change.ts';
 import { endTakenBack } from '../changes/or-take-back.ts';
 import { isWornOut } from '../changes/patience.ts';
 import { waitOut } from '../changes/wait-out.ts';
@@ -45,8 +45,8 @@ export async function takeBack(run: Run, change: Change): Promise<void> {
  * when it may go by the new one.
  */
 async function tellPdsBack(run: Run, change: Change): Promise<boolean> {
-  const { sent_at: sentAt } = change.progress;
-  if (typeof sentAt !== 'string') return true;
+  const sentAt = timeOf(change, 'sent_at');
+  if (sentAt === undefined) return true;
   waitOut(run, sentAt);
   const { from, to } = namesOf(change);
   try {

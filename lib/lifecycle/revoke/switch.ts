@@ -3,7 +3,7 @@ import { isRejection, XrpcError } from '../../pds/xrpc-error.ts';
 import { ProvisioningError } from '../../provisioning/provisioning-error.ts';
 import type { Run } from '../../provisioning/run.ts';
 import { advance } from '../changes/advance.ts';
-import type { Change } from '../changes/change.ts';
+import { type Change, timeOf } from '../changes/change.ts';
 import { endTakenBack, orTakeBack } from '../changes/or-take-back.ts';
 import { isWornOut } from '../changes/patience.ts';
 import { waitOut } from '../changes/wait-out.ts';
@@ -67,7 +67,7 @@ async function restore(run: Run, change: Change, action: AuditEntry['action']): 
 
 /** A PDS that lets us in no more, has lost the account, or is silent for good, has nothing that we could put back. */
 async function makeAsBefore(run: Run, change: Change, wasActive: boolean): Promise<void> {
-  waitOut(run, change.progress.sent_at);
+  waitOut(run, timeOf(change, 'sent_at'));
   try {
     if ((await look(run)).active !== wasActive) await (wasActive ? activate(run) : deactivate(run));
   } catch (error) {

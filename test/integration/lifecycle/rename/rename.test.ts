@@ -460,13 +460,18 @@ describe('a new handle of a did:plc whose directory stops answering', () => {
     expect(await world.toldTo(member.user_id)).toEqual([]);
   });
 
-  it('is dropped at once when its member wants something else, and he can have that', async () => {
+  async function askWhileAway() {
     const member = await world.member('plc');
     const name = newName();
     watch(member.pds_did, [member.pds_handle]);
     away();
     const queueId = await world.ask(member.user_id, 'rename', { handle: name });
     expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    return { member, name, queueId };
+  }
+
+  it('is dropped at once when its member wants something else, and he can have that', async () => {
+    const { member, name, queueId } = await askWhileAway();
     expect(await rowOf(world.bench, queueId)).toMatchObject({ parked_reason: 'plc_down' });
     expect(await cancel(member)).toEqual({ cancelled: false });
     expect(await cancel(member)).toEqual({ cancelled: false });
@@ -481,12 +486,7 @@ describe('a new handle of a did:plc whose directory stops answering', () => {
   });
 
   it('is free again after a day', async () => {
-    const member = await world.member('plc');
-    const name = newName();
-    watch(member.pds_did, [member.pds_handle]);
-    away();
-    const queueId = await world.ask(member.user_id, 'rename', { handle: name });
-    expect(await performWork(world.bench.deps, queueId)).toBe('parked');
+    const { member, name, queueId } = await askWhileAway();
     world.skip(25 * 3600_000);
     await world.workOn(queueId);
     world.stopSkipping();
